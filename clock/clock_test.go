@@ -17,7 +17,7 @@ func TestSystemFollowsTheMachine(t *testing.T) {
 	is := is.New(t)
 	before := time.Now()
 	now := clock.System().Now()
-	is.True(!now.Before(before))     // not in the past
+	is.True(!now.Before(before))    // not in the past
 	is.True(!now.After(time.Now())) // not in the future
 }
 

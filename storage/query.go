@@ -101,8 +101,8 @@ func (q Query) Order() []Sort {
 	return q.Sort
 }
 
-// Compare is the meaning of an order: negative where a comes before b, positive where it comes after, 0 only for
-// records with the same ID. Strings compare byte for byte, as Go compares them.
+// Compare is the meaning of an order: negative where a comes before b, positive where it comes after, 0 only
+// where they have the same ID and sort fields. Strings compare byte for byte, as Go compares them.
 func (q Query) Compare(a, b Record) int {
 	var last bool
 	for _, s := range q.Order() {
