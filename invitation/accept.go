@@ -1,0 +1,350 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// AcceptParams names an invitation, by its ticket or by both ids, and the user who accepts it. Where both are given
+// they must mean the same invitation.
+type AcceptParams struct {
+	Ticket         string // from the acceptance link
+	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"`
+	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`
+	UserID         string `wire:"user_id" validate:"required,bytes=128,text"`
+
+	// Version is the one that was shown to the user; 0 is not compared.
+	Version int64 `wire:"version" validate:"min=0"`
+}
+
+// DeclineParams names an invitation and the user who declines it, as [AcceptParams] does.
+type DeclineParams AcceptParams
+
+// Format conceals the ticket.
+func (p AcceptParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.AcceptParams") }
+
+// LogValue conceals the ticket.
+func (p AcceptParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
+
+// Format conceals the ticket.
+func (p DeclineParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.DeclineParams") }
+
+// LogValue conceals the ticket.
+func (p DeclineParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
+
+// Accept makes the invited user a member: it calls [Directory.Join] and resolves the invitation, in one transaction.
+//
+// The user must own, verified, the address of the invitation, whether they come with the ticket or with the ids; with
+// Config.TicketSuffices the ticket alone will do. Who is a member already keeps the role they have, and joins no
+// second time. Accepting again returns the same invitation again, whatever Version says, as long as the user is
+// still a member.
+//
+// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrInvalidTicket] for a forged,
+// void or unknown ticket, or one that is not of the ids beside it; [ErrNotFound] for the user; [ErrNotInvitee], by
+// ids also where there is no such invitation; [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending];
+// [ErrChanged] for another Version; [ErrForbidden] where the inviter may no longer grant the role (but for
+// Config.KeepWithoutInviter), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
+func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
+	inv, err := s.answer(ctx, p, EventAccepted)
+	return inv, failed("accept", err)
+}
+
+// Decline turns an invitation down for the invited user. It asks for the same proof as Accept, and refuses the same
+// up to Version. Declining again returns the same invitation again.
+func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
+	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
+	return inv, failed("decline", err)
+}
+
+// answer is Accept and Decline.
+func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (Invitation, error) {
+	if err := s.ready(); err != nil {
+		return Invitation{}, err
+	}
+	var err error
+	if p.UserID, err = s.subject(p.UserID); err != nil {
+		return Invitation{}, err
+	}
+	c, err := s.addressed(p)
+	if err != nil {
+		return Invitation{}, err
+	}
+	var answered Invitation
+	err = s.change(ctx, c.organizationID, func(ctx context.Context, w *work) error {
+		answered, err = w.answer(ctx, c, p, event)
+		return err
+	})
+	if err != nil {
+		return Invitation{}, err
+	}
+	return answered, nil
+}
+
+// addressed returns what p claims: the verified ticket, or the ids, with generation 0.
+func (s *Service) addressed(p AcceptParams) (claims, error) {
+	errs := checkParams("", p)
+	if p.Ticket == "" {
+		errs = append(errs, missingIDs(p)...)
+	}
+	if err := errs.err(); err != nil {
+		return claims{}, err
+	}
+	if p.Ticket == "" {
+		return claims{organizationID: p.OrganizationID, invitationID: p.InvitationID}, nil
+	}
+	c, ok := s.cfg.keys.verify(p.Ticket)
+	if !ok || p.OrganizationID != "" && p.OrganizationID != c.organizationID ||
+		p.InvitationID != "" && p.InvitationID != c.invitationID {
+		return claims{}, invalidTicket()
+	}
+	return c, nil
+}
+
+func missingIDs(p AcceptParams) Errors {
+	var errs Errors
+	for _, id := range [...]struct{ param, value string }{
+		{paramOrganization, p.OrganizationID},
+		{paramInvitation, p.InvitationID},
+	} {
+		if id.value == "" {
+			errs = append(errs, problemMissing.about(id.param, "is required without a ticket"))
+		}
+	}
+	return errs
+}
+
+func invalidTicket() *Error {
+	return problemTicket.about("", "the link is not valid, or no longer; open the newest one, or ask for another")
+}
+
+func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event EventType) (Invitation, error) {
+	found, err := w.pick(ctx, storage.Filter{OrganizationID: c.organizationID}, c.invitationID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	if p.Ticket != "" && !c.means(found) {
+		return Invitation{}, invalidTicket()
+	}
+	if err := w.invitee(ctx, p, found); err != nil {
+		return Invitation{}, err
+	}
+	r, now := found[0], w.now() // after every lock there was to wait for
+	if done, err := w.answered(ctx, r, p.UserID, event); err != nil || done {
+		return w.view(r, now), err
+	}
+	if err := resolve(&r, event, p.UserID, now); err != nil {
+		return Invitation{}, err
+	}
+	if p.Version != 0 && p.Version != r.Version {
+		return Invitation{}, problemChanged.about("version", "the invitation was changed since it was shown; show it again")
+	}
+	if event == EventAccepted {
+		if err := w.join(ctx, r, p.UserID); err != nil {
+			return Invitation{}, err
+		}
+	}
+	if err := w.store.Update(ctx, r); err != nil {
+		return Invitation{}, err
+	}
+	r.Version++
+	inv := w.view(r, now)
+	w.note(Event{Type: event, At: now, ActorID: p.UserID, UserID: p.UserID, Invitation: inv})
+	return inv, nil
+}
+
+// means reports whether the ticket is the current one of the invitation that was found for it.
+func (c claims) means(found []storage.Record) bool {
+	return len(found) == 1 && found[0].Generation == c.generation
+}
+
+// invitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
+func (w *work) invitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
+	if p.Ticket != "" && w.cfg.TicketSuffices {
+		return nil
+	}
+	keys, err := w.verified(ctx, p.UserID)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 || !keys[found[0].EmailKey] {
+		return problemNotInvitee.about("", "no verified address of this user has the invitation; "+
+			"verify the address it was sent to, or sign in as its owner")
+	}
+	return nil
+}
+
+// verified returns the canonical forms of a user's verified addresses.
+func (s *Service) verified(ctx context.Context, userID string) (map[string]bool, error) {
+	addresses, err := s.dir.VerifiedEmails(ctx, s.store, userID)
+	if err != nil {
+		return nil, directory("VerifiedEmails", paramUser, err)
+	}
+	return canonicalSet(addresses), nil
+}
+
+// answered reports whether this user gave this answer before, which is then given again. Who accepted and was
+// removed since has to be invited anew.
+func (w *work) answered(ctx context.Context, r storage.Record, userID string, event EventType) (bool, error) {
+	to, _ := StatusPending.on(event)
+	if r.Status != string(to) || r.ResolvedBy != userID {
+		return false, nil
+	}
+	if event != EventAccepted {
+		return true, nil
+	}
+	return w.isMember(ctx, r.OrganizationID, userID)
+}
+
+func (w *work) isMember(ctx context.Context, organizationID, userID string) (bool, error) {
+	_, err := w.dir.Role(ctx, w.store, organizationID, userID)
+	if errors.Is(err, ErrNotMember) && !shown(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, directory("Role", paramOrganization, err)
+	}
+	return true, nil
+}
+
+// join makes the user a member, unless they are one.
+func (w *work) join(ctx context.Context, r storage.Record, userID string) error {
+	member, err := w.isMember(ctx, r.OrganizationID, userID)
+	if err != nil || member {
+		return err
+	}
+	if err := w.mayJoin(ctx, r); err != nil {
+		return err
+	}
+	err = w.inLevel(ctx, "Directory.Join", func(ctx context.Context, tx storage.Storage) error {
+		return w.dir.Join(ctx, tx, Membership{
+			OrganizationID:  r.OrganizationID,
+			UserID:          userID,
+			InvitationID:    r.ID,
+			InviterUserID:   r.InviterUserID,
+			EmailAddress:    r.EmailAddress,
+			Role:            Role(r.Role),
+			PublicMetadata:  storedMetadata(r.PublicMetadata),
+			PrivateMetadata: storedMetadata(r.PrivateMetadata),
+		})
+	})
+	if errors.Is(err, ErrAlreadyMember) && !shown(err) {
+		return nil
+	}
+	return err
+}
+
+// mayJoin checks what may have changed since the invitation was made: the inviter's authority, and the seats.
+func (s *Service) mayJoin(ctx context.Context, r storage.Record) error {
+	role := Role(r.Role)
+	if !s.cfg.Roles.knows(role) {
+		return problemNotAllowed.about("", "the role of this invitation no longer exists; ask for another invitation")
+	}
+	if r.InviterUserID != "" && !s.cfg.KeepWithoutInviter {
+		inviter, err := s.dir.Role(ctx, s.store, r.OrganizationID, r.InviterUserID)
+		switch {
+		case errors.Is(err, ErrNotMember) && !shown(err):
+		case err != nil:
+			return directory("Role", paramOrganization, err)
+		}
+		if err != nil || !s.cfg.Roles.grants(inviter, role) {
+			return problemNotAllowed.about("",
+				"who invited may no longer grant this role; ask for another invitation").because(err)
+		}
+	}
+	return s.seats(ctx, r.OrganizationID, 1)
+}
+
+// Preview returns the invitation a ticket is for, for the page behind the link, with its Organization. It never
+// writes, and asks nothing of the user: mail scanners open links too. Pass the Version it returns on to Accept.
+//
+// It refuses what Accept would refuse ([ErrInvalidTicket], [ErrExpired], [ErrAccepted], [ErrRevoked],
+// [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]), except for reasons that lie in the user.
+func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error) {
+	inv, err := s.preview(ctx, ticket)
+	return inv, failed("preview", err)
+}
+
+func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error) {
+	if err := s.ready(); err != nil {
+		return Invitation{}, err
+	}
+	c, ok := s.cfg.keys.verify(ticket)
+	if !ok {
+		return Invitation{}, invalidTicket()
+	}
+	found, err := s.list(ctx, storage.Query{Filter: storage.Filter{
+		IDs:            []string{c.invitationID},
+		OrganizationID: c.organizationID,
+	}})
+	if err != nil {
+		return Invitation{}, err
+	}
+	if !c.means(found) {
+		return Invitation{}, invalidTicket()
+	}
+	now := s.now()
+	if _, err := Status(found[0].EffectiveStatus(now)).on(EventAccepted); err != nil {
+		return Invitation{}, err
+	}
+	if err := s.mayJoin(ctx, found[0]); err != nil {
+		return Invitation{}, err
+	}
+	invs := s.views(found, now)
+	if err := s.fillOrganizations(ctx, invs); err != nil {
+		return Invitation{}, err
+	}
+	return invs[0], nil
+}
+
+// Link returns the current acceptance link of a pending invitation. It voids no other link and writes nothing; it
+// is what the worker calls that mails an invitation. Through [Service.As] the user's role must manage and be one
+// that may grant the invitation's.
+//
+// It refuses: [ErrInvalid] parameters, and without Config.TicketKeys; [ErrNotMember] or [ErrForbidden];
+// [ErrNotFound]; [ErrNotPending], of a lapsed one too.
+func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
+	link, err := s.currentLink(ctx, organizationID, invitationID)
+	return link, failed("link", err)
+}
+
+func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {
+	r, role, err := s.read(ctx, organizationID, invitationID)
+	if err != nil {
+		return "", err
+	}
+	if len(s.cfg.keys) == 0 {
+		return "", problemMissing.about("TicketKeys", "there are no links without keys; set Config.TicketKeys")
+	}
+	if status := Status(r.EffectiveStatus(s.now())); status != StatusPending {
+		return "", problemNotPending.about("", "the invitation is "+string(status)+" and has no link")
+	}
+	if s.actor != nil {
+		if e := s.ceiling(role, Role(r.Role), ""); e != nil {
+			return "", e
+		}
+	}
+	return s.link(r), nil
+}
+
+// read reads an invitation of an organization for whom the Service acts as, and returns their role.
+func (s *Service) read(ctx context.Context, organizationID, invitationID string) (storage.Record, Role, error) {
+	if err := s.ready(); err != nil {
+		return storage.Record{}, "", err
+	}
+	if err := checkIDs(organizationID, invitationID).err(); err != nil {
+		return storage.Record{}, "", err
+	}
+	role, err := s.reader(ctx, organizationID)
+	if err != nil {
+		return storage.Record{}, "", err
+	}
+	r, err := s.store.Get(ctx, invitationID)
+	if errors.Is(err, ErrNotFound) || err == nil && r.OrganizationID != organizationID {
+		return storage.Record{}, "", noInvitation()
+	}
+	return r, role, err
+}

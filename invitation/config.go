@@ -1,0 +1,284 @@
+package invitation
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/orginvite/orginvite/clock"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Directory answers for the host's users and memberships. Each method gets the Storage the service is working in,
+// which is a transaction wherever something is written. bunstore.DB(tx) is its bun handle, so that what the
+// directory reads and writes commits, or is undone, with the invitation; while a transaction is open the directory
+// must use that handle and no other.
+//
+// An [*Error] is passed on as it is. Besides the errors named here any other is an internal one: the operation
+// fails with it in its chain, and nothing is changed. Methods must be safe for concurrent use, and may be called
+// again when an engine gave a transaction up.
+//
+// The interface will not grow: what a host may want to add later is a field of [Config].
+type Directory interface {
+	// Role returns the role the user has in the organization, or [ErrNotMember].
+	Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (Role, error)
+
+	// MemberEmails returns which of these canonical addresses belong to members of the organization, in any
+	// spelling, or [ErrNotFound] where there is no such organization.
+	MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error)
+
+	// VerifiedEmails returns the addresses that the user has proved to own, and no other, in any spelling, or
+	// [ErrNotFound] where there is no such user. Invalid ones are passed over.
+	VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
+
+	// Join creates the membership. It runs in a level of its own, so that a statement that fails cannot poison
+	// the transaction unseen, and may run again, so it must have no effects outside of tx. Where the user is a
+	// member already it returns [ErrAlreadyMember]: the invitation is accepted and the role kept.
+	Join(ctx context.Context, tx storage.Storage, m Membership) error
+}
+
+// Config says how a [Service] works. The zero value, and a nil *Config, work: without tickets, users accept in
+// the application, by id.
+//
+// Callbacks must be safe for concurrent use, and may be called again when an engine gave a transaction up, so they
+// must have no effects outside of tx. An [*Error] of theirs is passed on as it is; any other error is an internal
+// one, but for what their comments say.
+type Config struct {
+	// TicketKeys are HMAC keys, each at least 32 random bytes, all different. The first signs tickets, all verify
+	// them: to rotate, put the new one first and drop the old one when the last invitation it signed has lapsed.
+	// Without keys there are no tickets and no links.
+	TicketKeys [][]byte
+
+	// AcceptURL is where a link leads when an invitation has no redirect URL: an absolute http or https URL of at
+	// most 2048 bytes. Required with TicketKeys.
+	AcceptURL string
+
+	// TicketParam is the query parameter of a link that carries the ticket. Default "invitation_ticket".
+	TicketParam string
+
+	// Roles are the roles of the application. Default [DefaultRoles].
+	Roles *Roles
+
+	// ExpiresIn is how long an invitation is pending unless it says otherwise: 1 second to 365 days. Default 30
+	// days.
+	ExpiresIn time.Duration
+
+	// MaxBulk bounds the invitations of one CreateBulk. Default 1000; negative means no limit.
+	MaxBulk int
+
+	// MaxPending bounds the pending invitations of one organization, exactly, under any concurrency. Default, and
+	// negative, no limit.
+	MaxPending int
+
+	// MaxMetadata bounds each JSON object, in bytes. Default 8192; negative means no limit.
+	MaxMetadata int
+
+	// ResendAfter is the minimum pause since SentAt of the invitation that is resent or replaced. Default 1 minute;
+	// negative means no limit.
+	ResendAfter time.Duration
+
+	// AllowRedirect refuses a redirect URL by returning an error, which becomes the cause of an ErrInvalid. It is
+	// asked only about absolute http and https URLs without user info; nothing else is ever allowed. Default: the
+	// origin of AcceptURL and no other; without TicketKeys every such URL.
+	AllowRedirect func(*url.URL) error
+
+	// AllowEmail refuses an address of an organization by an error that wraps [ErrForbidden]. It gets the
+	// canonical form. Default: all are allowed.
+	AllowEmail func(ctx context.Context, tx storage.Storage, organizationID, email string) error
+
+	// Seats returns how many members the organization has and how many it may have, 0 for any number. Create
+	// needs members, pending and new invitations to fit, Accept one more member; exactly, under any concurrency.
+	// Default: any number.
+	Seats func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error)
+
+	// Organizations returns what to show of these organizations, by id; it may leave some out. Default: nothing.
+	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
+
+	// OnEvents is told what happened, in order, all of an operation at once, inside its transaction and before it
+	// commits. It is the place to enqueue a job in the host's own tables, never to send or call out. An error
+	// undoes the operation. It runs in a level of its own, like Join. Deleting emits no event.
+	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
+
+	// TicketSuffices lets a ticket alone prove the address, for hosts where the account is created on the page
+	// behind the link. Whoever holds the link can then join. Default false: the user needs the verified address.
+	TicketSuffices bool
+
+	// KeepWithoutInviter accepts although the inviter may no longer grant the role. Default false.
+	KeepWithoutInviter bool
+
+	// Clock tells the time. Default [clock.System].
+	Clock clock.Clock
+
+	// NewID returns a new unique id of at most 64 bytes. Ids that ascend with time are cheaper to store. Default
+	// "orginv_" and a ULID with 80 bits of crypto/rand.
+	NewID func() string
+}
+
+// Format conceals the keys.
+func (c Config) Format(f fmt.State, _ rune) { concealed(f, "invitation.Config") }
+
+// LogValue conceals the keys.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// Bounds and defaults of a Config.
+const (
+	minExpiry          = time.Second
+	maxExpiry          = 365 * 24 * time.Hour
+	defaultExpiry      = 30 * 24 * time.Hour
+	defaultMaxBulk     = 1000
+	defaultMaxMetadata = 8192
+	defaultResendAfter = time.Minute
+	defaultTicketParam = "invitation_ticket"
+	minTicketKey       = 32
+	noLimit            = -1
+)
+
+// settings is a Config with its defaults filled in and its keys and URL ready for use.
+type settings struct {
+	Config
+	keys      keyring
+	acceptURL *url.URL // nil without AcceptURL
+}
+
+// settle checks cfg and fills in the defaults. Failures are named by the field.
+func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error) {
+	var c Config
+	if cfg != nil {
+		c = *cfg
+	}
+	var errs Errors
+	refuse := func(p problem, field, long string) { errs = append(errs, p.about(field, long)) }
+	if isNil(store) {
+		refuse(problemMissing, "Storage", "is nil; pass a store, such as bunstore.New(db, nil)")
+	}
+	if isNil(dir) {
+		refuse(problemMissing, "Directory", "is nil; pass what answers for your users and memberships")
+	}
+
+	for i, k := range c.TicketKeys {
+		field := fmt.Sprintf("TicketKeys[%d]", i)
+		if len(k) < minTicketKey {
+			refuse(problemValue, field, "must be at least 32 bytes, from a random source")
+		}
+		if slices.ContainsFunc(c.TicketKeys[:i], func(other []byte) bool { return bytes.Equal(k, other) }) {
+			refuse(problemValue, field, "must differ from the keys before it")
+		}
+	}
+	s := &settings{keys: newKeyring(c.TicketKeys)}
+	if c.AcceptURL == "" && len(c.TicketKeys) > 0 {
+		refuse(problemMissing, "AcceptURL", "is required with TicketKeys; set the page that a link leads to")
+	}
+	if c.AcceptURL != "" {
+		u, e := checkURL("AcceptURL", c.AcceptURL)
+		if e != nil {
+			errs = append(errs, e)
+		}
+		s.acceptURL = u
+	}
+	if c.TicketParam == "" {
+		c.TicketParam = defaultTicketParam
+	} else if !paramName.MatchString(c.TicketParam) {
+		refuse(problemFormat, "TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'")
+	}
+
+	if c.Roles == nil {
+		c.Roles = DefaultRoles()
+	} else if len(c.Roles.defs) == 0 {
+		refuse(problemMissing, "Roles", "knows no role; build it with NewRoles")
+	}
+	if c.ExpiresIn == 0 {
+		c.ExpiresIn = defaultExpiry
+	} else if c.ExpiresIn < minExpiry || c.ExpiresIn > maxExpiry {
+		refuse(problemValue, "ExpiresIn", "must be from 1 second to 365 days")
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+
+	setDefault(&c.MaxBulk, defaultMaxBulk)
+	setDefault(&c.MaxPending, noLimit)
+	setDefault(&c.MaxMetadata, defaultMaxMetadata)
+	setDefault(&c.ResendAfter, defaultResendAfter)
+	if c.Clock == nil {
+		c.Clock = clock.System()
+	}
+	if c.NewID == nil {
+		c.NewID = newULID(c.Clock)
+	}
+	if c.AllowRedirect == nil {
+		c.AllowRedirect = s.sameOrigin
+	}
+	c.TicketKeys = nil // the keyring has its own copies
+	s.Config = c
+	return s, nil
+}
+
+var paramName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// newULID returns the default NewID. Ids of one millisecond ascend too, so that a bulk keeps its order.
+func newULID(c clock.Clock) func() string {
+	entropy := &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+	return func() string {
+		ms := max(c.Now().UnixMilli(), 0) // ULIDs know no time before 1970
+		id, err := ulid.New(uint64(ms), entropy)
+		if err != nil { // 2^80 ids in one millisecond, or a clock beyond the year 10889
+			return ""
+		}
+		return "orginv_" + id.String()
+	}
+}
+
+// checkURL accepts an absolute http or https URL with a host and without user info, the only ones a link may lead
+// to: no other scheme runs in a browser, and nothing in it can pass for another host or break a header.
+func checkURL(param, raw string) (*url.URL, *Error) {
+	if e := checkText(param, raw, storage.MaxURL); e != nil {
+		return nil, e
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		strings.ContainsAny(raw, `\ `) { // a browser reads '\' as '/', Go does not
+		return nil, problemFormat.about(param, "must be an absolute http or https URL without user info").because(err)
+	}
+	return u, nil
+}
+
+// sameOrigin is the default AllowRedirect.
+func (s *settings) sameOrigin(u *url.URL) error {
+	if len(s.keys) == 0 || origin(u) == origin(s.acceptURL) {
+		return nil
+	}
+	return fmt.Errorf("invitation: the origin is not that of AcceptURL, %s", origin(s.acceptURL))
+}
+
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// isNil reports whether an interface holds nothing, a typed nil pointer included.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	return r.Kind() == reflect.Pointer && r.IsNil()
+}

@@ -1,0 +1,195 @@
+package invitation
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// What the service refuses, for [errors.Is]. Most come as an [*Error] or as [Errors], which say it for people and
+// for a client; causes stay in the chain.
+var (
+	// ErrNotFound: no such invitation in that organization, or no such role, organization or user.
+	ErrNotFound = storage.ErrNotFound
+	// ErrConflict: somebody else changed the invitation at the same moment. Read again.
+	ErrConflict = storage.ErrConflict
+	// ErrAborted: the engine gave the transaction up. Nothing was written; the same call may be made again.
+	ErrAborted = storage.ErrAborted
+	// ErrOutcomeUnknown: the connection was lost while committing. Read before trying again.
+	ErrOutcomeUnknown = storage.ErrOutcomeUnknown
+
+	// ErrInvalid: a parameter is missing, malformed or out of bounds. Every failed validation is ErrInvalid.
+	ErrInvalid = errors.New("invitation: invalid parameter")
+	// ErrInvalidCursor: the cursor is malformed or belongs to another list. It is ErrInvalid too.
+	ErrInvalidCursor = errors.New("invitation: invalid cursor")
+	// ErrInvalidTicket: the ticket is forged, truncated, void or unknown, or belongs to another invitation.
+	ErrInvalidTicket = errors.New("invitation: invalid ticket")
+
+	// ErrForbidden: the acting user may not do this.
+	ErrForbidden = errors.New("invitation: forbidden")
+	// ErrNotMember: the acting user is no member of the organization. [Directory.Role] returns it.
+	ErrNotMember = errors.New("invitation: not a member of the organization")
+	// ErrNotInvitee: the user has no verified address of this invitation.
+	ErrNotInvitee = errors.New("invitation: not the invitee")
+
+	// ErrDuplicate: a pending invitation exists for the address.
+	ErrDuplicate = errors.New("invitation: duplicate")
+	// ErrAlreadyMember: the address belongs to a member. [Directory.Join] returns it for a user who is one.
+	ErrAlreadyMember = errors.New("invitation: already a member of the organization")
+	// ErrQuotaExceeded: Config.MaxPending or Config.Seats would be passed.
+	ErrQuotaExceeded = errors.New("invitation: quota exceeded")
+	// ErrTooSoon: Config.ResendAfter has not passed since the invitation was last sent.
+	ErrTooSoon = errors.New("invitation: too soon")
+
+	// ErrNotPending: the invitation is resolved, or lapsed where that matters.
+	ErrNotPending = errors.New("invitation: not pending")
+	// ErrExpired: the invitation has lapsed.
+	ErrExpired = errors.New("invitation: expired")
+	// ErrAccepted: somebody accepted it already.
+	ErrAccepted = errors.New("invitation: already accepted")
+	// ErrRevoked: it was revoked.
+	ErrRevoked = errors.New("invitation: revoked")
+	// ErrChanged: the invitation is not the version that was shown. Show it again.
+	ErrChanged = errors.New("invitation: changed since it was shown")
+)
+
+// Error is a refusal that can be shown: its Code is stable API, its texts are for people and say the remedy. A
+// callback of the host may return one of its own, and it is passed on as it is.
+type Error struct {
+	Status      int            // HTTP status, 4xx
+	Code        string         // stable, for programs, as in the reference API
+	Message     string         // a short sentence for people
+	LongMessage string         // what is wrong here and how to mend it
+	Param       string         // the parameter by its wire name, "[3].email_address" in a bulk; "" where none is meant
+	Meta        map[string]any // further facts: email_addresses, retry_after (seconds)
+
+	is    []error // sentinels
+	cause error
+}
+
+// Error returns the long message, behind the parameter it is about.
+func (e *Error) Error() string {
+	text := e.LongMessage
+	if text == "" {
+		text = e.Message
+	}
+	if e.Param != "" {
+		text = e.Param + ": " + text
+	}
+	return "invitation: " + text
+}
+
+// Unwrap returns the sentinels the error stands for, and its cause.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return e.is
+	}
+	return append(slices.Clone(e.is), e.cause)
+}
+
+// As makes errors.As find [Errors] in a single error too, so that a caller needs one way only.
+func (e *Error) As(target any) bool {
+	errs, ok := target.(*Errors)
+	if ok {
+		*errs = Errors{e}
+	}
+	return ok
+}
+
+// Errors is several refusals at once: every failing parameter, or every failing item of a bulk, in their order.
+// It is never empty.
+type Errors []*Error
+
+// Error joins the texts.
+func (es Errors) Error() string {
+	texts := make([]string, len(es))
+	for i, e := range es {
+		texts[i] = e.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the single errors.
+func (es Errors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = e
+	}
+	return errs
+}
+
+// err returns es in the simplest form that holds them all: nil, one *Error, or es.
+func (es Errors) err() error {
+	switch len(es) {
+	case 0:
+		return nil
+	case 1:
+		return es[0]
+	}
+	return es
+}
+
+// problem is one row of the table of codes: what all errors of a code have in common.
+type problem struct {
+	status  int
+	code    string
+	message string
+	is      []error
+}
+
+// The table of codes. The reference's published API fixes status and code of each.
+var (
+	problemDuplicate        = problem{http.StatusBadRequest, "organization_invitation_not_unique", "Already invited", []error{ErrDuplicate}}
+	problemDuplicates       = problem{http.StatusBadRequest, "duplicate_record", "Already invited", []error{ErrDuplicate}}
+	problemAlreadyMember    = problem{http.StatusBadRequest, "already_a_member_in_organization", "Already a member", []error{ErrAlreadyMember}}
+	problemBulkSize         = problem{http.StatusBadRequest, "bulk_size_exceeded", "Too many invitations at once", []error{ErrInvalid}}
+	problemRevoked          = problem{http.StatusBadRequest, "organization_invitation_revoked_code", "Invitation revoked", []error{ErrRevoked}}
+	problemAccepted         = problem{http.StatusBadRequest, "organization_invitation_already_accepted", "Invitation already accepted", []error{ErrAccepted}}
+	problemExpired          = problem{http.StatusBadRequest, "ticket_expired_code", "Invitation expired", []error{ErrExpired}}
+	problemTicket           = problem{http.StatusBadRequest, "ticket_invalid_code", "Invalid ticket", []error{ErrInvalidTicket}}
+	problemNotAdmin         = problem{http.StatusForbidden, "not_an_admin_in_organization", "Not allowed in this organization", []error{ErrForbidden}}
+	problemNotMember        = problem{http.StatusForbidden, "not_a_member_in_organization", "Not a member of this organization", []error{ErrNotMember}}
+	problemNotInvitee       = problem{http.StatusForbidden, "organization_invitation_identification_not_exist", "Not your invitation", []error{ErrNotInvitee}}
+	problemQuota            = problem{http.StatusForbidden, "organization_membership_quota_exceeded", "No room left in this organization", []error{ErrQuotaExceeded}}
+	problemNotAllowed       = problem{http.StatusForbidden, "not_allowed_access", "Not allowed", []error{ErrForbidden}}
+	problemNotFound         = problem{http.StatusNotFound, "resource_not_found", "Not found", []error{ErrNotFound}}
+	problemUnknownRole      = problem{http.StatusNotFound, "resource_not_found", "Not found", []error{ErrNotFound, ErrInvalid}}
+	problemNotPending       = problem{http.StatusNotFound, "organization_invitation_not_pending", "Invitation not pending", []error{ErrNotPending}}
+	problemChanged          = problem{http.StatusConflict, "resource_conflict", "Changed in the meantime", []error{ErrChanged}}
+	problemMissing          = problem{http.StatusUnprocessableEntity, "form_param_missing", "Missing parameter", []error{ErrInvalid}}
+	problemFormat           = problem{http.StatusUnprocessableEntity, "form_param_format_invalid", "Malformed parameter", []error{ErrInvalid}}
+	problemValue            = problem{http.StatusUnprocessableEntity, "form_param_value_invalid", "Invalid parameter value", []error{ErrInvalid}}
+	problemCursor           = problem{http.StatusUnprocessableEntity, "form_param_value_invalid", "Invalid parameter value", []error{ErrInvalidCursor, ErrInvalid}}
+	problemDuplicateAddress = problem{http.StatusUnprocessableEntity, "form_param_duplicate", "Parameter given twice", []error{ErrInvalid}}
+	problemSize             = problem{http.StatusUnprocessableEntity, "form_param_exceeds_allowed_size", "Parameter too long", []error{ErrInvalid}}
+	problemTooSoon          = problem{http.StatusTooManyRequests, "too_many_requests", "Too soon", []error{ErrTooSoon}}
+)
+
+// about returns the problem as an error about a parameter ("" for none).
+func (p problem) about(param, long string) *Error {
+	return &Error{Status: p.status, Code: p.code, Message: p.message, LongMessage: long, Param: param, is: p.is}
+}
+
+// because puts the cause into the chain.
+func (e *Error) because(cause error) *Error {
+	e.cause = cause
+	return e
+}
+
+// with adds a fact to Meta.
+func (e *Error) with(key string, value any) *Error {
+	if e.Meta == nil {
+		e.Meta = map[string]any{}
+	}
+	e.Meta[key] = value
+	return e
+}
+
+// shown reports whether err is, or carries, a refusal that can be shown as it is.
+func shown(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}

@@ -1,0 +1,195 @@
+// Package invitation is organization invitations for a Go application: who was invited, by whom, into which
+// organization and role, and what became of it.
+//
+// A [Service] works on a [storage.Storage] (bunstore in production, memstore in tests) and asks the host's
+// [Directory] about users and memberships. Everything an operation changes, the membership included, it changes in
+// one transaction: its own, or the host's, by [Service.WithStorage]. It sends no mail; it returns the acceptance
+// link, and tells Config.OnEvents inside the transaction, where a host enqueues what is to be done about it.
+//
+// The package example shows the whole of it. The operations, their fields and error codes follow Clerk's
+// organization invitations, the reference API this documentation speaks of.
+package invitation
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Invitation is an invitation as it stood when it was read. Times are UTC, to the microsecond.
+//
+// Printed with %v or slog, or marshalled to JSON, it shows what the invited person may see: no private metadata,
+// no inviter, no acceptance link.
+type Invitation struct {
+	ID                   string
+	OrganizationID       string
+	OrganizationDomainID string // set where an organization domain generated it; "" otherwise
+	EmailAddress         string // as the inviter wrote it, trimmed
+	Role                 Role
+	RoleName             string // display name; a role nobody knows any more is named by its key
+	Status               Status // effective when it was read
+
+	PublicMetadata, PrivateMetadata Metadata
+
+	InviterUserID string // "" where the back end itself invited
+	RedirectURL   string // where the acceptance link leads; "" for Config.AcceptURL
+
+	// URL is the acceptance link with its ticket, a secret between the service and the mailbox. Only what issues
+	// a link fills it, Create and CreateBulk among them; "" without Config.TicketKeys.
+	URL string
+
+	// Organization is filled by ListAll, ListForUser and Preview where Config.Organizations is set.
+	Organization *Organization
+
+	CreatedAt, UpdatedAt time.Time
+	ExpiresAt            time.Time // at this instant it is over
+	SentAt               time.Time // when its last link was issued
+	ResolvedAt           time.Time // zero while pending; ExpiresAt where expired
+	ResolvedBy           string    // user who accepted, declined or revoked; "" where the back end did, or time
+
+	// Version counts the changes. Accept and Decline compare it where the caller passes the one that was shown.
+	Version int64
+}
+
+// Membership is what an accepted invitation makes of a user, as [Directory.Join] is to create it.
+type Membership struct {
+	OrganizationID, UserID          string
+	InvitationID, InviterUserID     string // InviterUserID is "" where the back end itself invited
+	EmailAddress                    string // as the inviter wrote it
+	Role                            Role
+	PublicMetadata, PrivateMetadata Metadata
+}
+
+// Organization is what the host shows of an organization beside an invitation into it.
+type Organization struct {
+	ID, Name, Slug, ImageURL string
+	HasImage                 bool
+}
+
+// Event tells what happened to an invitation. Its Invitation is as the event left it, and never has a URL: a job
+// that mails the link carries the ids and asks [Service.Link] when it runs.
+type Event struct {
+	Type       EventType
+	At         time.Time // UTC, microseconds
+	ActorID    string    // the user who did it; "" where the back end did, or time
+	UserID     string    // on EventAccepted and EventDeclined: the invited user
+	Silent     bool      // on EventCreated: the inviter wants no mail sent (notify=false on the wire)
+	Invitation Invitation
+}
+
+// view is the one place where a record becomes an Invitation. Whether a lapsed record was written expired yet
+// makes no difference to what is read.
+func (s *Service) view(r storage.Record, now time.Time) Invitation {
+	if lapsed(r, now) {
+		r = lapse(r)
+		r.Version++ // as it will be when that is written
+	}
+	return Invitation{
+		ID:                   r.ID,
+		OrganizationID:       r.OrganizationID,
+		OrganizationDomainID: r.OrganizationDomainID,
+		EmailAddress:         r.EmailAddress,
+		Role:                 Role(r.Role),
+		RoleName:             s.cfg.Roles.name(Role(r.Role)),
+		Status:               Status(r.Status),
+		PublicMetadata:       storedMetadata(r.PublicMetadata),
+		PrivateMetadata:      storedMetadata(r.PrivateMetadata),
+		InviterUserID:        r.InviterUserID,
+		RedirectURL:          r.RedirectURL,
+		CreatedAt:            r.CreatedAt,
+		UpdatedAt:            r.UpdatedAt,
+		ExpiresAt:            r.ExpiresAt,
+		SentAt:               r.SentAt,
+		ResolvedAt:           r.ResolvedAt,
+		ResolvedBy:           r.ResolvedBy,
+		Version:              r.Version,
+	}
+}
+
+// lapsed reports whether r is stored pending although its time has come.
+func lapsed(r storage.Record, now time.Time) bool {
+	return r.Status == storage.Pending && r.EffectiveStatus(now) == storage.Expired
+}
+
+// lapse writes a lapsed record expired. That nobody touched it shows: UpdatedAt stays.
+func lapse(r storage.Record) storage.Record {
+	r.Status, r.ResolvedAt = storage.Expired, r.ExpiresAt
+	return r
+}
+
+// frontend is the wire's view for a browser.
+type frontend struct {
+	Object         string            `json:"object"`
+	ID             string            `json:"id"`
+	EmailAddress   string            `json:"email_address"`
+	Role           Role              `json:"role"`
+	RoleName       string            `json:"role_name"`
+	OrganizationID string            `json:"organization_id"`
+	Status         Status            `json:"status"`
+	PublicMetadata Metadata          `json:"public_metadata"`
+	Version        int64             `json:"version"`
+	ExpiresAt      int64             `json:"expires_at"` // Unix milliseconds, as all times here
+	CreatedAt      int64             `json:"created_at"`
+	UpdatedAt      int64             `json:"updated_at"`
+	Organization   *organizationData `json:"public_organization_data,omitempty"`
+}
+
+type organizationData struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Slug     string `json:"slug"`
+	ImageURL string `json:"image_url"`
+	HasImage bool   `json:"has_image"`
+}
+
+// MarshalJSON returns the frontend view of the wire format, which is safe for a browser: no private metadata, no
+// inviter, no URL. Times are Unix milliseconds.
+func (i Invitation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(frontend{
+		Object:         "organization_invitation",
+		ID:             i.ID,
+		EmailAddress:   i.EmailAddress,
+		Role:           i.Role,
+		RoleName:       i.RoleName,
+		OrganizationID: i.OrganizationID,
+		Status:         i.Status,
+		PublicMetadata: i.PublicMetadata,
+		Version:        i.Version,
+		ExpiresAt:      i.ExpiresAt.UnixMilli(),
+		CreatedAt:      i.CreatedAt.UnixMilli(),
+		UpdatedAt:      i.UpdatedAt.UnixMilli(),
+		Organization:   (*organizationData)(i.Organization),
+	})
+}
+
+// Format prints id, organization, address, role and status, whatever the verb: never the link or metadata.
+func (i Invitation) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "invitation(%s organization=%s email=%s role=%s status=%s)",
+		i.ID, i.OrganizationID, i.EmailAddress, i.Role, i.Status)
+}
+
+// LogValue logs what Format prints, as a group.
+func (i Invitation) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", i.ID),
+		slog.String("organization_id", i.OrganizationID),
+		slog.String("email_address", i.EmailAddress),
+		slog.String("role", string(i.Role)),
+		slog.String("status", string(i.Status)))
+}
+
+// LogValue logs the membership without its metadata.
+func (m Membership) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("organization_id", m.OrganizationID),
+		slog.String("user_id", m.UserID),
+		slog.String("invitation_id", m.InvitationID),
+		slog.String("role", string(m.Role)))
+}
+
+// concealed prints the name of a type that holds secrets, whatever the verb.
+func concealed(f fmt.State, name string) { _, _ = io.WriteString(f, name+"(concealed)") }
