@@ -1,0 +1,169 @@
+// Package bunstore keeps invitations in SQL, through [github.com/uptrace/bun]. It works on the handle the host
+// already has, and inside the host's own transaction:
+//
+//	db := bun.NewDB(sqldb, sqlitedialect.New())
+//	store, err := bunstore.New(db, nil)
+//	…
+//	err = store.Migrate(ctx)
+//
+//	err = db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+//		return service.WithStorage(store.WithTx(tx)).…
+//	})
+//
+// The package imports no dialect and no driver; the bun.DB brings both. SQLite is supported from 3.37 on. A file
+// is best opened in WAL mode, with a busy_timeout and with transactions that begin immediate, for example
+//
+//	file:app.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)&_txlock=immediate
+//
+// in the words of modernc.org/sqlite. A Store needs neither: its own transactions take the write lock with their
+// first statement, and are run again while somebody else holds it. A host's transaction that reads before it
+// writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
+// waits in busy_timeout, so a long one delays cancellation by as much.
+package bunstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Config names the tables. Its zero value is organization_invitations and its companions, in the default schema.
+type Config struct {
+	// TablePrefix comes before the name of every table and index: lower case letters, digits and underscores, at
+	// most 29 of them, so that every name stays within 63 bytes. Default none.
+	TablePrefix string
+
+	// Schema is the schema the tables are in: lower case letters, digits and underscores, at most 63 bytes.
+	// Migrate does not create it. On SQLite it is an attached database, which every connection of the pool has to
+	// attach. Default the connection's own.
+	Schema string
+}
+
+// Store is a [storage.Storage] in SQL. It is safe for concurrent use. A Store on one connection (bun.Conn) or in
+// one transaction (bun.Tx) lets its calls through one at a time, because there is no other way on a connection.
+type Store struct {
+	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
+	e     engine
+	scope *scope // nil on a *bun.DB
+	err   error  // what every call returns, where WithTx was given what it cannot use
+}
+
+var _ storage.Storage = (*Store)(nil)
+
+// New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. It runs no statement;
+// see [Store.Migrate] and [Store.Check].
+//
+// It refuses a nil db, a dialect other than SQLite's, and a Config it cannot make names of.
+func New(db bun.IDB, cfg *Config) (*Store, error) {
+	name, ok := dialectOf(db)
+	if !ok {
+		return nil, errors.New("bunstore: db is nil")
+	}
+	e, err := newEngine(name, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{e: e}
+	switch db := db.(type) {
+	case *bun.DB:
+		s.db = db
+	case bun.Conn:
+		s.db, s.scope = db, newScope(nil, nil)
+	case *bun.Conn:
+		s.db, s.scope = *db, newScope(nil, nil)
+	case bun.Tx:
+		s.db, s.scope = db, newScope(nil, &txn{})
+	case *bun.Tx:
+		s.db, s.scope = *db, newScope(nil, &txn{})
+	default:
+		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
+	}
+	return s, nil
+}
+
+// WithTx returns the same store inside tx, a transaction of the host's. What it writes commits and rolls back with
+// tx. Its RunInTx opens a level (a savepoint) of tx and never runs fn again. Once a call on it has returned
+// [storage.ErrAborted] it refuses every further one: roll tx back. That memory is the returned Store's, so use one
+// Store per transaction.
+//
+// A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
+func (s *Store) WithTx(tx bun.Tx) *Store {
+	c := &Store{db: tx, e: s.e, scope: newScope(nil, &txn{})}
+	switch name, ok := dialectOf(tx); {
+	case !ok:
+		c.db, c.err = nil, errors.New("bunstore: WithTx was given no transaction")
+	case name != s.e.name():
+		c.db, c.err = nil, fmt.Errorf("bunstore: WithTx was given a transaction on %v, the store is for %v",
+			name, s.e.name())
+	}
+	return c
+}
+
+// DB returns the bun handle tx works on, so that what a host reads and writes through it belongs to the same
+// transaction: a bun.Tx inside one, a *bun.DB or bun.Conn outside. It looks through wrappers that have a method
+// Unwrap() storage.Storage, and returns nil for a Storage that is not one of this package.
+func DB(tx storage.Storage) bun.IDB {
+	for {
+		switch t := tx.(type) {
+		case *Store:
+			if t == nil {
+				return nil
+			}
+			return t.db
+		case interface{ Unwrap() storage.Storage }:
+			tx = t.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
+// dialectOf is the name of db's dialect; ok is false for every form of nil handle.
+func dialectOf(db bun.IDB) (name dialect.Name, ok bool) {
+	// bun's handles are structs around pointers that are not exported: a zero one shows only by its panic.
+	defer func() {
+		if recover() != nil {
+			name, ok = dialect.Invalid, false
+		}
+	}()
+	switch tx := db.(type) {
+	case bun.Tx:
+		ok = tx.Tx != nil
+	case bun.Conn:
+		ok = tx.Conn != nil
+	default:
+		ok = db != nil
+	}
+	return db.Dialect().Name(), ok
+}
+
+// inTx reports whether s works in a transaction, its own or the host's.
+func (s *Store) inTx() bool { return s.scope != nil && s.scope.tx != nil }
+
+// handle is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
+type handle = bun.IConn
+
+// Get implements [storage.Storage].
+func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
+	var r storage.Record
+	err := s.do(ctx, "get", reads, func(ctx context.Context, h handle) error {
+		if !storage.ValidText(id) {
+			return storage.ErrNotFound
+		}
+		q := statement{}
+		q.add("SELECT "+readColumns+" FROM "+s.e.tables().invitations+" WHERE id = ?", id)
+		row := s.e.row()
+		found := false
+		err := q.each(ctx, h, row.dest(), func() { r, found = row.record(), true })
+		if err == nil && !found {
+			return storage.ErrNotFound
+		}
+		return err
+	})
+	return r, err
+}

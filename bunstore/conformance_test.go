@@ -1,0 +1,52 @@
+package bunstore_test
+
+import (
+	"testing"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagetest"
+)
+
+// newStore is a Store on db with its tables made.
+func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
+	t.Helper()
+	s, err := bunstore.New(db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Every engine, in every setting, keeps the contract of storage.
+func TestConformance(t *testing.T) {
+	for _, e := range engines.All() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			storagetest.Run(t, func(t *testing.T) storage.Storage { return newStore(t, e.Open(t)) })
+		})
+	}
+}
+
+// A Store on one connection of the host's keeps it too.
+func TestConformanceOfConn(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storage.Storage {
+		conn, err := engines.All()[0].Open(t).Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return newStore(t, conn)
+	})
+}
+
+func BenchmarkStore(b *testing.B) {
+	storagetest.RunBenchmarks(b, func(b *testing.B) storage.Storage { return newStore(b, engines.All()[0].Open(b)) })
+}

@@ -1,0 +1,270 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun/dialect"
+	"github.com/uptrace/bun/schema"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// engine is what differs between databases; there is one file for each. Handles are the caller's: in a transaction
+// an engine runs its statements there and nowhere else.
+type engine interface {
+	name() dialect.Name
+	tables() tables
+
+	// migrations in the order they are applied. Each records its own ID with its last statement, so that a host
+	// that runs them with a tool of its own satisfies Check.
+	migrations() []Migration
+	// startMigrating makes the migrations table and keeps other processes out until the transaction ends.
+	startMigrating(ctx context.Context, h handle) error
+	// objects are the names of the tables and indexes there are, of any owner.
+	objects(ctx context.Context, h handle) (map[string]bool, error)
+
+	// txOptions are what an outermost transaction of ours begins with, and begin is its first statement.
+	txOptions() *sql.TxOptions
+	begin(ctx context.Context, h handle) error
+	// writeContext is what a writing statement in a transaction runs with, for engines where a cancelled one would
+	// take the whole transaction along.
+	writeContext(ctx context.Context) context.Context
+	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.
+	lock(ctx context.Context, h handle, key string, own bool) error
+	// forUpdate prepares for a current read and returns what the SELECT ends with.
+	forUpdate(ctx context.Context, h handle, own bool) (suffix string, err error)
+
+	// class says what err means; breach whether a unique index refused.
+	class(err error) class
+	breach(err error) bool
+
+	// insert stores records no two of which collide, in one statement. Where a stored one is in the way it writes
+	// nothing, leaves the transaction usable and returns false.
+	insert(ctx context.Context, h handle, records []storage.Record) (bool, error)
+	// update writes records whose version is the stored one, in one statement, and returns how many those were.
+	// Slots are released by then where several are written. A breach is an error that leaves the transaction usable.
+	update(ctx context.Context, h handle, records []storage.Record) (int64, error)
+	// holders asks which of these slots are held; its rows are id, organization_id, pending_key.
+	holders(q *statement, slots []slot)
+
+	// row is what the readColumns of one row are scanned into.
+	row() row
+	// time writes t as a literal, as the columns keep it.
+	time(b []byte, t time.Time) []byte
+	// after leaves out what does not come after the place the terms name.
+	after(q *statement, terms []term)
+	// contains is the condition that email_key holds text, byte for byte.
+	contains(q *statement, text string)
+	// expires is the expires_at column of a condition. Unless seek is set no index may be chosen for its sake.
+	expires(seek bool) string
+	// limit ends a SELECT; 0 is no limit.
+	limit(q *statement, limit, offset int)
+}
+
+// row is scanned into, again and again.
+type row interface {
+	dest() []any
+	record() storage.Record // shares no memory with the row
+}
+
+// slot is a pending slot.
+type slot struct{ organization, key string }
+
+// newEngine picks the engine for a dialect and checks cfg.
+func newEngine(name dialect.Name, cfg *Config) (engine, error) {
+	t, err := newTables(cfg)
+	if err != nil {
+		return nil, err
+	}
+	switch name {
+	case dialect.SQLite:
+		return newSQLite(t), nil
+	default:
+		return nil, fmt.Errorf("bunstore: no support for the dialect %v; there is for %v", name, dialect.SQLite)
+	}
+}
+
+// tables are the names in use, quoted and with their schema where SQL needs them so.
+type tables struct {
+	schema, prefix                 string
+	invitations, locks, migrations string
+}
+
+const (
+	baseName    = "organization_invitations"
+	locksName   = "organization_invitation_locks"
+	appliedName = "organization_invitation_migrations" // the longest name
+)
+
+func newTables(cfg *Config) (tables, error) {
+	if cfg == nil {
+		cfg = &Config{}
+	}
+	most := 63 - len(appliedName)
+	if len(cfg.TablePrefix) > most || !plainName(cfg.TablePrefix) {
+		return tables{}, fmt.Errorf("bunstore: TablePrefix must be of a-z, 0-9 and _, and at most %d bytes", most)
+	}
+	if len(cfg.Schema) > 63 || !plainName(cfg.Schema) {
+		return tables{}, fmt.Errorf("bunstore: Schema must be of a-z, 0-9 and _, and at most 63 bytes")
+	}
+	return tables{schema: cfg.Schema, prefix: cfg.TablePrefix}, nil
+}
+
+// plainName reports whether s can be quoted by any engine without a thought.
+func plainName(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// columns of the invitations table, in the order values are written. pending_key, the email_key of what is stored as
+// pending and NULL of everything else, is written only.
+var columns = [...]string{
+	"id", "organization_id", "organization_domain_id", "email_address", "email_key", "pending_key", "role", "status",
+	"public_metadata", "private_metadata", "inviter_user_id", "redirect_url", "generation",
+	"created_at", "updated_at", "expires_at", "sent_at", "resolved_at", "resolved_by", "version",
+}
+
+// readColumns are what a row is scanned from.
+const readColumns = "id, organization_id, organization_domain_id, email_address, email_key, role, status, " +
+	"public_metadata, private_metadata, inviter_user_id, redirect_url, generation, " +
+	"created_at, updated_at, expires_at, sent_at, resolved_at, resolved_by, version"
+
+// appender is an argument that writes itself into the text. It is no struct, because bun would take the fields of a
+// single struct for named arguments.
+type appender func(gen schema.QueryGen, b []byte) []byte
+
+// AppendQuery implements schema.QueryAppender.
+func (a appender) AppendQuery(gen schema.QueryGen, b []byte) ([]byte, error) { return a(gen, b), nil }
+
+// instant is a time as an argument.
+func instant(e engine, t time.Time) appender {
+	return func(_ schema.QueryGen, b []byte) []byte { return e.time(b, t) }
+}
+
+// texts is a list of text literals.
+func texts(list []string) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		for i, s := range list {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = gen.Dialect().AppendString(b, s)
+		}
+		return b
+	}
+}
+
+// slotRows is a list of (organization, key) rows.
+func slotRows(list []slot) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		for i, s := range list {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, '(')
+			b = gen.Dialect().AppendString(b, s.organization)
+			b = append(b, ',')
+			b = gen.Dialect().AppendString(b, s.key)
+			b = append(b, ')')
+		}
+		return b
+	}
+}
+
+// recordRows is a list of rows, each of values in the order of columns. Every text in them is valid.
+func recordRows(e engine, records []storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		for i := range records {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, '(')
+			for c := range columns {
+				if c > 0 {
+					b = append(b, ',')
+				}
+				b = appendColumn(e, gen, b, &records[i], c)
+			}
+			b = append(b, ')')
+		}
+		return b
+	}
+}
+
+// assignments is the SET list of one record: every column but id and version.
+func assignments(e engine, r *storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		for c := 1; c < len(columns)-1; c++ {
+			if c > 1 {
+				b = append(b, ',')
+			}
+			b = append(append(b, columns[c]...), '=')
+			b = appendColumn(e, gen, b, r, c)
+		}
+		return b
+	}
+}
+
+// appendColumn writes the value of columns[c].
+func appendColumn(e engine, gen schema.QueryGen, b []byte, r *storage.Record, c int) []byte {
+	d := gen.Dialect()
+	switch columns[c] {
+	case "id":
+		return d.AppendString(b, r.ID)
+	case "organization_id":
+		return d.AppendString(b, r.OrganizationID)
+	case "organization_domain_id":
+		return d.AppendString(b, r.OrganizationDomainID)
+	case "email_address":
+		return d.AppendString(b, r.EmailAddress)
+	case "email_key":
+		return d.AppendString(b, r.EmailKey)
+	case "pending_key":
+		if r.Status != storage.Pending {
+			return append(b, "NULL"...)
+		}
+		return d.AppendString(b, r.EmailKey)
+	case "role":
+		return d.AppendString(b, r.Role)
+	case "status":
+		return d.AppendString(b, r.Status)
+	case "public_metadata":
+		return appendMetadata(d, b, r.PublicMetadata)
+	case "private_metadata":
+		return appendMetadata(d, b, r.PrivateMetadata)
+	case "inviter_user_id":
+		return d.AppendString(b, r.InviterUserID)
+	case "redirect_url":
+		return d.AppendString(b, r.RedirectURL)
+	case "generation":
+		return gen.Append(b, r.Generation)
+	case "created_at":
+		return e.time(b, r.CreatedAt)
+	case "updated_at":
+		return e.time(b, r.UpdatedAt)
+	case "expires_at":
+		return e.time(b, r.ExpiresAt)
+	case "sent_at":
+		return e.time(b, r.SentAt)
+	case "resolved_at":
+		if t := r.ResolvedAt.Truncate(time.Microsecond); t.IsZero() {
+			return append(b, "NULL"...)
+		}
+		return e.time(b, r.ResolvedAt)
+	case "resolved_by":
+		return d.AppendString(b, r.ResolvedBy)
+	default:
+		return gen.Append(b, r.Version)
+	}
+}
+
+// appendMetadata writes JSON as the text it is: as []byte bun would make it a blob, as its JSON types other JSON.
+func appendMetadata(d schema.Dialect, b, m []byte) []byte {
+	if len(m) == 0 {
+		return append(b, "'{}'"...)
+	}
+	return d.AppendString(b, string(m))
+}

@@ -1,0 +1,127 @@
+package bunstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/uptrace/bun/dialect"
+)
+
+// The indexes, without prefix. The same names on every engine; each engine's file says what is in them.
+const (
+	indexSlot      = "organization_invitations_slot"       // unique: one pending record per organization and address
+	indexOrg       = "organization_invitations_org"        // an organization's page
+	indexOrgStatus = "organization_invitations_org_status" // an organization's page of some statuses, and counting
+	indexEmail     = "organization_invitations_email"      // a user's page
+	indexCreated   = "organization_invitations_created"    // a page of everything
+	indexStatus    = "organization_invitations_status"     // a page of everything of some statuses
+	indexDue       = "organization_invitations_due"        // what has lapsed and is not written expired
+)
+
+// Migration is one step of the schema.
+type Migration struct {
+	// ID names the step. IDs sort in the order they are applied in, and are kept in the table
+	// organization_invitation_migrations.
+	ID string
+
+	// SQL are its statements, to be run in this order, in one transaction where the engine has that. The last one
+	// records ID.
+	SQL []string
+}
+
+// Migrations returns the steps of the schema, first to last, for hosts that run them with a tool of their own.
+// Each is complete with the record that [Store.Check] looks for. cfg may be nil. It refuses what [New] refuses.
+func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
+	e, err := newEngine(d, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return e.migrations(), nil
+}
+
+// Migrate brings the tables up to date: it applies the [Migrations] that are missing, in one transaction, and does
+// nothing where there are none. Several processes may call it at once. At the end everything [Store.Check] looks
+// for is there, or the error says what is not.
+func (s *Store) Migrate(ctx context.Context) error {
+	const op = "migrate"
+	if s.Check(ctx) == nil {
+		return nil // without writing, so that a process that may only read can start too
+	}
+	nothing := func(context.Context, handle) error { return nil } // what begin needs is not there yet
+	return s.atomically(ctx, op, nothing, func(ctx context.Context, tx *Store) error {
+		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+			if err := tx.e.startMigrating(ctx, h); err != nil {
+				return err
+			}
+			applied, err := tx.applied(ctx, h)
+			if err != nil {
+				return err
+			}
+			for _, m := range tx.e.migrations() {
+				if applied[m.ID] {
+					continue
+				}
+				for _, statement := range m.SQL {
+					if _, err := h.ExecContext(ctx, statement); err != nil {
+						return fmt.Errorf("%s: %w", m.ID, err)
+					}
+				}
+			}
+			return tx.check(ctx, h)
+		})
+	})
+}
+
+// Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
+// Its error says what is missing and what to do. Migrations it does not know, of a newer version, are none of its
+// business.
+func (s *Store) Check(ctx context.Context) error {
+	return s.do(ctx, "check", reads, s.check)
+}
+
+func (s *Store) check(ctx context.Context, h handle) error {
+	t := s.e.tables()
+	there, err := s.e.objects(ctx, h)
+	if err != nil {
+		return err
+	}
+	if !there[t.prefix+appliedName] {
+		return fmt.Errorf("there is no table %s; call Migrate, or run Migrations with a tool of your own, and see "+
+			"that TablePrefix and Schema are the same", t.migrations)
+	}
+	applied, err := s.applied(ctx, h)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.e.migrations() {
+		if !applied[m.ID] {
+			return fmt.Errorf("migration %s is not in %s; call Migrate, or run it with a tool of your own",
+				m.ID, t.migrations)
+		}
+	}
+	var missing []string
+	for _, name := range []string{baseName, locksName,
+		indexSlot, indexOrg, indexOrgStatus, indexEmail, indexCreated, indexStatus, indexDue} {
+		if !there[t.prefix+name] {
+			missing = append(missing, t.prefix+name)
+		}
+	}
+	if missing != nil {
+		slices.Sort(missing)
+		return fmt.Errorf("there is no %s, although the migrations are recorded as applied: create it again with its "+
+			"statement from Migrations, or restore a backup", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// applied are the recorded migrations.
+func (s *Store) applied(ctx context.Context, h handle) (map[string]bool, error) {
+	q := statement{}
+	q.add("SELECT id FROM " + s.e.tables().migrations)
+	applied := map[string]bool{}
+	var id string
+	err := q.each(ctx, h, []any{&id}, func() { applied[id] = true })
+	return applied, err
+}

@@ -1,0 +1,348 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// How long what the engine gave up is tried again, and the longest pause between two tries.
+const (
+	retryFor   = 10 * time.Second
+	retryPause = 64 * time.Millisecond
+)
+
+// txn is what the levels of one transaction share.
+type txn struct {
+	own bool // begun by us, so that we may run it again, and the engine's begin has run in it
+
+	mu   sync.Mutex
+	dead error
+}
+
+// kill keeps the first reason why the transaction is of no use any more, and returns it.
+func (t *txn) kill(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead == nil {
+		t.dead = err
+	}
+	return t.dead
+}
+
+func (t *txn) reason() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.dead
+}
+
+// scope is what calls take turns on: a connection, or a level of a transaction on it. While a level is open it has
+// the turn of the scope it was opened in, so that a statement never lands in a level it was not meant for.
+type scope struct {
+	parent *scope
+	tx     *txn          // nil: a connection, no transaction
+	turn   chan struct{} // full while somebody has the turn
+	closed bool          // by whoever has the turn
+	depth  int
+}
+
+func newScope(parent *scope, tx *txn) *scope {
+	s := &scope{parent: parent, tx: tx, turn: make(chan struct{}, 1)}
+	if parent != nil {
+		s.depth = parent.depth + 1
+	}
+	return s
+}
+
+// close makes every later call an error. It waits for one that a goroutine of fn's has left behind.
+func (c *scope) close() {
+	c.turn <- struct{}{}
+	c.closed = true
+	<-c.turn
+}
+
+// scopeKey is where the context fn gets says which level it is in, to tell a goroutine that has to wait for its
+// turn from one that would wait for itself.
+type scopeKey struct{}
+
+// enter takes the turn, where there are turns to take. Who gets nil calls leave.
+func (s *Store) enter(ctx context.Context) error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.scope == nil {
+		return ctx.Err()
+	}
+	select {
+	case s.scope.turn <- struct{}{}:
+	default:
+		for c, _ := ctx.Value(scopeKey{}).(*scope); c != nil; c = c.parent {
+			if c.parent == s.scope {
+				return errOuter
+			}
+		}
+		select {
+		case s.scope.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := ctx.Err()
+	if s.scope.closed {
+		err = errFinished
+	} else if tx := s.scope.tx; tx != nil {
+		if dead := tx.reason(); dead != nil {
+			err = dead
+		}
+	}
+	if err != nil {
+		s.leave()
+	}
+	return err
+}
+
+func (s *Store) leave() {
+	if s.scope != nil {
+		<-s.scope.turn
+	}
+}
+
+// Whether what is done writes.
+const (
+	reads  = false
+	writes = true
+)
+
+// do runs fn, which executes statements on h that need no transaction of their own. Outside a transaction it runs
+// them again while the engine gives them up; inside one that ends the transaction.
+func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.Context, handle) error) error {
+	if err := s.enter(ctx); err != nil {
+		return wrap(op, err)
+	}
+	defer s.leave()
+	if s.inTx() {
+		return wrap(op, s.settle(ctx, fn(s.statementContext(ctx, write), s.db)))
+	}
+	return wrap(op, retry(ctx, func() error {
+		err := s.failed(ctx, fn(ctx, s.db))
+		if f, ok := errors.AsType[*failure](err); ok && write && s.class(f.cause) == lost {
+			return &failure{kind: storage.ErrOutcomeUnknown, cause: f.cause}
+		}
+		return err
+	}))
+}
+
+// statementContext is the context a statement in a transaction runs with.
+func (s *Store) statementContext(ctx context.Context, write bool) context.Context {
+	if write {
+		return s.e.writeContext(ctx)
+	}
+	return ctx
+}
+
+// settle gives err, of a statement in the transaction of s, its meaning, and remembers where that is the end of it.
+func (s *Store) settle(ctx context.Context, err error) error {
+	err = s.failed(ctx, err)
+	if f, ok := errors.AsType[*failure](err); ok {
+		return s.scope.tx.kill(f)
+	}
+	return err
+}
+
+// retry calls fn until it returns something else than a failure that another try may mend, within bounds.
+func retry(ctx context.Context, fn func() error) error {
+	var began time.Time
+	for try := 0; ; try++ {
+		err := fn()
+		f, ok := errors.AsType[*failure](err)
+		if !ok || !f.again {
+			return err
+		}
+		if began.IsZero() {
+			began = time.Now()
+		}
+		if time.Since(began) > retryFor {
+			return err
+		}
+		pause := time.NewTimer(rand.N(min(retryPause, time.Millisecond<<min(try, 6))))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+// RunInTx implements [storage.Storage]. On a Store outside a transaction it begins one, and runs it again for up to
+// about 10 seconds while the engine gives it up or somebody else holds the lock it needs. On a Store in a
+// transaction, its own or the host's, it opens a level by SAVEPOINT.
+//
+// ctx that is done by the time fn returns undoes the level, and is the error. Goroutines of fn may share tx; their
+// calls take turns, and a level one of them opens makes the others wait until it is over.
+func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
+	return s.atomically(ctx, "transaction", s.e.begin, func(ctx context.Context, tx *Store) error {
+		return fn(ctx, tx)
+	})
+}
+
+// atomically runs fn in a level of its own: an outermost transaction that starts with start, or a savepoint.
+// Errors of fn come back as they are.
+func (s *Store) atomically(ctx context.Context, op string, start func(context.Context, handle) error,
+	fn func(context.Context, *Store) error) error {
+	if err := s.enter(ctx); err != nil {
+		return wrap(op, err)
+	}
+	defer s.leave()
+	if s.inTx() {
+		return s.level(ctx, op, fn)
+	}
+	return retry(ctx, func() error { return s.outermost(ctx, op, start, fn) })
+}
+
+// outermost begins a transaction, runs fn in it once, and ends it.
+func (s *Store) outermost(ctx context.Context, op string, start func(context.Context, handle) error,
+	fn func(context.Context, *Store) error) error {
+	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
+	// rolled back behind our back, in the middle of a statement.
+	uncancelled := context.WithoutCancel(ctx)
+	conn, pooled, err := s.conn(ctx)
+	if err != nil {
+		return wrap(op, s.failed(ctx, err))
+	}
+	if pooled {
+		defer func() { _ = conn.Close() }()
+	}
+	tx, err := conn.BeginTx(uncancelled, s.e.txOptions())
+	if err != nil {
+		if pooled && errors.Is(err, driver.ErrBadConn) {
+			return wrap(op, &failure{kind: storage.ErrAborted, cause: err, again: true})
+		}
+		return wrap(op, s.failed(ctx, err))
+	}
+
+	child := &Store{db: tx, e: s.e, scope: newScope(s.scope, &txn{own: true})}
+	ended := false
+	defer func() { // also where fn panics or ends its goroutine
+		if !ended {
+			child.scope.close()
+			_ = tx.Rollback()
+		}
+	}()
+	if err := start(uncancelled, tx); err != nil {
+		return wrap(op, s.failed(ctx, err))
+	}
+	err = fn(context.WithValue(ctx, scopeKey{}, child.scope), child)
+	if dead := child.outcome(err); dead != nil {
+		return wrap(op, dead)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return wrap(op, err)
+	}
+	child.scope.close()
+	ended = true
+	if err := tx.Commit(); err != nil {
+		if s.class(err) == lost {
+			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: err})
+		}
+		return wrap(op, s.failed(uncancelled, err))
+	}
+	return nil
+}
+
+// conn is the connection to begin a transaction on; pooled ones go back by Close.
+func (s *Store) conn(ctx context.Context) (conn bun.Conn, pooled bool, err error) {
+	if db, ok := s.db.(*bun.DB); ok {
+		conn, err = db.Conn(ctx)
+		return conn, true, err
+	}
+	return s.db.(bun.Conn), false, nil
+}
+
+// outcome returns why the transaction of s is of no use any more, nil where it still is. err is what fn returned: a
+// statement the host has run by itself, on DB(tx), may be what the engine gave the transaction up at.
+func (s *Store) outcome(err error) error {
+	if dead := s.scope.tx.reason(); dead != nil {
+		return dead
+	}
+	switch c := s.class(err); {
+	case err == nil, c == plain:
+		return nil
+	default:
+		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err, again: c == aborted})
+	}
+}
+
+// level runs fn between SAVEPOINT and RELEASE, or ROLLBACK TO.
+//
+// bun's nested RunInTx is not used: it rolls back with the level's own context, and if that is cancelled the level
+// is not undone and the outer transaction commits it.
+func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
+	uncancelled := context.WithoutCancel(ctx)
+	name := "orginvite_" + strconv.Itoa(s.scope.depth)
+	if _, err := s.db.ExecContext(uncancelled, "SAVEPOINT "+name); err != nil {
+		return wrap(op, s.settle(uncancelled, err))
+	}
+	child := &Store{db: s.db, e: s.e, scope: newScope(s.scope, s.scope.tx)}
+	released := false
+	defer func() { // also where fn panics or ends its goroutine
+		child.scope.close()
+		if released {
+			return
+		}
+		// Also of a transaction that is dead: a host may commit one all the same.
+		if uerr := s.undo(uncancelled, name); uerr != nil {
+			err = wrap(op, s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: uerr}))
+		}
+	}()
+	err = fn(context.WithValue(ctx, scopeKey{}, child.scope), child)
+	if dead := child.outcome(err); dead != nil {
+		return wrap(op, dead)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return wrap(op, err)
+	}
+	child.scope.close()
+	if _, err := s.db.ExecContext(uncancelled, "RELEASE SAVEPOINT "+name); err != nil {
+		return wrap(op, s.settle(uncancelled, err))
+	}
+	released = true
+	return nil
+}
+
+// undo rolls back to a savepoint and forgets it.
+func (s *Store) undo(ctx context.Context, name string) error {
+	if _, err := s.db.ExecContext(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
+		return err
+	}
+	_, err := s.db.ExecContext(ctx, "RELEASE SAVEPOINT "+name)
+	return err
+}
+
+// Lock implements [storage.Storage]. On SQLite, which has one writer at a time, every key is the same one.
+func (s *Store) Lock(ctx context.Context, key string) error {
+	return s.do(ctx, "lock", writes, func(ctx context.Context, h handle) error {
+		if !s.inTx() {
+			return errNoTx
+		}
+		if len(key) > storage.MaxReference || !storage.ValidText(key) {
+			return fmt.Errorf("key is longer than %d bytes, not valid UTF-8, or holds a NUL", storage.MaxReference)
+		}
+		return s.e.lock(ctx, h, key, s.scope.tx.own)
+	})
+}

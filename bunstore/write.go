@@ -1,0 +1,292 @@
+package bunstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// About how much text one writing statement holds.
+const maxText = 512 << 10
+
+var errVanished = errors.New("what was in the way is gone")
+
+// chunks splits records into what one statement holds.
+func chunks(records []storage.Record) [][]storage.Record {
+	var list [][]storage.Record
+	from, size := 0, 0
+	for i, r := range records {
+		size += 400 + len(r.PublicMetadata) + len(r.PrivateMetadata) + len(r.RedirectURL)
+		if size > maxText && i > from {
+			list = append(list, records[from:i])
+			from, size = i, 0
+		}
+	}
+	return append(list, records[from:])
+}
+
+func validate(records []storage.Record) error {
+	for i, r := range records {
+		if err := r.Validate(); err != nil {
+			return fmt.Errorf("record %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Insert implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
+func (s *Store) Insert(ctx context.Context, records ...storage.Record) error {
+	const op = "insert"
+	if err := validate(records); err != nil {
+		return wrap(op, err)
+	}
+	records = slices.Clone(records)
+	for i := range records {
+		records[i].Version = 1
+	}
+	work := func(ctx context.Context, h handle) error { return s.insert(ctx, h, records) }
+	switch {
+	case len(records) <= 1 || s.inTx() && len(chunks(records)) == 1:
+		return s.do(ctx, op, writes, work)
+	default:
+		return s.grouped(ctx, op, func(tx *Store) error {
+			return tx.do(ctx, op, writes, work)
+		})
+	}
+}
+
+// grouped runs fn in a level of its own, because it takes several statements.
+func (s *Store) grouped(ctx context.Context, op string, fn func(tx *Store) error) error {
+	return s.atomically(ctx, op, s.e.begin, func(_ context.Context, tx *Store) error { return fn(tx) })
+}
+
+func (s *Store) insert(ctx context.Context, h handle, records []storage.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if collide(records) {
+		return s.refuse(ctx, h, records, true)
+	}
+	written := 0
+	for _, c := range chunks(records) {
+		ok, err := s.e.insert(ctx, h, c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if written > 0 { // what is in the way is looked for among stored records, not among these
+				if _, err := s.delete(ctx, h, idsOf(records[:written])); err != nil {
+					return err
+				}
+			}
+			return s.refuse(ctx, h, records, true)
+		}
+		written += len(c)
+	}
+	return nil
+}
+
+func idsOf(records []storage.Record) []string {
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// collide reports whether two of records have the same id or slot, so that not all of them can be stored.
+func collide(records []storage.Record) bool {
+	if len(records) < 2 {
+		return false
+	}
+	ids := make(map[string]struct{}, len(records))
+	slots := make(map[slot]struct{}, len(records))
+	for _, r := range records {
+		ids[r.ID] = struct{}{}
+		if r.Status == storage.Pending {
+			at := slot{r.OrganizationID, r.EmailKey}
+			if _, taken := slots[at]; taken {
+				return true
+			}
+			slots[at] = struct{}{}
+		}
+	}
+	return len(ids) < len(records)
+}
+
+// refuse returns the ExistsError of records that cannot all be written: by Insert, or else by Update.
+func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, inserted bool) error {
+	if len(records) == 1 {
+		return &storage.ExistsError{Indexes: []int{0}}
+	}
+	ids := make(map[string]bool, len(records)) // the call's; whether a stored or an accepted one has it
+	var slots []slot
+	for _, r := range records {
+		ids[r.ID] = false
+		if r.Status == storage.Pending {
+			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
+		}
+	}
+	held := map[slot]bool{}
+	if inserted {
+		q := statement{}
+		list := make([]string, 0, len(ids))
+		for id := range ids {
+			list = append(list, id)
+		}
+		q.add("SELECT id FROM "+s.e.tables().invitations+" WHERE id IN (?)", texts(list))
+		var id string
+		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
+			return err
+		}
+	}
+	if len(slots) > 0 {
+		q := statement{}
+		s.e.holders(&q, slots)
+		var id string
+		var at slot
+		err := q.each(ctx, h, []any{&id, &at.organization, &at.key}, func() {
+			// What an Update replaces holds nothing any more.
+			if _, ours := ids[id]; inserted || !ours {
+				held[at] = true
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var refused []int
+	for i, r := range records {
+		at, pending := slot{r.OrganizationID, r.EmailKey}, r.Status == storage.Pending
+		if inserted && ids[r.ID] || pending && held[at] {
+			refused = append(refused, i)
+			continue
+		}
+		ids[r.ID] = true
+		if pending {
+			held[at] = true
+		}
+	}
+	if refused == nil {
+		// It was there a moment ago. To begin again is what finds out.
+		return &failure{kind: storage.ErrAborted, cause: errVanished, again: true}
+	}
+	return &storage.ExistsError{Indexes: refused}
+}
+
+// Update implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
+func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
+	const op = "update"
+	if err := validate(records); err != nil {
+		return wrap(op, err)
+	}
+	if len(records) <= 1 {
+		return s.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+			if len(records) == 0 {
+				return nil
+			}
+			return s.updateOne(ctx, h, records)
+		})
+	}
+	return s.grouped(ctx, op, func(tx *Store) error {
+		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+			return tx.update(ctx, h, records)
+		})
+	})
+}
+
+// updateOne is one statement where all is well: the version in it decides.
+func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Record) error {
+	n, err := s.e.update(ctx, h, records)
+	switch {
+	case err == nil && n == 1:
+		return nil
+	case err == nil:
+		return s.stale(ctx, h, records, "")
+	case s.e.breach(err):
+		return s.refuse(ctx, h, records, false)
+	default:
+		return err
+	}
+}
+
+// stale returns ErrNotFound or ErrConflict where one applies. suffix is what its SELECT ends with.
+func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, suffix string) error {
+	q := statement{}
+	q.add("SELECT id, version FROM "+s.e.tables().invitations+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
+	q.add(suffix)
+	var id string
+	var version int64
+	stored := make(map[string]int64, len(records))
+	if err := q.each(ctx, h, []any{&id, &version}, func() { stored[id] = version }); err != nil {
+		return err
+	}
+	conflict := len(records) == 1 // one that matched nothing, whatever is there by now
+	for _, r := range records {
+		v, ok := stored[r.ID]
+		if !ok {
+			return storage.ErrNotFound
+		}
+		conflict = conflict || v != r.Version
+		stored[r.ID] = -r.Version - 1 // a second one is stale
+	}
+	if conflict {
+		return storage.ErrConflict
+	}
+	return nil
+}
+
+// update writes several records, in a level of its own. It decides by what is stored, releases the slots, so that
+// they may be swapped, and writes.
+func (s *Store) update(ctx context.Context, h handle, records []storage.Record) error {
+	suffix, err := s.e.forUpdate(ctx, h, s.scope.tx.own)
+	if err != nil {
+		return err
+	}
+	if err := s.stale(ctx, h, records, suffix); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(records, func(r storage.Record) bool { return r.Status == storage.Pending }) {
+		if collide(records) {
+			return s.refuse(ctx, h, records, false)
+		}
+		q := statement{}
+		q.add("UPDATE "+s.e.tables().invitations+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
+		if _, err := q.exec(ctx, h); err != nil {
+			return err
+		}
+	}
+	for _, c := range chunks(records) {
+		n, err := s.e.update(ctx, h, c)
+		switch {
+		case err != nil && s.e.breach(err):
+			return s.refuse(ctx, h, records, false)
+		case err != nil:
+			return err
+		case n != int64(len(c)):
+			return storage.ErrConflict
+		}
+	}
+	return nil
+}
+
+// Delete implements [storage.Storage].
+func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
+	var n int64
+	err := s.do(ctx, "delete", writes, func(ctx context.Context, h handle) (err error) {
+		if list := distinct(ids); len(list) > 0 {
+			n, err = s.delete(ctx, h, list)
+		}
+		return err
+	})
+	return int(n), err
+}
+
+func (s *Store) delete(ctx context.Context, h handle, ids []string) (int64, error) {
+	q := statement{}
+	q.add("DELETE FROM "+s.e.tables().invitations+" WHERE id IN (?)", texts(ids))
+	return q.exec(ctx, h)
+}
