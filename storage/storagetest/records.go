@@ -1,0 +1,242 @@
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// epoch is the instant all times of the suite are counted from.
+var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 123456000, time.UTC)
+
+// at is n seconds after the epoch.
+func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+
+// record is a pending record, valid for a thousand seconds from the epoch, with a slot of its own.
+func record(id string, with ...func(*storage.Record)) storage.Record {
+	r := storage.Record{
+		ID:              id,
+		OrganizationID:  "org-1",
+		EmailAddress:    "User." + id + "@Example.com",
+		EmailKey:        "user." + id + "@example.com",
+		Role:            "member",
+		Status:          storage.Pending,
+		PublicMetadata:  []byte(`{"public": "` + id + `"}`),
+		PrivateMetadata: []byte(`{"private": "` + id + `"}`),
+		InviterUserID:   "inviter-1",
+		RedirectURL:     "https://example.com/join?from=" + id,
+		Generation:      1,
+		CreatedAt:       epoch,
+		UpdatedAt:       epoch,
+		ExpiresAt:       at(1000),
+		SentAt:          epoch,
+		Version:         1,
+	}
+	for _, f := range with {
+		f(&r)
+	}
+	return r
+}
+
+func in(organization string) func(*storage.Record) {
+	return func(r *storage.Record) { r.OrganizationID = organization }
+}
+
+func to(key string) func(*storage.Record) {
+	return func(r *storage.Record) { r.EmailAddress, r.EmailKey = key, key }
+}
+
+func created(n int) func(*storage.Record) { return func(r *storage.Record) { r.CreatedAt = at(n) } }
+
+func expires(n int) func(*storage.Record) { return func(r *storage.Record) { r.ExpiresAt = at(n) } }
+
+func role(name string) func(*storage.Record) { return func(r *storage.Record) { r.Role = name } }
+
+func version(n int64) func(*storage.Record) { return func(r *storage.Record) { r.Version = n } }
+
+// resolved gives the record a status other than pending.
+func resolved(status string) func(*storage.Record) {
+	return func(r *storage.Record) { r.Status, r.ResolvedAt, r.ResolvedBy = status, at(10), "user-1" }
+}
+
+func edit(r storage.Record, with ...func(*storage.Record)) storage.Record {
+	for _, f := range with {
+		f(&r)
+	}
+	return r
+}
+
+func ids(records []storage.Record) []string {
+	list := make([]string, len(records))
+	for i, r := range records {
+		list[i] = r.ID
+	}
+	return list
+}
+
+// seed inserts records one by one, so that a store which is wrong about several does not spoil other cases.
+func seed(t *testing.T, s storage.Storage, records ...storage.Record) {
+	t.Helper()
+	for _, r := range records {
+		if err := s.Insert(t.Context(), r); err != nil {
+			t.Fatalf("Insert(%q): %v", r.ID, err)
+		}
+	}
+}
+
+func update(t *testing.T, s storage.Storage, records ...storage.Record) {
+	t.Helper()
+	if err := s.Update(t.Context(), records...); err != nil {
+		t.Fatalf("Update(%q): %v", ids(records), err)
+	}
+}
+
+func get(t *testing.T, s storage.Storage, id string) storage.Record {
+	t.Helper()
+	r, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Get(%q): %v", id, err)
+	}
+	return r
+}
+
+func list(t *testing.T, s storage.Storage, q storage.Query) []storage.Record {
+	t.Helper()
+	records, err := s.List(t.Context(), q)
+	if err != nil {
+		t.Fatalf("List(%s): %v", show(q), err)
+	}
+	return records
+}
+
+// all are the records of the store in the order of their ids.
+func all(t *testing.T, s storage.Storage) []storage.Record {
+	t.Helper()
+	records := list(t, s, storage.Query{})
+	slices.SortFunc(records, func(a, b storage.Record) int { return compareIDs(a, b) })
+	return records
+}
+
+// finds expects List to return the records with these ids, in this order, and Count to agree where q has no page.
+func finds(t *testing.T, s storage.Storage, q storage.Query, want ...string) {
+	t.Helper()
+	if got := ids(list(t, s, q)); !slices.Equal(got, want) {
+		t.Errorf("List(%s)\n got %q\nwant %q", show(q), got, want)
+	}
+	if q.After != nil || q.Offset != 0 || q.Limit != 0 || q.ForUpdate {
+		return
+	}
+	if n, err := s.Count(t.Context(), q.Filter); n != len(want) || err != nil {
+		t.Errorf("Count(%s) = %d, %v; want %d", show(q), n, err, len(want))
+	}
+}
+
+// byID expects List and Count to find exactly the records with these ids; want is in the order of ids.
+func byID(t *testing.T, s storage.Storage, f storage.Filter, want ...string) {
+	t.Helper()
+	got := ids(list(t, s, storage.Query{Filter: f}))
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("List(%s)\n got %q\nwant %q", show(storage.Query{Filter: f}), got, want)
+	}
+	if n, err := s.Count(t.Context(), f); n != len(want) || err != nil {
+		t.Errorf("Count(%s) = %d, %v; want %d", show(storage.Query{Filter: f}), n, err, len(want))
+	}
+}
+
+// holds expects the store to keep exactly these records, in the form of [storage.Record.Stored].
+func holds(t *testing.T, s storage.Storage, want ...storage.Record) {
+	t.Helper()
+	got := all(t, s)
+	want = slices.SortedFunc(slices.Values(want), compareIDs)
+	if !slices.Equal(ids(got), ids(want)) {
+		t.Fatalf("the store keeps %q, want %q", ids(got), ids(want))
+	}
+	for i := range want {
+		same(t, got[i], want[i].Stored())
+		same(t, get(t, s, want[i].ID), want[i].Stored())
+	}
+}
+
+// same compares field by field, times with ==, and names the fields that differ.
+func same(t *testing.T, got, want storage.Record) {
+	t.Helper()
+	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
+	for i := range g.NumField() {
+		if a, b := g.Field(i).Interface(), w.Field(i).Interface(); !reflect.DeepEqual(a, b) {
+			t.Errorf("record %q: %s is %s, want %s", want.ID, g.Type().Field(i).Name, brief(a), brief(b))
+		}
+	}
+}
+
+func brief(v any) string {
+	if at, ok := v.(time.Time); ok {
+		return fmt.Sprintf("%s (%#v)", at.Format(time.RFC3339Nano), at)
+	}
+	return fmt.Sprintf("%.200q", fmt.Sprintf("%s", v))
+}
+
+// refused expects an error that is target, or any error at all where target is nil.
+func refused(t *testing.T, what string, err, target error) {
+	t.Helper()
+	switch {
+	case err == nil:
+		t.Errorf("%s: no error", what)
+	case target != nil && !errors.Is(err, target):
+		t.Errorf("%s: %v; want %v", what, err, target)
+	}
+}
+
+// taken expects an *ExistsError with these indexes.
+func taken(t *testing.T, what string, err error, want ...int) {
+	t.Helper()
+	refused(t, what, err, storage.ErrExists)
+	var e *storage.ExistsError
+	if !errors.As(err, &e) {
+		t.Errorf("%s: %v is no *ExistsError", what, err)
+	} else if !slices.Equal(e.Indexes, want) {
+		t.Errorf("%s: Indexes %v, want %v", what, e.Indexes, want)
+	}
+}
+
+func missing(t *testing.T, s storage.Storage, id string) {
+	t.Helper()
+	r, err := s.Get(t.Context(), id)
+	refused(t, fmt.Sprintf("Get(%q)", id), err, storage.ErrNotFound)
+	if !reflect.DeepEqual(r, storage.Record{}) {
+		t.Errorf("Get(%q) returns a record beside ErrNotFound: %q", id, r.ID)
+	}
+}
+
+// transact runs fn in a transaction, again and again while the store says ErrAborted.
+func transact(ctx context.Context, s storage.Storage, fn func(context.Context, storage.Storage) error) error {
+	for {
+		err := s.RunInTx(ctx, fn)
+		if !errors.Is(err, storage.ErrAborted) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// commit runs fn in a transaction that has to succeed.
+func commit(t *testing.T, s storage.Storage, fn func(ctx context.Context, tx storage.Storage) error) {
+	t.Helper()
+	if err := transact(t.Context(), s, fn); err != nil {
+		t.Fatalf("RunInTx: %v", err)
+	}
+}
+
+// show prints what matters of a query for a failure.
+func show(q storage.Query) string {
+	text := fmt.Sprintf("%+v sort %v offset %d limit %d", q.Filter, q.Order(), q.Offset, q.Limit)
+	if a := q.After; a != nil {
+		text += fmt.Sprintf(" after {%q %q %v %v}", a.ID, a.EmailKey, a.CreatedAt, a.ExpiresAt)
+	}
+	return text
+}
