@@ -100,7 +100,7 @@ func (e *sqlite) migrations() []Migration {
 		index(indexEmail, "(email_key, status, created_at, id, expires_at)"),
 		index(indexCreated, "(created_at, id)"),
 		index(indexStatus, "(status, created_at, id, expires_at)"),
-		index(indexDue, "(expires_at, id) WHERE status = '"+storage.Pending+"'"),
+		index(indexDue, "(status, expires_at, id)"),
 		"INSERT INTO " + e.t.migrations + " (id) VALUES ('" + first + "')",
 	}}}
 }

@@ -41,9 +41,10 @@ func Each(t *testing.T, fn func(t *testing.T, db *bun.DB)) {
 }
 
 var (
-	// Recommended is what the documentation of bunstore recommends to append to the name of a SQLite file.
+	// Recommended is what the documentation of bunstore recommends, but for a shorter busy_timeout: cases that wait
+	// for a cancelled call wait that long.
 	Recommended = url.Values{
-		"_pragma": {"journal_mode(WAL)", "busy_timeout(500)"},
+		"_pragma": {"journal_mode(WAL)", "busy_timeout(50)"},
 		"_txlock": {"immediate"},
 	}
 	// Plain leaves all of it out, but for WAL, so that whoever meets a lock is refused at once.

@@ -32,7 +32,9 @@ func (c *conn) Close() error { return c.under.Close() }
 
 func (c *conn) Begin() (driver.Tx, error) { return c.BeginTx(context.Background(), driver.TxOptions{}) }
 
-func (c *conn) Prepare(string) (driver.Stmt, error) { return nil, errors.New("engines: not prepared for") }
+func (c *conn) Prepare(string) (driver.Stmt, error) {
+	return nil, errors.New("engines: not prepared for")
+}
 
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if err := c.fault("BEGIN"); err != nil {

@@ -1,0 +1,154 @@
+package bunstore
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// lastQuery is a hook that keeps the text of the last statement.
+type lastQuery struct{ text string }
+
+func (l *lastQuery) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+func (l *lastQuery) AfterQuery(_ context.Context, e *bun.QueryEvent)                    { l.text = e.Query }
+
+// The pages that matter are read from an index, in order, and stop: no scan of the table and no sort, but for the
+// branches' few rows. Counts read nothing but an index.
+func TestSQLitePlans(t *testing.T) {
+	hook := &lastQuery{}
+	db := engines.SQLite(t, ":memory:", nil, 1).WithQueryHook(hook)
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	after := &storage.Record{ID: "i", EmailKey: "e", CreatedAt: now, ExpiresAt: now}
+	pending := []string{storage.Pending}
+	some := []string{storage.Pending, "accepted", storage.Expired}
+	const sort = "USE TEMP B-TREE FOR ORDER BY"
+
+	for _, c := range []struct {
+		name   string
+		query  storage.Query
+		index  string // what every access to the table is by
+		terms  string // a part of the plan
+		merges bool   // several branches
+	}{
+		{"an organization", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}},
+			indexOrg, "(organization_id=?)", false},
+		{"an organization, after", storage.Query{Filter: storage.Filter{OrganizationID: "o"}, After: after},
+			indexOrg, "(organization_id=? AND (created_at,id)<(?,?))", false},
+		{"an organization's pending ones",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}},
+			indexOrgStatus, "(organization_id=? AND status=?)", false},
+		{"an organization's pending ones, after",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Statuses: pending, Now: now}, After: after},
+			indexOrgStatus, "(organization_id=? AND status=? AND (created_at,id)<(?,?))", false},
+		{"an organization's of several statuses, after",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Statuses: some, Now: now}, After: after},
+			indexOrgStatus, "(organization_id=? AND status=? AND (created_at,id)<(?,?))", true},
+		{"an organization's expired ones",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Statuses: []string{storage.Expired}, Now: now}},
+			indexOrgStatus, "(organization_id=? AND status=?)", true},
+		{"oldest first, then by latest id", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o"}, After: after,
+			Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: storage.FieldExpiresAt, Descending: true}},
+		}, indexOrg, "(organization_id=? AND created_at>?)", true},
+		{"a user's pending ones",
+			storage.Query{Filter: storage.Filter{EmailKeys: []string{"a"}, Statuses: pending, Now: now}},
+			indexEmail, "(email_key=? AND status=?)", false},
+		{"a user's pending ones by several addresses",
+			storage.Query{Filter: storage.Filter{EmailKeys: []string{"a", "b"}, Statuses: pending, Now: now}, After: after},
+			indexEmail, "(email_key=? AND status=? AND (created_at,id)<(?,?))", true},
+		{"everything", storage.Query{}, indexCreated, "SCAN", false},
+		{"everything, after", storage.Query{After: after}, indexCreated, "((created_at,id)<(?,?))", false},
+		{"everything of a status", storage.Query{Filter: storage.Filter{Statuses: pending, Now: now}},
+			indexStatus, "(status=?)", false},
+		{"everything of several statuses, after",
+			storage.Query{Filter: storage.Filter{Statuses: some, Now: now}, After: after},
+			indexStatus, "(status=? AND (created_at,id)<(?,?))", true},
+		{"the sweep", storage.Query{
+			Filter: storage.Filter{StoredStatuses: pending, Statuses: []string{storage.Expired}, Now: now},
+			Sort:   []storage.Sort{{Field: storage.FieldExpiresAt}},
+		}, indexDue, "(status=? AND expires_at<?)", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			s, err := New(db, nil)
+			is.NoErr(err)
+			is.NoErr(s.Migrate(t.Context()))
+			c.query.Limit = 10
+			_, err = s.List(t.Context(), c.query)
+			is.NoErr(err)
+			steps := explain(t, db, hook.text)
+			plan := strings.Join(steps, "\n")
+			t.Log("\n" + plan)
+			is.True(strings.Contains(plan, c.terms)) // seeks
+			is.True(c.merges || !strings.Contains(plan, sort))
+			for _, step := range steps {
+				if strings.Contains(step, baseName) {
+					is.True(strings.Contains(step, "INDEX "+c.index+" ") || strings.HasSuffix(step, "INDEX "+c.index))
+					is.True(!strings.HasPrefix(step, "SCAN") || c.terms == "SCAN") // the page of everything walks its index
+				}
+			}
+		})
+	}
+
+	for _, c := range []struct {
+		name   string
+		filter storage.Filter
+		index  string
+	}{
+		{"an organization's", storage.Filter{OrganizationID: "o", Direct: true}, indexOrg},
+		{"an organization's, by a part of the address",
+			storage.Filter{OrganizationID: "o", Direct: true, EmailContains: "x"}, indexOrg},
+		{"an organization's pending ones",
+			storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}, indexOrgStatus},
+		{"an organization's of several statuses",
+			storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now, EmailContains: "x"}, indexOrgStatus},
+		{"a user's pending ones",
+			storage.Filter{EmailKeys: []string{"a", "b"}, Statuses: pending, Now: now}, indexEmail},
+		{"everything pending", storage.Filter{Statuses: pending, Now: now}, indexDue},
+		{"everything of several statuses", storage.Filter{Statuses: some, Now: now}, indexDue},
+	} {
+		t.Run("count "+c.name, func(t *testing.T) {
+			is := is.New(t)
+			s, err := New(db, nil)
+			is.NoErr(err)
+			is.NoErr(s.Migrate(t.Context()))
+			_, err = s.Count(t.Context(), c.filter)
+			is.NoErr(err)
+			steps := explain(t, db, hook.text)
+			t.Log(steps)
+			is.Equal(len(steps), 1)
+			is.True(strings.Contains(steps[0], "USING COVERING INDEX "+c.index+" ")) // reads no record
+			is.True(strings.HasPrefix(steps[0], "SEARCH"))
+		})
+	}
+}
+
+// explain returns the steps of the plan of a statement.
+func explain(t *testing.T, db *bun.DB, statement string) []string {
+	t.Helper()
+	rows, err := db.DB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		steps = append(steps, detail)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
