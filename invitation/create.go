@@ -224,30 +224,26 @@ func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []dr
 // inviters returns the roles of the users who invite, each asked for once.
 func (w *work) inviters(ctx context.Context, organizationID string, drafts []draft) (map[string]Role, error) {
 	type answer struct {
-		role    Role
-		refused *Error
+		role Role
+		err  error
 	}
-	asked := map[string]answer{}
+	answers := map[string]answer{}
 	roles := map[string]Role{}
 	var errs Errors
 	for _, d := range drafts {
 		if d.InviterUserID == "" {
 			continue
 		}
-		a, known := asked[d.InviterUserID]
-		if !known {
-			var err error
-			if a.role, err = w.manager(ctx, organizationID, d.InviterUserID, paramInviter); err != nil &&
-				!errors.As(err, &a.refused) {
-				return nil, err
-			}
-			asked[d.InviterUserID] = a
+		a, asked := answers[d.InviterUserID]
+		if !asked {
+			a.role, a.err = w.dir.Role(ctx, w.store, organizationID, d.InviterUserID)
+			answers[d.InviterUserID] = a
 		}
-		if a.refused != nil {
-			e := *a.refused
-			e.Param = d.at + e.Param
-			errs = append(errs, &e)
-			continue
+		var refused *Error
+		if err := w.manages(a.role, a.err, d.at+paramInviter); errors.As(err, &refused) {
+			errs = append(errs, refused)
+		} else if err != nil {
+			return nil, err
 		}
 		roles[d.InviterUserID] = a.role
 	}
@@ -521,4 +517,3 @@ func resolve(r *storage.Record, event EventType, userID string, now time.Time) e
 	r.ResolvedAt, r.UpdatedAt = now, now
 	return nil
 }
-

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"time"
 
@@ -28,7 +27,7 @@ const (
 // encodeCursor returns the cursor behind the record for a list with this order. scope names the list: the
 // operation, whose it is, its filters and order.
 func encodeCursor(scope string, order []storage.Sort, last storage.Record) string {
-	return base64.RawURLEncoding.EncodeToString(sealCursor(scope, cursorPosition(order, last)))
+	return encode64(sealCursor(scope, cursorPosition(order, last)))
 }
 
 // decodeCursor returns the position, or false for what encodeCursor did not make for this scope and order.
@@ -36,8 +35,8 @@ func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.R
 	if len(cursor) > maxCursor {
 		return nil, false
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(b) < 1+cursorSumSize {
+	b, ok := decode64(cursor)
+	if !ok || len(b) < 1+cursorSumSize {
 		return nil, false
 	}
 	position := b[1+cursorSumSize:]

@@ -236,15 +236,20 @@ func checkIDs(organizationID, invitationID string) Errors {
 // manager checks that a user's role manages invitations, and returns the role. param names the user.
 func (s *Service) manager(ctx context.Context, organizationID, userID, param string) (Role, error) {
 	role, err := s.dir.Role(ctx, s.store, organizationID, userID)
+	return role, s.manages(role, err, param)
+}
+
+// manages judges what Directory.Role answered about a user.
+func (s *Service) manages(role Role, err error, param string) error {
 	switch {
 	case errors.Is(err, ErrNotMember) && !shown(err):
-		return "", problemNotMember.about(param, "the user is no member of this organization").because(err)
+		return problemNotMember.about(param, "the user is no member of this organization").because(err)
 	case err != nil:
-		return "", directory("Role", paramOrganization, err)
+		return directory("Role", paramOrganization, err)
 	case !s.cfg.Roles.manages(role):
-		return "", problemNotAdmin.about(param, "the user's role does not manage invitations")
+		return problemNotAdmin.about(param, "the user's role does not manage invitations")
 	}
-	return role, nil
+	return nil
 }
 
 // reader checks the acting user of a read, where there is one.

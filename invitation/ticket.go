@@ -3,7 +3,6 @@ package invitation
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"net/url"
 	"slices"
@@ -76,7 +75,7 @@ func (ring keyring) sign(c claims) string {
 		b = append(b, field...)
 	}
 	b = append(b, ring[0].mac(purposeTicket, b)...)
-	return base64.RawURLEncoding.EncodeToString(b)
+	return encode64(b)
 }
 
 // verify returns what a ticket says if one of the keys signed it. Of what is not verified yet it reads the key id
@@ -85,8 +84,8 @@ func (ring keyring) verify(ticket string) (claims, bool) {
 	if len(ticket) > maxTicket {
 		return claims{}, false
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(ticket)
-	if err != nil || len(b) < 1+keyIDSize+macSize || b[0] != keyIDSize {
+	b, ok := decode64(ticket)
+	if !ok || len(b) < 1+keyIDSize+macSize || b[0] != keyIDSize {
 		return claims{}, false
 	}
 	i := slices.IndexFunc(ring, func(k ticketKey) bool { return k.id == string(b[1:1+keyIDSize]) })

@@ -1,0 +1,501 @@
+package invitation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// with returns the smallest valid CreateParams, changed.
+func with(change func(*invitation.CreateParams)) invitation.CreateParams {
+	p := invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember}
+	change(&p)
+	return p
+}
+
+func TestCreate(t *testing.T) {
+	w := setup(t, &invitation.Config{NewID: func() string { return "inv-1" }})
+	public, private := mustMetadata(t, `{"team":"red"}`), mustMetadata(t, `{"source":"crm"}`)
+	got, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "  Carl@Example.com ", Role: invitation.RoleMember, InviterUserID: "ann",
+		RedirectURL: acceptURL + "/x", OrganizationDomainID: "dom-1", PublicMetadata: public, PrivateMetadata: private,
+		ExpiresIn: 48 * time.Hour, Silent: true,
+	})
+	w.is.NoErr(err)
+	want := invitation.Invitation{
+		ID: "inv-1", OrganizationID: "acme", OrganizationDomainID: "dom-1", EmailAddress: "Carl@Example.com",
+		Role: invitation.RoleMember, RoleName: "Member", Status: invitation.StatusPending,
+		PublicMetadata: public, PrivateMetadata: private, InviterUserID: "ann", RedirectURL: acceptURL + "/x",
+		CreatedAt: noon, UpdatedAt: noon, SentAt: noon, ExpiresAt: noon.Add(48 * time.Hour), Version: 1,
+	}
+	w.is.True(strings.HasPrefix(got.URL, acceptURL+"/x?invitation_ticket="))
+	told := want
+	want.URL = got.URL
+	w.is.Equal(got, want)
+	w.is.Equal(w.get(got), told) // Get has no URL
+	w.is.Equal(w.events, []invitation.Event{
+		{Type: invitation.EventCreated, At: noon, ActorID: "ann", Silent: true, Invitation: told}})
+	r := w.stored()[0]
+	w.is.Equal(r.EmailKey, "carl@example.com")
+	w.is.Equal(r.Generation, int64(1))
+}
+
+func TestCreateRefusesParameters(t *testing.T) {
+	w := setup(t, &invitation.Config{MaxMetadata: 20})
+	is422 := func(code, param string) []refusal { return []refusal{{422, code, param}} }
+	for name, tt := range map[string]struct {
+		organization string
+		p            invitation.CreateParams
+		want         []refusal
+	}{
+		"no organization":     {"", with(func(*invitation.CreateParams) {}), is422("form_param_missing", "organization_id")},
+		"a long organization": {strings.Repeat("o", 129), with(func(*invitation.CreateParams) {}), is422("form_param_exceeds_allowed_size", "organization_id")},
+		"a NUL in it":         {"ac\x00me", with(func(*invitation.CreateParams) {}), is422("form_param_format_invalid", "organization_id")},
+		"no address":          {"acme", with(func(p *invitation.CreateParams) { p.EmailAddress = " " }), is422("form_param_missing", "email_address")},
+		"a malformed address": {"acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "carl" }), is422("form_param_format_invalid", "email_address")},
+		"no role":             {"acme", with(func(p *invitation.CreateParams) { p.Role = "" }), is422("form_param_missing", "role")},
+		"an unknown role":     {"acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }), []refusal{{404, "resource_not_found", "role"}}},
+		"a long inviter":      {"acme", with(func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) }), is422("form_param_exceeds_allowed_size", "inviter_user_id")},
+		"control characters":  {"acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "a\nb" }), is422("form_param_format_invalid", "inviter_user_id")},
+		"invalid UTF-8":       {"acme", with(func(p *invitation.CreateParams) { p.OrganizationDomainID = "\xff" }), is422("form_param_format_invalid", "organization_domain_id")},
+		"a long URL":          {"acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + strings.Repeat("x", 2048) }), is422("form_param_exceeds_allowed_size", "redirect_url")},
+		"large metadata":      {"acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{"a":"12345678901234"}`) }), is422("form_param_exceeds_allowed_size", "public_metadata")},
+		"large private":       {"acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"a":"12345678901234"}`) }), is422("form_param_exceeds_allowed_size", "private_metadata")},
+		"too short an expiry": {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = time.Second - 1 }), is422("form_param_value_invalid", "expires_in_days")},
+		"a negative expiry":   {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = -1 }), is422("form_param_value_invalid", "expires_in_days")},
+		"too long an expiry":  {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = 365*24*time.Hour + 1 }), is422("form_param_value_invalid", "expires_in_days")},
+		"all at once": {"", invitation.CreateParams{
+			EmailAddress: "x", Role: "nope", InviterUserID: "\x00", RedirectURL: "javascript:x", ExpiresIn: -1,
+			PublicMetadata: mustMetadata(t, `{"a":"12345678901234"}`)},
+			[]refusal{
+				{422, "form_param_missing", "organization_id"}, {422, "form_param_format_invalid", "email_address"},
+				{422, "form_param_format_invalid", "inviter_user_id"}, {404, "resource_not_found", "role"},
+				{422, "form_param_format_invalid", "redirect_url"}, {422, "form_param_exceeds_allowed_size", "public_metadata"},
+				{422, "form_param_value_invalid", "expires_in_days"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(invitation.ErrInvalid, tt.want, func() error {
+				_, err := w.svc.Create(w.ctx, tt.organization, tt.p)
+				return err
+			})
+		})
+	}
+	_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+		p.PublicMetadata, p.PrivateMetadata = mustMetadata(t, `{"a":"123456789012"}`), mustMetadata(t, `{"a":"123456789012"}`)
+		p.ExpiresIn = 365 * 24 * time.Hour
+		p.InviterUserID = "ann"
+	}))
+	w.is.NoErr(err) // the limits themselves are fine
+	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }))
+	w.is.True(errors.Is(err, invitation.ErrNotFound)) // an unknown role is not found, too
+}
+
+// Everything that can be wrong is wrong at first, and put right one by one: each refusal shows what goes before what.
+func TestCreateRefusesInOrder(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("dora@example.com") // pending, and not old enough to be replaced
+	w.host.AddOrganization(invitation.Organization{ID: "dup"})
+	quota, allowed := 1, false
+	seats := 0
+	cfg := &invitation.Config{
+		MaxPending: 1,
+		AllowEmail: func(context.Context, storage.Storage, string, string) error {
+			if allowed {
+				return nil
+			}
+			return fmt.Errorf("not this one: %w", invitation.ErrForbidden)
+		},
+		Seats: func(context.Context, storage.Storage, string) (int, int, error) { return seats, quota, nil },
+	}
+	w.svc = w.service(w.host, cfg)
+	// bob becomes known under the address that ann invites, to be a member later.
+	p := invitation.CreateParams{EmailAddress: "", Role: invitation.RoleAdmin, InviterUserID: "carl"}
+	org, svc := "nowhere", w.svc.As("")
+	step := func(sentinel error, want refusal) {
+		t.Helper()
+		w.refuses(sentinel, []refusal{want}, func() error {
+			_, err := svc.Create(w.ctx, org, p)
+			return err
+		})
+	}
+	step(invitation.ErrForbidden, refusal{403, "not_allowed_access", "user_id"})
+	svc = w.svc
+	step(invitation.ErrInvalid, refusal{422, "form_param_missing", "email_address"})
+	p.EmailAddress = "dora@example.com"
+	step(invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "inviter_user_id"})
+	w.host.AddMember("nowhere", "carl", invitation.RoleMember)
+	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "inviter_user_id"})
+	roles, err := invitation.NewRoles(
+		invitation.RoleDefinition{Key: invitation.RoleAdmin},
+		invitation.RoleDefinition{Key: invitation.RoleMember, Manages: true, Grants: []invitation.Role{invitation.RoleMember}})
+	w.is.NoErr(err)
+	cfg.Roles = roles
+	w.svc = w.service(w.host, cfg)
+	svc = w.svc
+	step(invitation.ErrNotFound, refusal{404, "resource_not_found", "organization_id"})
+	org = "acme"
+	w.host.AddMember("acme", "carl", invitation.RoleMember)
+	w.host.AddMember("acme", "dora", invitation.RoleMember)
+	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "role"})
+	p.Role = invitation.RoleMember
+	step(invitation.ErrForbidden, refusal{403, "not_allowed_access", "email_address"})
+	allowed = true
+	step(invitation.ErrAlreadyMember, refusal{400, "already_a_member_in_organization", "email_address"})
+	w.host.RemoveMember("acme", "dora")
+	step(invitation.ErrDuplicate, refusal{400, "organization_invitation_not_unique", "email_address"})
+	p.Replace = true
+	step(invitation.ErrTooSoon, refusal{429, "too_many_requests", "email_address"})
+	w.clock.Advance(time.Minute)
+	seats = 1
+	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // seats
+	seats = 0
+	_, err = svc.Create(w.ctx, org, p)
+	w.is.NoErr(err) // MaxPending 1 holds, for one takes the place of the other
+	p.EmailAddress, quota = "else@example.com", 0
+	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // MaxPending
+}
+
+func TestCreateTooSoonSaysWhenToTryAgain(t *testing.T) {
+	w := setup(t, &invitation.Config{ResendAfter: 10 * time.Second})
+	w.invite("carl@example.com")
+	w.clock.Advance(8500 * time.Millisecond)
+	_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = true }))
+	var e *invitation.Error
+	w.is.True(errors.As(err, &e))
+	w.is.Equal(e.Meta, map[string]any{"retry_after": 2}) // seconds, rounded up
+	w.clock.Advance(1500 * time.Millisecond)
+	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = true }))
+	w.is.NoErr(err) // exactly then
+
+	w.svc = w.service(w.host, &invitation.Config{ResendAfter: -1})
+	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = true }))
+	w.is.NoErr(err) // no limit
+}
+
+// Two spellings of one address are one invitee; two organizations are two invitations.
+func TestCreateIsUniqueByCanonicalAddressAndOrganization(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("Carl@Bücher.example")
+	for _, spelling := range []string{"carl@bücher.example", "CARL@xn--bcher-kva.example", " carl@bu\u0308cher.EXAMPLE "} {
+		w.refuses(invitation.ErrDuplicate, []refusal{{400, "organization_invitation_not_unique", "email_address"}}, func() error {
+			_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = spelling }))
+			return err
+		})
+	}
+	_, err := w.svc.Create(w.ctx, "other", with(func(p *invitation.CreateParams) { p.EmailAddress = "carl@bücher.example" }))
+	w.is.NoErr(err)
+	w.refuses(invitation.ErrAlreadyMember, []refusal{{400, "already_a_member_in_organization", "email_address"}}, func() error {
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "BOB@example.com" }))
+		return err
+	})
+}
+
+func TestCreateReplaces(t *testing.T) {
+	w := setup(t, nil)
+	old := w.invite("carl@example.com")
+	w.clock.Advance(time.Hour)
+	w.events = nil
+	fresh, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace, p.InviterUserID = true, "ann" }))
+	w.is.NoErr(err)
+	w.is.True(fresh.ID != old.ID)
+
+	was := w.get(old)
+	w.is.Equal(was.Status, invitation.StatusRevoked)
+	w.is.Equal(was.ResolvedBy, "ann")
+	w.is.Equal(was.ResolvedAt, noon.Add(time.Hour))
+	w.is.Equal(was.UpdatedAt, noon.Add(time.Hour))
+	w.is.Equal(was.Version, int64(2))
+	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventRevoked, invitation.EventCreated})
+	w.is.Equal(w.events[0].Invitation, was)
+	w.is.Equal(w.events[0].ActorID, "ann")
+
+	_, err = w.svc.Preview(w.ctx, ticketOf(t, old))
+	w.is.True(errors.Is(err, invitation.ErrRevoked)) // the old link is dead
+	_, err = w.svc.Preview(w.ctx, ticketOf(t, fresh))
+	w.is.NoErr(err)
+	_, err = w.svc.Create(w.ctx, "other", with(func(p *invitation.CreateParams) { p.Replace = true }))
+	w.is.NoErr(err) // where there is nothing to replace it is a plain Create
+}
+
+// A lapsed invitation does not hold the address, a seat or a place among the pending, and is written expired.
+func TestCreateAfterExpiry(t *testing.T) {
+	w := setup(t, &invitation.Config{MaxPending: 1})
+	w.svc = w.service(w.host, &invitation.Config{MaxPending: 1, Seats: w.host.Seats(3)})
+	old := w.invite("carl@example.com")
+	w.clock.Advance(30 * 24 * time.Hour)
+	before := w.get(old)
+	w.is.Equal(before.Status, invitation.StatusExpired)
+	w.events = nil
+	fresh := w.invite("carl@example.com")
+	w.is.Equal(w.get(old), before) // reads the same before and after it is written
+	w.is.Equal(before.ResolvedAt, old.ExpiresAt)
+	w.is.Equal(before.UpdatedAt, noon)
+	w.is.Equal(w.get(fresh).Status, invitation.StatusPending)
+	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventCreated})
+	w.is.Equal(w.events[0].Invitation, before)
+	w.is.Equal(w.events[0].ActorID, "") // time did it
+	stored, err := w.host.Storage().Get(w.ctx, old.ID)
+	w.is.NoErr(err)
+	w.is.Equal(stored.Status, storage.Expired)
+}
+
+func TestCreateLimits(t *testing.T) {
+	w := setup(t, &invitation.Config{MaxPending: 2})
+	first := w.invite("c1@example.com")
+	w.invite("c2@example.com")
+	full := []refusal{{403, "organization_membership_quota_exceeded", ""}}
+	create := func(email string) func() error {
+		return func() error {
+			_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
+			return err
+		}
+	}
+	w.refuses(invitation.ErrQuotaExceeded, full, create("c3@example.com"))
+	_, err := w.svc.Create(w.ctx, "other", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err) // the limit is each organization's own
+	_, err = w.svc.Revoke(w.ctx, "acme", first.ID, invitation.RevokeParams{})
+	w.is.NoErr(err)
+	w.is.NoErr(create("c3@example.com")()) // what is resolved holds no place
+
+	// Two members and two pending ones, of four seats.
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(4)})
+	w.refuses(invitation.ErrQuotaExceeded, full, create("c4@example.com"))
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(5)})
+	w.is.NoErr(create("c4@example.com")())
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(0)})
+	w.is.NoErr(create("c5@example.com")()) // 0 is any number
+	w.svc = w.service(w.host, &invitation.Config{MaxPending: -1})
+	w.is.NoErr(create("c6@example.com")()) // and so is a negative MaxPending
+}
+
+func TestCreateBulk(t *testing.T) {
+	w := setup(t, nil)
+	ps := make([]invitation.CreateParams, 5)
+	for i := range ps {
+		ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", 5-i), Role: invitation.RoleMember,
+			InviterUserID: []string{"ann", ""}[i%2], Silent: i == 3}
+	}
+	invs, err := w.svc.CreateBulk(w.ctx, "acme", ps)
+	w.is.NoErr(err)
+	w.is.Equal(len(invs), 5)
+	for i, inv := range invs {
+		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order they were given
+		w.is.Equal(w.events[i].Silent, i == 3)
+		w.is.Equal(w.events[i].Invitation.ID, inv.ID)
+		w.is.Equal(w.events[i].Invitation.URL, "")
+		_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+		w.is.NoErr(err)
+	}
+	w.is.Equal(ps[1].InviterUserID, "") // the caller's slice is left alone
+}
+
+func TestCreateBulkRefuses(t *testing.T) {
+	w := setup(t, &invitation.Config{MaxBulk: 4, AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+		if strings.HasSuffix(email, "@evil.example") { // gets the canonical form
+			return fmt.Errorf("blocked: %w", invitation.ErrForbidden)
+		}
+		return nil
+	}})
+	w.invite("old1@example.com")
+	w.invite("old2@example.com")
+	item := func(email string, role invitation.Role, inviter string) invitation.CreateParams {
+		return invitation.CreateParams{EmailAddress: email, Role: role, InviterUserID: inviter}
+	}
+	const m, a = invitation.RoleMember, invitation.RoleAdmin
+	for name, tt := range map[string]struct {
+		ps       []invitation.CreateParams
+		sentinel error
+		want     []refusal
+	}{
+		"none":     {nil, invitation.ErrInvalid, []refusal{{422, "form_param_missing", ""}}},
+		"too many": {make([]invitation.CreateParams, 5), invitation.ErrInvalid, []refusal{{400, "bulk_size_exceeded", ""}}},
+		"parameters": {[]invitation.CreateParams{item("a@example.com", m, ""), item("x", "", ""), item("b@example.com", "king", "")},
+			invitation.ErrInvalid, []refusal{
+				{422, "form_param_format_invalid", "[1].email_address"}, {422, "form_param_missing", "[1].role"},
+				{404, "resource_not_found", "[2].role"}}},
+		"an address twice": {[]invitation.CreateParams{item("a@example.com", m, ""), item("A@EXAMPLE.com", m, "")},
+			invitation.ErrInvalid, []refusal{{422, "form_param_duplicate", "[1].email_address"}}},
+		"inviters": {[]invitation.CreateParams{item("a@example.com", m, "carl"), item("b@example.com", m, "bob"),
+			item("c@example.com", m, "carl"), item("bob@example.com", m, "ann")},
+			invitation.ErrNotMember, []refusal{{403, "not_a_member_in_organization", "[0].inviter_user_id"},
+				{403, "not_an_admin_in_organization", "[1].inviter_user_id"}, {403, "not_a_member_in_organization", "[2].inviter_user_id"}}},
+		"addresses that are not allowed, before members": {[]invitation.CreateParams{item("bob@example.com", m, ""),
+			item("Eve@EVIL.example", m, ""), item("eve2@evil.example", m, "")}, invitation.ErrForbidden,
+			[]refusal{{403, "not_allowed_access", "[1].email_address"}, {403, "not_allowed_access", "[2].email_address"}}},
+		"members, before duplicates": {[]invitation.CreateParams{item("old1@example.com", m, ""), item("bob@example.com", m, ""),
+			item("ann@example.com", a, "")}, invitation.ErrAlreadyMember,
+			[]refusal{{400, "already_a_member_in_organization", "[1].email_address"}, {400, "already_a_member_in_organization", "[2].email_address"}}},
+		"duplicates together": {[]invitation.CreateParams{item("Old1@example.com", m, ""), item("new@example.com", m, ""),
+			item("old2@example.com", m, "")}, invitation.ErrDuplicate, []refusal{{400, "duplicate_record", "email_address"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(tt.sentinel, tt.want, func() error {
+				_, err := w.svc.CreateBulk(w.ctx, "acme", tt.ps)
+				var e *invitation.Error
+				if errors.Is(err, invitation.ErrDuplicate) && errors.As(err, &e) {
+					w.is.Equal(e.Meta, map[string]any{"email_addresses": []string{"Old1@example.com", "old2@example.com"}})
+				}
+				return err
+			})
+		})
+	}
+	unbounded := w.service(w.host, &invitation.Config{MaxBulk: -1})
+	_, err := unbounded.CreateBulk(w.ctx, "acme", []invitation.CreateParams{item("a@example.com", m, "")})
+	w.is.NoErr(err)
+}
+
+func TestCreateBulkReplacesPerItem(t *testing.T) {
+	w := setup(t, nil)
+	live, lapsing := w.invite("live@example.com"), w.invite("lapsed@example.com")
+	w.clock.Advance(30*24*time.Hour - time.Second)
+	again, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress, p.Replace = "live@example.com", true }))
+	w.is.NoErr(err)
+	w.clock.Advance(time.Hour)
+	w.events = nil
+	invs, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		{EmailAddress: "new@example.com", Role: invitation.RoleMember},
+		{EmailAddress: "live@example.com", Role: invitation.RoleAdmin, Replace: true},
+		{EmailAddress: "lapsed@example.com", Role: invitation.RoleMember},
+	})
+	w.is.NoErr(err)
+	w.is.Equal(len(invs), 3)
+	w.is.Equal(w.get(live).Status, invitation.StatusRevoked)
+	w.is.Equal(w.get(again).Status, invitation.StatusRevoked)
+	w.is.Equal(w.get(lapsing).Status, invitation.StatusExpired)
+	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventRevoked, invitation.EventExpired,
+		invitation.EventCreated, invitation.EventCreated, invitation.EventCreated})
+}
+
+// Whatever a callback returns that is no refusal is an internal error: the cause is in the chain and nothing happened.
+func TestCreateFailsWithItsCallbacks(t *testing.T) {
+	boom := errors.New("boom")
+	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
+	for _, cause := range []error{boom, own} {
+		for name, make := range map[string]func(w *world) *invitation.Service{
+			"Directory.Role": func(w *world) *invitation.Service {
+				return w.service(&failing{Host: w.host, role: cause}, nil)
+			},
+			"Directory.MemberEmails": func(w *world) *invitation.Service {
+				return w.service(&failing{Host: w.host, memberEmails: cause}, nil)
+			},
+			"Config.AllowEmail": func(w *world) *invitation.Service {
+				return w.service(w.host, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error { return cause }})
+			},
+			"Config.Seats": func(w *world) *invitation.Service {
+				return w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, cause }})
+			},
+			"Config.OnEvents": func(w *world) *invitation.Service {
+				return w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return cause }})
+			},
+		} {
+			t.Run(name+" "+cause.Error(), func(t *testing.T) {
+				w := setup(t, nil)
+				_, err := make(w).Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "ann" }))
+				w.is.True(errors.Is(err, cause))
+				var e *invitation.Error
+				w.is.Equal(errors.As(err, &e), cause == own)                            // only the host's own is shown
+				w.is.True(cause == own || strings.Contains(err.Error(), name+": boom")) // and the other says where
+				w.is.Equal(len(w.stored()), 0)                                          // nothing is left
+			})
+		}
+	}
+}
+
+// failing is a host of which some answers fail.
+type failing struct {
+	*invitationtest.Host
+	role, memberEmails, verifiedEmails, join error
+}
+
+func (f *failing) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+	if f.role != nil {
+		return "", f.role
+	}
+	return f.Host.Role(ctx, tx, organizationID, userID)
+}
+
+func (f *failing) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+	if f.memberEmails != nil {
+		return nil, f.memberEmails
+	}
+	return f.Host.MemberEmails(ctx, tx, organizationID, emails)
+}
+
+func (f *failing) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
+	if f.verifiedEmails != nil {
+		return nil, f.verifiedEmails
+	}
+	return f.Host.VerifiedEmails(ctx, tx, userID)
+}
+
+func (f *failing) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+	err := f.Host.Join(ctx, tx, m) // writes, and fails then
+	if f.join != nil {
+		return f.join
+	}
+	return err
+}
+
+// 32 at once: one pending invitation, 31 clear duplicates.
+func TestCreateConcurrently(t *testing.T) {
+	w := setup(t, nil)
+	const n = 32
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { _, errs[i] = w.svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {})) })
+	}
+	wg.Wait()
+	created := 0
+	for _, err := range errs {
+		if err == nil {
+			created++
+		} else {
+			w.is.True(errors.Is(err, invitation.ErrDuplicate))
+		}
+	}
+	w.is.Equal(created, 1)
+	w.is.Equal(len(w.stored()), 1)
+}
+
+// Seats are never passed, whoever comes at the same time (C21).
+func TestLimitsAreExactUnderConcurrency(t *testing.T) {
+	w := setup(t, nil)
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(12)}) // two members
+	var wg sync.WaitGroup
+	errs := make([]error, 32)
+	for i := range errs {
+		wg.Go(func() {
+			_, errs[i] = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }))
+		})
+	}
+	wg.Wait()
+	created := 0
+	for _, err := range errs {
+		if err == nil {
+			created++
+		} else {
+			w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
+		}
+	}
+	w.is.Equal(created, 10)
+}
+
+func TestCreateHonoursCancellation(t *testing.T) {
+	w := setup(t, nil)
+	ctx, cancel := context.WithCancel(w.ctx)
+	cancel()
+	_, err := w.svc.Create(ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.True(errors.Is(err, context.Canceled))
+	w.is.Equal(len(w.stored()), 0)
+}

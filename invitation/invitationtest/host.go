@@ -1,0 +1,222 @@
+// Package invitationtest is a host application in memory: users, organizations and memberships that answer as the
+// service's [invitation.Directory], and a storage whose transactions roll them back together with the invitations.
+// It is for tests and examples; what it holds is gone with the process.
+//
+//	host := invitationtest.NewHost()
+//	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
+//	host.AddUser("ann", "ann@example.com")
+//	host.AddMember("acme", "ann", invitation.RoleAdmin)
+//	svc, err := invitation.NewService(host.Storage(), host, nil)
+//
+// A test that needs a Directory to fail embeds a *Host and overrides one method.
+package invitationtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/memstore"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Host is the host application. It is made by [NewHost] and safe for concurrent use.
+//
+// Its Directory methods work on the transaction they are handed and on what is committed outside of one. The
+// methods that set the scene (Add…, Remove…) take effect at once, and wait while a transaction is open: inside
+// one they would wait for themselves.
+type Host struct {
+	storage *store
+
+	// writer is held by the one transaction that is open; mu guards what is committed.
+	writer chan struct{}
+	mu     sync.RWMutex
+	state  state
+}
+
+// state is what rolls back. A transaction changes a copy of its own.
+type state struct {
+	organizations map[string]invitation.Organization
+	emails        map[string][]string // verified, by user
+	members       map[member]invitation.Membership
+}
+
+type member struct{ organizationID, userID string }
+
+func (s state) clone() state {
+	return state{maps.Clone(s.organizations), maps.Clone(s.emails), maps.Clone(s.members)}
+}
+
+// NewHost returns a host without organizations and users.
+func NewHost() *Host {
+	h := &Host{
+		writer: make(chan struct{}, 1),
+		state: state{
+			organizations: map[string]invitation.Organization{},
+			emails:        map[string][]string{},
+			members:       map[member]invitation.Membership{},
+		},
+	}
+	h.storage = &store{Storage: memstore.New(), host: h}
+	return h
+}
+
+// Storage returns the storage to make the service on.
+func (h *Host) Storage() storage.Storage { return h.storage }
+
+// AddOrganization adds or replaces an organization.
+func (h *Host) AddOrganization(o invitation.Organization) {
+	h.set(func(s *state) { s.organizations[o.ID] = o })
+}
+
+// AddUser adds or replaces a user with these verified addresses.
+func (h *Host) AddUser(userID string, verified ...string) {
+	h.set(func(s *state) { s.emails[userID] = slices.Clone(verified) })
+}
+
+// AddMember adds a member, or changes the role of one, as an administrator would without an invitation.
+func (h *Host) AddMember(organizationID, userID string, role invitation.Role) {
+	h.set(func(s *state) {
+		m := s.members[member{organizationID, userID}]
+		m.OrganizationID, m.UserID, m.Role = organizationID, userID, role
+		s.members[member{organizationID, userID}] = m
+	})
+}
+
+// RemoveMember removes a member, if there is one.
+func (h *Host) RemoveMember(organizationID, userID string) {
+	h.set(func(s *state) { delete(s.members, member{organizationID, userID}) })
+}
+
+// Members returns the committed members of an organization, by user id. For one that joined by an invitation the
+// membership is as [invitation.Directory.Join] got it.
+func (h *Host) Members(organizationID string) []invitation.Membership {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var ms []invitation.Membership
+	for key, m := range h.state.members {
+		if key.organizationID == organizationID {
+			ms = append(ms, m)
+		}
+	}
+	slices.SortFunc(ms, func(a, b invitation.Membership) int { return strings.Compare(a.UserID, b.UserID) })
+	return ms
+}
+
+// Role implements [invitation.Directory].
+func (h *Host) Role(_ context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+	var m invitation.Membership
+	var ok bool
+	h.read(tx, func(s state) { m, ok = s.members[member{organizationID, userID}] })
+	if !ok {
+		return "", invitation.ErrNotMember
+	}
+	return m.Role, nil
+}
+
+// MemberEmails implements [invitation.Directory].
+func (h *Host) MemberEmails(_ context.Context, tx storage.Storage, organizationID string, emails []string) (
+	[]string, error) {
+	var joined []string
+	var known bool
+	h.read(tx, func(s state) {
+		_, known = s.organizations[organizationID]
+		for key := range s.members {
+			if key.organizationID != organizationID {
+				continue
+			}
+			for _, e := range s.emails[key.userID] {
+				if canonical, err := invitation.CanonicalEmail(e); err == nil && slices.Contains(emails, canonical) {
+					joined = append(joined, canonical)
+				}
+			}
+		}
+	})
+	if !known {
+		return nil, fmt.Errorf("organization %s: %w", organizationID, invitation.ErrNotFound)
+	}
+	return joined, nil
+}
+
+// VerifiedEmails implements [invitation.Directory].
+func (h *Host) VerifiedEmails(_ context.Context, tx storage.Storage, userID string) ([]string, error) {
+	var emails []string
+	var known bool
+	h.read(tx, func(s state) { emails, known = s.emails[userID] })
+	if !known {
+		return nil, fmt.Errorf("user %s: %w", userID, invitation.ErrNotFound)
+	}
+	return slices.Clone(emails), nil
+}
+
+// Join implements [invitation.Directory]. Outside a transaction of [Host.Storage] it is an error.
+func (h *Host) Join(_ context.Context, tx storage.Storage, m invitation.Membership) error {
+	t, ok := tx.(*store)
+	if !ok || t.tx == nil {
+		return fmt.Errorf("invitationtest: Join outside a transaction of this host")
+	}
+	t.tx.mu.Lock()
+	defer t.tx.mu.Unlock()
+	key := member{m.OrganizationID, m.UserID}
+	if _, joined := t.tx.state.members[key]; joined {
+		return invitation.ErrAlreadyMember
+	}
+	t.tx.state.members[key] = m
+	return nil
+}
+
+// Organizations serves as [invitation.Config.Organizations].
+func (h *Host) Organizations(_ context.Context, tx storage.Storage, ids []string) (
+	map[string]invitation.Organization, error) {
+	found := map[string]invitation.Organization{}
+	h.read(tx, func(s state) {
+		for _, id := range ids {
+			if o, ok := s.organizations[id]; ok {
+				found[id] = o
+			}
+		}
+	})
+	return found, nil
+}
+
+// Seats returns an [invitation.Config.Seats] that counts the members of this host against a limit, the same for
+// every organization.
+func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
+	return func(_ context.Context, tx storage.Storage, organizationID string) (int, int, error) {
+		members := 0
+		h.read(tx, func(s state) {
+			for key := range s.members {
+				if key.organizationID == organizationID {
+					members++
+				}
+			}
+		})
+		return members, limit, nil
+	}
+}
+
+// set changes what is committed.
+func (h *Host) set(change func(*state)) {
+	h.writer <- struct{}{}
+	defer func() { <-h.writer }()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(&h.state)
+}
+
+// read reads what the transaction sees, or what is committed.
+func (h *Host) read(tx storage.Storage, fn func(state)) {
+	if t, ok := tx.(*store); ok && t.tx != nil {
+		t.tx.mu.Lock()
+		defer t.tx.mu.Unlock()
+		fn(t.tx.state)
+		return
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	fn(h.state)
+}

@@ -1,0 +1,173 @@
+package invitation_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/clock"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
+	"github.com/orginvite/orginvite/storage"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const acceptURL = "https://app.example.com/join"
+
+var key1, key2 = bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+
+// world is a host with two organizations: ann is admin and bob a member of acme, zoe is admin of other; carl and
+// dora are users without one.
+type world struct {
+	t      testing.TB
+	is     *is.I
+	ctx    context.Context
+	clock  *clock.Fake
+	host   *invitationtest.Host
+	svc    *invitation.Service
+	events []invitation.Event // committed ones
+}
+
+// setup makes a world. What cfg leaves out is a fake clock at noon, one ticket key, acceptURL, and events that are
+// kept in the world.
+func setup(t testing.TB, cfg *invitation.Config) *world {
+	t.Helper()
+	w := &world{t: t, is: is.New(t), ctx: t.Context(), clock: clock.NewFake(noon), host: invitationtest.NewHost()}
+	w.host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"})
+	w.host.AddOrganization(invitation.Organization{ID: "other", Name: "Other"})
+	for _, user := range []string{"ann", "bob", "carl", "dora", "zoe"} {
+		w.host.AddUser(user, user+"@example.com")
+	}
+	w.host.AddMember("acme", "ann", invitation.RoleAdmin)
+	w.host.AddMember("acme", "bob", invitation.RoleMember)
+	w.host.AddMember("other", "zoe", invitation.RoleAdmin)
+	w.svc = w.service(w.host, cfg)
+	return w
+}
+
+// in lets a subtest use the world as its own.
+func (w *world) in(t *testing.T) {
+	before, beforeIs := w.t, w.is
+	w.t, w.is = t, is.New(t)
+	t.Cleanup(func() { w.t, w.is = before, beforeIs })
+}
+
+// service makes a service on the world's storage with another directory or configuration.
+func (w *world) service(dir invitation.Directory, cfg *invitation.Config) *invitation.Service {
+	w.t.Helper()
+	var c invitation.Config
+	if cfg != nil {
+		c = *cfg
+	}
+	if c.Clock == nil {
+		c.Clock = w.clock
+	}
+	if c.TicketKeys == nil {
+		c.TicketKeys = [][]byte{key1}
+	}
+	if c.AcceptURL == "" {
+		c.AcceptURL = acceptURL
+	}
+	if c.OnEvents == nil {
+		c.OnEvents = func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
+			w.events = append(w.events, events...)
+			return nil
+		}
+	}
+	svc, err := invitation.NewService(w.host.Storage(), dir, &c)
+	w.is.NoErr(err)
+	return svc
+}
+
+// invite invites an address into acme as a member, by ann.
+func (w *world) invite(email string) invitation.Invitation {
+	w.t.Helper()
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann"})
+	w.is.NoErr(err)
+	return inv
+}
+
+func (w *world) get(inv invitation.Invitation) invitation.Invitation {
+	w.t.Helper()
+	got, err := w.svc.Get(w.ctx, inv.OrganizationID, inv.ID)
+	w.is.NoErr(err)
+	return got
+}
+
+// stored is everything there is, as the storage has it.
+func (w *world) stored() []storage.Record {
+	w.t.Helper()
+	records, err := w.host.Storage().List(w.ctx, storage.Query{})
+	w.is.NoErr(err)
+	return records
+}
+
+func ticketOf(t testing.TB, inv invitation.Invitation) string {
+	t.Helper()
+	u, err := url.Parse(inv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket := u.Query().Get("invitation_ticket")
+	if ticket == "" {
+		t.Fatalf("no ticket in %q", inv.URL)
+	}
+	return ticket
+}
+
+// refusal is what an error says to a program.
+type refusal struct {
+	status      int
+	code, param string
+}
+
+func refusals(err error) []refusal {
+	var errs invitation.Errors
+	if !errors.As(err, &errs) {
+		return nil
+	}
+	var rs []refusal
+	for _, e := range errs {
+		rs = append(rs, refusal{e.Status, e.Code, e.Param})
+	}
+	return rs
+}
+
+// refuses fails unless the call is refused with exactly these, and leaves everything as it was.
+func (w *world) refuses(sentinel error, want []refusal, call func() error) {
+	w.t.Helper()
+	before, members, events := w.stored(), w.host.Members("acme"), len(w.events)
+	err := call()
+	if !errors.Is(err, sentinel) {
+		w.t.Fatalf("got %v, which is not %v", err, sentinel)
+	}
+	if got := refusals(err); !slices.Equal(got, want) {
+		w.t.Fatalf("got %v\nwant %v", got, want)
+	}
+	var errs invitation.Errors
+	errors.As(err, &errs)
+	for _, e := range errs {
+		if e.Message == "" || e.LongMessage == "" {
+			w.t.Errorf("%s says nothing to people", e.Code)
+		}
+	}
+	w.is.Equal(w.stored(), before)              // nothing was written
+	w.is.Equal(w.host.Members("acme"), members) // nobody joined
+	w.is.Equal(len(w.events), events)           // nothing was told
+}
+
+func eventTypes(events []invitation.Event) []invitation.EventType {
+	var types []invitation.EventType
+	for _, e := range events {
+		types = append(types, e.Type)
+	}
+	return types
+}

@@ -1,0 +1,191 @@
+package invitation_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/orginvite/orginvite/invitation"
+)
+
+func TestForgedTickets(t *testing.T) {
+	w := setup(t, nil)
+	ticket := ticketOf(t, w.invite("carl@example.com"))
+	raw, err := base64.RawURLEncoding.DecodeString(ticket)
+	w.is.NoErr(err)
+
+	forged := map[string]string{
+		"empty": "", "no base64": "%%%", "truncated": ticket[:len(ticket)-4], "a byte more": ticket + "AA",
+		"padding": ticket + "==", "the claims alone": base64.RawURLEncoding.EncodeToString(raw[:len(raw)-32]),
+		"short": "AAAA", "huge": strings.Repeat("A", 1<<20), "line break": ticket[:8] + "\n" + ticket[8:],
+	}
+	for i := range raw { // every byte counts
+		changed := append([]byte{}, raw...)
+		changed[i] ^= 1
+		forged["flipped "+string(rune('0'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))] = base64.RawURLEncoding.EncodeToString(changed)
+	}
+	// The key id is public; a signature by another key is not worth anything.
+	mac := hmac.New(sha256.New, key2)
+	mac.Write(raw[:len(raw)-32])
+	forged["another key"] = base64.RawURLEncoding.EncodeToString(mac.Sum(append([]byte{}, raw[:len(raw)-32]...)))
+	// The last character carries bits that are not part of the bytes; only one spelling is the ticket.
+	if last := strings.IndexByte(alphabet, ticket[len(ticket)-1]); len(ticket)%4 != 0 {
+		forged["another spelling"] = ticket[:len(ticket)-1] + alphabet[last^1:last^1+1]
+	}
+	for name, f := range forged {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			want := []refusal{{400, "ticket_invalid_code", ""}}
+			if f != "" {
+				w.refuses(invitation.ErrInvalidTicket, want, func() error {
+					_, err := w.svc.Accept(w.ctx, invitation.AcceptParams{Ticket: f, UserID: "carl"})
+					return err
+				})
+				w.refuses(invitation.ErrInvalidTicket, want, func() error {
+					_, err := w.svc.Decline(w.ctx, invitation.DeclineParams{Ticket: f, UserID: "carl"})
+					return err
+				})
+			}
+			w.refuses(invitation.ErrInvalidTicket, want, func() error {
+				_, err := w.svc.Preview(w.ctx, f)
+				return err
+			})
+		})
+	}
+	_, err = w.svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticket, UserID: "carl"})
+	w.is.NoErr(err) // the real one still works
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func TestTicketKeysRotate(t *testing.T) {
+	w := setup(t, &invitation.Config{TicketKeys: [][]byte{key1}})
+	old := ticketOf(t, w.invite("carl@example.com"))
+
+	rotated := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2, key1}})
+	_, err := rotated.Preview(w.ctx, old)
+	w.is.NoErr(err) // the old key still verifies
+	fresh, err := rotated.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleMember})
+	w.is.NoErr(err)
+
+	dropped := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2}})
+	_, err = dropped.Preview(w.ctx, old)
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket)) // dropped
+	_, err = dropped.Preview(w.ctx, ticketOf(t, fresh))
+	w.is.NoErr(err) // the first key signed
+
+	reordered := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key1, key2}})
+	_, err = reordered.Preview(w.ctx, ticketOf(t, fresh))
+	w.is.NoErr(err) // the position of a key does not matter
+}
+
+// A ticket is of the ids it was issued for, and of the organization as much as of the invitation.
+func TestTicketOfOtherIDs(t *testing.T) {
+	w := setup(t, nil)
+	inv, second := w.invite("carl@example.com"), w.invite("dora@example.com")
+	for _, p := range []invitation.AcceptParams{
+		{OrganizationID: "other"}, {InvitationID: second.ID}, {OrganizationID: "other", InvitationID: inv.ID},
+	} {
+		p.Ticket, p.UserID = ticketOf(t, inv), "carl"
+		w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error {
+			_, err := w.svc.Accept(w.ctx, p)
+			return err
+		})
+	}
+	_, err := w.svc.Accept(w.ctx, invitation.AcceptParams{
+		Ticket: ticketOf(t, inv), OrganizationID: "acme", InvitationID: inv.ID, UserID: "carl"})
+	w.is.NoErr(err) // both may be given
+}
+
+func TestTicketWithoutKeys(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: w.clock})
+	w.is.NoErr(err)
+	_, err = svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticketOf(t, inv), UserID: "carl"})
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
+	_, err = svc.Link(w.ctx, "acme", inv.ID)
+	w.is.True(errors.Is(err, invitation.ErrInvalid))
+}
+
+func TestWhereALinkLeads(t *testing.T) {
+	w := setup(t, &invitation.Config{AcceptURL: "https://app.example.com/join?lang=de&a;b#top", TicketParam: "t"})
+	for redirect, want := range map[string]string{
+		"":                                    "https://app.example.com/join?lang=de&a;b&t=TICKET#top",
+		"https://app.example.com":             "https://app.example.com?t=TICKET",
+		"https://app.example.com/x?t=old&u=1": "https://app.example.com/x?t=TICKET&u=1",
+		"HTTPS://APP.example.com:443/y":       "https://APP.example.com:443/y?t=TICKET",
+	} {
+		t.Run(redirect, func(t *testing.T) {
+			w.in(t)
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: redirect})
+			w.is.NoErr(err)
+			u, err := url.Parse(inv.URL)
+			w.is.NoErr(err)
+			w.is.Equal(strings.Replace(inv.URL, u.Query().Get("t"), "TICKET", 1), want)
+			link, err := w.svc.Link(w.ctx, "acme", inv.ID)
+			w.is.NoErr(err)
+			w.is.Equal(link, inv.URL) // Link gives the same one again
+			_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			w.is.NoErr(err)
+		})
+	}
+}
+
+func TestRedirectsThatAreRefused(t *testing.T) {
+	refused := func(w *world, urls ...string) {
+		for _, u := range urls {
+			w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_format_invalid", "redirect_url"}}, func() error {
+				_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+					EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: u})
+				return err
+			})
+		}
+	}
+	never := []string{
+		"javascript:alert(1)", "javascript://app.example.com/%0aalert(1)", "data:text/html,x", "/join", "//app.example.com",
+		"https://", "https:///x", "https://user@app.example.com", "https://app.example.com@evil.com", "mailto:a@b.c", "ftp://app.example.com",
+		"https://app.example.com\\@evil.com", "https://evil.com\\.app.example.com", "https://app.example.com/\r\nSet-Cookie: x",
+		"https://app.example.com/\x00", "https://app.example.com/ x", " https://app.example.com", "https://app.example.com:port", "\xff",
+	}
+	w := setup(t, nil)
+	refused(w, never...)
+	refused(w, "https://evil.com", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.com",
+		"https://sub.app.example.com") // only the origin of AcceptURL
+
+	free, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: w.clock})
+	w.is.NoErr(err)
+	w.svc = free
+	refused(w, never...)
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "http://anywhere.example/x"})
+	w.is.NoErr(err) // without tickets nothing leaks there
+
+	cause := errors.New("not on the list")
+	w = setup(t, &invitation.Config{AllowRedirect: func(u *url.URL) error {
+		if u.Hostname() == "partner.example" {
+			return nil
+		}
+		return cause
+	}})
+	refused(w, never...)
+	refused(w, acceptURL)
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: acceptURL})
+	w.is.True(errors.Is(err, cause)) // the host's reason stays in the chain
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "https://partner.example/"})
+	w.is.NoErr(err)
+
+	own := &invitation.Error{Status: 400, Code: "no_partner", Message: "No", LongMessage: "No such partner"}
+	w = setup(t, &invitation.Config{AllowRedirect: func(*url.URL) error { return own }})
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: acceptURL})
+	var e *invitation.Error
+	w.is.True(errors.As(err, &e) && e == own) // shown as it is
+}
