@@ -1,0 +1,244 @@
+package memstore
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// A plan is where the records of a query are looked for.
+type plan struct {
+	rows    []*row         // candidates in no order, where ids name them
+	spans   []span         // candidates otherwise
+	ordered bool           // spans merge in the order of the query
+	filter  storage.Filter // what candidates still have to match
+}
+
+// mostMerged bounds the spans that are merged: a step of the merge looks at all of them. More are collected and
+// sorted.
+const mostMerged = 16
+
+// plan looks for the narrowest way to a query, and for one in its order. sorted is the one field it is sorted by,
+// "" where order does not matter or is by several.
+func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
+	rest := f
+	switch {
+	case f.IDs != nil:
+		rest.IDs = nil
+		return plan{rows: s.named(f.IDs), filter: rest}
+
+	case f.OrganizationID != "":
+		place := map[storage.Field]int{
+			storage.FieldCreatedAt: byGroupCreated, storage.FieldEmailAddress: byGroupKey,
+		}[sorted]
+		spans := make([]span, 0, 8)
+		for _, g := range s.matching(f) {
+			switch {
+			case f.EmailKeys != nil:
+				for _, key := range distinct(f.EmailKeys) {
+					at := g.row()
+					at.EmailKey = key
+					spans = append(spans, s.span(byGroupKey, at, 2))
+				}
+			case sorted == storage.FieldCreatedAt || sorted == storage.FieldEmailAddress:
+				spans = append(spans, s.span(place, g.row(), 1))
+			default:
+				spans = append(spans, s.cut(g, f))
+			}
+		}
+		return plan{spans: spans, filter: rest, ordered: len(spans) <= mostMerged && sorted != "" &&
+			(f.EmailKeys == nil || sorted == storage.FieldEmailAddress)}
+
+	case f.EmailKeys != nil:
+		rest.EmailKeys = nil
+		var spans []span
+		for _, key := range distinct(f.EmailKeys) {
+			spans = append(spans, s.span(byKeyCreated, row{Record: storage.Record{EmailKey: key}}, 1))
+		}
+		return plan{spans: spans, filter: rest, ordered: len(spans) <= mostMerged && sorted == storage.FieldCreatedAt}
+
+	case sorted != storage.FieldCreatedAt && slices.Equal(f.StoredStatuses, []string{storage.Pending}):
+		p := s.span(byLapse, row{}, 0)
+		p.cut(1, f)
+		return plan{spans: []span{p}, filter: rest, ordered: sorted == storage.FieldExpiresAt}
+
+	default:
+		return plan{spans: []span{s.span(byCreated, row{}, 0)}, filter: rest, ordered: sorted == storage.FieldCreatedAt}
+	}
+}
+
+func (s *state) named(ids []string) []*row {
+	var rows []*row
+	for _, id := range distinct(ids) {
+		if r, ok := s.row(id); ok {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func distinct(list []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}
+
+// matching are the groups of an organization whose records can match f.
+func (s *state) matching(f storage.Filter) []group {
+	var found []group
+	s.groups.Ascend(group{organization: f.OrganizationID}, func(g group) bool {
+		if g.organization != f.OrganizationID {
+			return false
+		}
+		effective := f.Statuses == nil || slices.Contains(f.Statuses, g.status) ||
+			g.status == storage.Pending && slices.Contains(f.Statuses, storage.Expired)
+		written := f.StoredStatuses == nil || slices.Contains(f.StoredStatuses, g.status)
+		if effective && written && (g.direct || !f.Direct) {
+			found = append(found, g)
+		}
+		return true
+	})
+	return found
+}
+
+// row is what the rows of a group have in common.
+func (g group) row() row { return row{group: g.id} }
+
+// cut is the span of a group by expires_at, without what the effective statuses of f leave out.
+func (s *state) cut(g group, f storage.Filter) span {
+	p := s.span(byGroupExpires, g.row(), 1)
+	if g.status == storage.Pending {
+		p.cut(2, f)
+	}
+	return p
+}
+
+// cut cuts a span of pending rows at f.Now; expires_at is the last of the first columns.
+func (p *span) cut(columns int8, f storage.Filter) {
+	if f.Statuses == nil {
+		return
+	}
+	at := *p.low.row
+	at.ExpiresAt, at.depth, at.edge = f.Now, columns, 1 // what expires at Now has expired
+	lapsed := p.entry(&at)
+	if !slices.Contains(f.Statuses, storage.Pending) {
+		p.high = lapsed
+	}
+	if !slices.Contains(f.Statuses, storage.Expired) {
+		p.low = lapsed
+	}
+}
+
+func (s *state) list(q storage.Query) ([]storage.Record, error) {
+	if err := q.Validate(); err != nil {
+		return nil, fmt.Errorf("memstore: %w", err)
+	}
+	var sorted storage.Field
+	order := q.Order()
+	descending := order[0].Descending
+	if len(order) == 1 {
+		sorted = order[0].Field
+	}
+	p := s.plan(q.Filter, sorted)
+	var found []*row
+	if p.ordered {
+		found = s.page(p, q, descending)
+	} else {
+		s.each(p, func(r *row) {
+			if q.After == nil || q.Compare(r.Record, *q.After) > 0 {
+				found = append(found, r)
+			}
+		})
+		slices.SortFunc(found, func(a, b *row) int { return q.Compare(a.Record, b.Record) })
+		found = found[min(q.Offset, len(found)):]
+		if q.Limit > 0 {
+			found = found[:min(q.Limit, len(found))]
+		}
+	}
+	records := make([]storage.Record, len(found))
+	for i, r := range found {
+		records[i] = r.Record
+	}
+	detach(records)
+	return records, nil
+}
+
+// page walks the spans of a plan that is in q's order, from q.After to the end of the page.
+func (s *state) page(p plan, q storage.Query, descending bool) []*row {
+	if q.After != nil {
+		for i := range p.spans {
+			p.spans[i].from(p.spans[i].position(*q.After, descending), descending)
+		}
+	}
+	found := make([]*row, 0, min(q.Limit, 64))
+	skip := q.Offset
+	merge(p.spans, q, descending, func(r *row) bool {
+		switch {
+		case !p.filter.Match(r.Record):
+		case skip > 0:
+			skip--
+		default:
+			found = append(found, r)
+		}
+		return q.Limit == 0 || len(found) < q.Limit
+	})
+	return found
+}
+
+// position is the place of a record in the span: the first column is the span's, unless it is what is sorted by.
+func (p *span) position(a storage.Record, descending bool) entry {
+	at := &row{Record: a, group: p.low.group, depth: stored, edge: 1}
+	if p.columns[0] == key {
+		at.EmailKey = p.low.EmailKey
+	}
+	if descending {
+		at.edge = -1
+	}
+	return p.entry(at)
+}
+
+// each calls f with every row that matches the plan.
+func (s *state) each(p plan, f func(*row)) {
+	visit := func(r *row) bool {
+		if p.filter.Match(r.Record) {
+			f(r)
+		}
+		return true
+	}
+	for _, r := range p.rows {
+		visit(r)
+	}
+	for _, span := range p.spans {
+		span.walk(false, visit)
+	}
+}
+
+func (s *state) count(f storage.Filter) (n int) {
+	if groups, ok := s.countable(f); ok {
+		for _, g := range groups {
+			n += s.size(g, f)
+		}
+		return n
+	}
+	s.each(s.plan(f, ""), func(*row) { n++ })
+	return n
+}
+
+// countable returns the groups that make up a filter by organization, statuses and Direct, and by nothing else.
+func (s *state) countable(f storage.Filter) ([]group, bool) {
+	if f.OrganizationID == "" || f.IDs != nil || f.EmailKeys != nil || f.EmailContains != "" || f.InviterUserID != "" ||
+		!f.ResolvedBefore.IsZero() {
+		return nil, false
+	}
+	return s.matching(f), true
+}
+
+// size is how many records of a group match f: all of them, or those on one side of f.Now.
+func (s *state) size(g group, f storage.Filter) int {
+	if g.status != storage.Pending || f.Statuses == nil {
+		return g.n
+	}
+	whole, part := s.span(byGroupExpires, g.row(), 1), s.cut(g, f)
+	start := whole.rank(whole.low, 0, whole.tree.Len())
+	from := part.rank(part.low, start, start+g.n)
+	return part.rank(part.high, from, start+g.n) - from
+}
