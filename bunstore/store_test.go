@@ -1,0 +1,433 @@
+package bunstore_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// record is a pending one of the organization o, for an address made of its id.
+func record(id string) storage.Record {
+	return storage.Record{
+		ID: id, OrganizationID: "o", EmailAddress: id + "@example.com", EmailKey: id + "@example.com",
+		Role: "org:member", Status: storage.Pending, CreatedAt: now, UpdatedAt: now, SentAt: now,
+		ExpiresAt: now.Add(time.Hour),
+	}
+}
+
+func count(t *testing.T, s storage.Storage) int {
+	t.Helper()
+	n, err := s.Count(t.Context(), storage.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// otherDialect is SQLite's under another name.
+type otherDialect struct {
+	schema.Dialect
+	dialect dialect.Name
+}
+
+func (d otherDialect) Name() dialect.Name { return d.dialect }
+
+type wrapped struct{ bun.IDB }
+
+func TestNewRefuses(t *testing.T) {
+	is := is.New(t)
+	db := engines.SQLite(t, ":memory:", nil, 1)
+	var noDB *bun.DB
+	var noConn *bun.Conn
+	var noTx *bun.Tx
+	for _, nothing := range []bun.IDB{nil, noDB, noConn, noTx, &bun.DB{}, bun.Conn{}, bun.Tx{}, &bun.Tx{}} {
+		_, err := bunstore.New(nothing, nil)
+		is.True(err != nil)
+	}
+	_, err := bunstore.New(wrapped{db}, nil)
+	is.True(err != nil) // nobody knows whether that is a transaction
+	for _, cfg := range []bunstore.Config{
+		{TablePrefix: "App_"}, {TablePrefix: `a"b`}, {TablePrefix: "a.b"}, {TablePrefix: strings.Repeat("x", 30)},
+		{Schema: "a b"}, {Schema: strings.Repeat("x", 64)},
+	} {
+		_, err := bunstore.New(db, &cfg)
+		is.True(err != nil)
+		_, err = bunstore.Migrations(dialect.SQLite, &cfg)
+		is.True(err != nil)
+	}
+	_, err = bunstore.New(db, &bunstore.Config{TablePrefix: strings.Repeat("x", 29)})
+	is.NoErr(err)
+
+	oracle := bun.NewDB(db.DB, otherDialect{sqlitedialect.New(), dialect.Oracle})
+	_, err = bunstore.New(oracle, nil)
+	is.True(err != nil && strings.Contains(err.Error(), "oracle") && strings.Contains(err.Error(), "sqlite"))
+	_, err = bunstore.Migrations(dialect.Invalid, nil)
+	is.True(err != nil)
+}
+
+func TestPointersToHandles(t *testing.T) {
+	is := is.New(t)
+	db := engines.SQLite(t, engines.File(t), engines.Recommended, 2)
+	newStore(t, db)
+	conn, err := db.Conn(t.Context())
+	is.NoErr(err)
+	s, err := bunstore.New(&conn, nil)
+	is.NoErr(err)
+	is.NoErr(s.Insert(t.Context(), record("a")))
+	is.NoErr(conn.Close())
+	tx, err := db.BeginTx(t.Context(), nil)
+	is.NoErr(err)
+	s, err = bunstore.New(&tx, nil)
+	is.NoErr(err)
+	is.Equal(count(t, s), 1)
+	is.NoErr(tx.Rollback())
+}
+
+// A transaction of the host's decides over what a Store does in it.
+func TestWithTx(t *testing.T) {
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		is := is.New(t)
+		s := newStore(t, db)
+		ctx := t.Context()
+		is.NoErr(s.Insert(ctx, record("a")))
+
+		undo := errors.New("undo")
+		err := db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			in := s.WithTx(tx)
+			is.NoErr(in.Lock(ctx, "o"))
+			is.NoErr(in.Insert(ctx, record("b"), record("c")))
+			return undo
+		})
+		is.Equal(err, undo)
+		is.Equal(count(t, s), 1) // nothing is left
+
+		err = db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			in := s.WithTx(tx)
+			is.NoErr(in.Insert(ctx, record("b")))
+			taken := record("other")
+			taken.EmailKey = record("a").EmailKey
+			is.True(errors.Is(in.Insert(ctx, taken), storage.ErrExists))
+			is.True(errors.Is(in.Insert(ctx, record("d"), taken), storage.ErrExists))
+			is.True(errors.Is(in.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Insert(ctx, record("e")))
+				return undo
+			}), undo))
+			locked, err := in.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{"b"}}, ForUpdate: true})
+			is.NoErr(err)
+			is.Equal(len(locked), 1)
+			return in.Insert(ctx, record("c")) // as usable as before
+		})
+		is.NoErr(err)
+		is.Equal(count(t, s), 3) // a, b, c
+
+		tx, err := db.BeginTx(ctx, nil)
+		is.NoErr(err)
+		of, err := bunstore.New(tx, nil)
+		is.NoErr(err)
+		is.NoErr(of.Insert(ctx, record("d")))
+		is.NoErr(of.Migrate(ctx))
+		is.NoErr(tx.Commit())
+		is.True(errors.Is(of.Insert(ctx, record("e")), sql.ErrTxDone))
+		is.Equal(count(t, s), 4)
+	})
+}
+
+func TestWithTxRefuses(t *testing.T) {
+	is := is.New(t)
+	db := engines.SQLite(t, ":memory:", nil, 1)
+	s := newStore(t, db)
+	_, err := s.WithTx(bun.Tx{}).Count(t.Context(), storage.Filter{})
+	is.True(err != nil)
+	is.True(bunstore.DB(s.WithTx(bun.Tx{})) == nil)
+	tx, err := bun.NewDB(db.DB, otherDialect{sqlitedialect.New(), dialect.PG}).BeginTx(t.Context(), nil)
+	is.NoErr(err)
+	defer func() { _ = tx.Rollback() }()
+	is.True(s.WithTx(tx).RunInTx(t.Context(), nil) != nil)
+}
+
+type wrapper struct{ storage.Storage }
+
+func (w wrapper) Unwrap() storage.Storage { return w.Storage }
+
+func TestDB(t *testing.T) {
+	is := is.New(t)
+	db := engines.SQLite(t, ":memory:", nil, 1)
+	s := newStore(t, db)
+	is.Equal(bunstore.DB(s), db)
+	is.Equal(bunstore.DB(wrapper{wrapper{s}}), db)
+	is.True(bunstore.DB(nil) == nil)
+	is.True(bunstore.DB((*bunstore.Store)(nil)) == nil)
+	is.True(bunstore.DB(wrapper{}) == nil)
+	is.True(bunstore.DB(struct{ storage.Storage }{s}) == nil)
+
+	// What the host writes through it commits and rolls back with the level.
+	_, err := db.ExecContext(t.Context(), "CREATE TABLE members (id TEXT)")
+	is.NoErr(err)
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		for _, keep := range []bool{true, false} {
+			_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				_, err := bunstore.DB(wrapper{tx}).NewRaw("INSERT INTO members VALUES (?)", fmt.Sprint(keep)).Exec(ctx)
+				is.NoErr(err)
+				if keep {
+					return nil
+				}
+				return errors.New("undo")
+			})
+		}
+		return nil
+	}))
+	var members []string
+	is.NoErr(db.NewRaw("SELECT id FROM members").Scan(t.Context(), &members))
+	is.Equal(members, []string{"true"})
+}
+
+// Values reach the table as they are, as text and numbers, whatever the host has given bun to replace.
+func TestValuesAsStored(t *testing.T) {
+	is := is.New(t)
+	db := engines.SQLite(t, ":memory:", nil, 1).WithNamedArg("name", "replaced")
+	s := newStore(t, db)
+	r := record("a")
+	r.Role = `'?name' ?0 \? ?(name) \' -- "; DROP TABLE x` + "\\"
+	r.PublicMetadata = []byte(`{ "b":1,"a":12345678901234567890, "q":"it's \\ \u0000 ?name" }`)
+	r.PrivateMetadata = nil
+	r.UpdatedAt = time.Time{}
+	r.Status = r.Role[:20]
+	is.NoErr(s.Insert(t.Context(), r))
+	got, err := s.Get(t.Context(), "a")
+	is.NoErr(err)
+	is.Equal(got.Role, r.Role)
+	is.True(bytes.Equal(got.PublicMetadata, r.PublicMetadata))
+	is.Equal(string(got.PrivateMetadata), "{}")
+	is.True(got.UpdatedAt.IsZero())
+
+	found, err := s.List(t.Context(), storage.Query{Filter: storage.Filter{StoredStatuses: []string{r.Status, "?name"}}})
+	is.NoErr(err)
+	is.Equal(len(found), 1)
+
+	var metadata, created, resolved, updated, pending string
+	is.NoErr(db.QueryRowContext(t.Context(), "SELECT typeof(public_metadata), typeof(created_at), typeof(resolved_at), "+
+		"typeof(updated_at), typeof(pending_key) FROM organization_invitations").
+		Scan(&metadata, &created, &resolved, &updated, &pending))
+	is.Equal([]string{metadata, created, resolved, updated, pending}, []string{"text", "integer", "null", "integer", "null"})
+}
+
+// Times finer than a column cut a filter or a page where Match and Compare do.
+func TestFineTimes(t *testing.T) {
+	is := is.New(t)
+	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
+	var all []storage.Record
+	for i := range 4 {
+		r := record(fmt.Sprint(i))
+		at := now.Add(time.Duration(i/2) * time.Microsecond)
+		r.CreatedAt, r.ExpiresAt, r.ResolvedAt = at, at, at
+		r.Version = 1
+		all = append(all, r.Stored())
+	}
+	is.NoErr(s.Insert(t.Context(), all...))
+	far := []time.Time{time.Unix(1<<60, 0), time.Unix(-1<<60, 0)}
+	for ns := -1; ns <= 1002; ns++ {
+		if ns > 2 && ns < 998 {
+			continue
+		}
+		far = append(far, now.Add(time.Duration(ns)))
+	}
+	for _, at := range far {
+		for _, f := range []storage.Filter{
+			{ResolvedBefore: at}, {Statuses: []string{storage.Pending}, Now: at}, {Statuses: []string{storage.Expired}, Now: at},
+		} {
+			want := 0
+			for _, r := range all {
+				if f.Match(r) {
+					want++
+				}
+			}
+			n, err := s.Count(t.Context(), f)
+			is.NoErr(err)
+			is.Equal(n, want)
+		}
+		for _, sort := range [][]storage.Sort{
+			{{Field: storage.FieldCreatedAt}}, {{Field: storage.FieldCreatedAt, Descending: true}},
+			{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt, Descending: true}},
+			{{Field: storage.FieldEmailAddress, Descending: true}, {Field: storage.FieldExpiresAt}},
+		} {
+			after := record("1")
+			after.CreatedAt, after.ExpiresAt = at, at
+			q := storage.Query{Sort: sort, After: &after}
+			want := 0
+			for _, r := range all {
+				if q.Compare(r, after) > 0 {
+					want++
+				}
+			}
+			list, err := s.List(t.Context(), q)
+			is.NoErr(err)
+			is.Equal(len(list), want)
+		}
+	}
+}
+
+func TestAfterWithImpossibleText(t *testing.T) {
+	is := is.New(t)
+	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
+	_, err := s.List(t.Context(), storage.Query{After: &storage.Record{ID: "\x00'"}})
+	is.True(err != nil && !strings.Contains(err.Error(), "\x00"))
+}
+
+// Lists of any length are answered, in one statement or several.
+func TestManyAddressesAndStatuses(t *testing.T) {
+	is := is.New(t)
+	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
+	is.NoErr(s.Insert(t.Context(), record("a"), record("b"), record("c")))
+	var keys, statuses []string
+	for i := range 1000 {
+		keys = append(keys, fmt.Sprint("k", i), record("b").EmailKey, record("c").EmailKey, "\xff")
+		statuses = append(statuses, fmt.Sprint("s", i), storage.Pending)
+	}
+	for _, n := range []int{3, 8, 100, 1000} {
+		list, err := s.List(t.Context(), storage.Query{
+			Filter: storage.Filter{EmailKeys: keys[:n], Statuses: statuses[:n], Now: now}, Limit: 10,
+		})
+		is.NoErr(err)
+		is.Equal(len(list), 2)
+	}
+}
+
+// No value, and least of all private metadata, gets into the text of an error.
+func TestErrorsHoldNoValues(t *testing.T) {
+	const secret = "s3cret"
+	ctx := t.Context()
+	r := record(secret)
+	r.PrivateMetadata = []byte(`{"k":"` + secret + `"}`)
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		if err == nil || strings.Contains(err.Error(), secret) || !strings.HasPrefix(err.Error(), "bunstore: ") ||
+			strings.Count(err.Error(), "bunstore: ") != 1 {
+			t.Errorf("error: %v", err)
+		}
+	}
+	empty, err := bunstore.New(engines.SQLite(t, ":memory:", nil, 1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, empty.Insert(ctx, r)) // no such table
+	check(t, empty.Insert(ctx, r, r))
+	check(t, empty.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
+	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
+	check(t, s.Update(ctx, r))
+	if err := s.Insert(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	check(t, s.Insert(ctx, r))
+	check(t, s.Insert(ctx, r, r))
+	check(t, s.Update(ctx, r))
+	check(t, s.Lock(ctx, secret))
+	_, err = s.Get(ctx, secret+"2")
+	check(t, err)
+	bad := r
+	bad.Role = secret + "\xff"
+	check(t, s.Insert(ctx, bad))
+	check(t, s.Update(ctx, bad))
+	db := engines.SQLite(t, ":memory:", nil, 1)
+	closed := newStore(t, db)
+	_ = db.Close()
+	check(t, closed.Insert(ctx, r))
+	_, err = closed.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{secret}}})
+	check(t, err)
+	check(t, closed.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	err = s.Insert(cancelled, record("x"), record("y"))
+	check(t, err)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A database that cannot be written says so, and can be read.
+func TestReadOnly(t *testing.T) {
+	is := is.New(t)
+	file := engines.File(t)
+	is.NoErr(newStore(t, engines.SQLite(t, file, engines.Plain, 1)).Insert(t.Context(), record("a")))
+	db := engines.SQLite(t, file, map[string][]string{"_pragma": {"query_only(1)"}}, 2)
+	s := newStore(t, db) // nothing to migrate, nothing written
+	_, err := s.Get(t.Context(), "a")
+	is.NoErr(err)
+	for _, err := range []error{
+		s.Insert(t.Context(), record("b")),
+		s.Insert(t.Context(), record("b"), record("c")),
+		s.RunInTx(t.Context(), func(context.Context, storage.Storage) error { t.Error("ran"); return nil }),
+	} {
+		is.True(err != nil && strings.Contains(err.Error(), "readonly"))
+		is.True(!errors.Is(err, storage.ErrAborted))
+	}
+	is.Equal(count(t, s), 1)
+}
+
+// hook counts statements and keeps their words.
+type hook struct{ statements []string }
+
+func (h *hook) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+func (h *hook) AfterQuery(_ context.Context, e *bun.QueryEvent) {
+	h.statements = append(h.statements, strings.Join(strings.Fields(e.Query)[:min(2, len(strings.Fields(e.Query)))], " "))
+}
+
+// bun's hooks see every statement, those that begin and end transactions and levels among them.
+func TestHooksSeeEveryStatement(t *testing.T) {
+	is := is.New(t)
+	h, driver := &hook{}, 0
+	db := engines.Faulty(t, engines.File(t), engines.Recommended, 1, func(string) error { driver++; return nil })
+	s := newStore(t, db.WithQueryHook(h))
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		h.statements, driver = nil, 2 // BEGIN and the write lock are seen already
+		is.NoErr(tx.Lock(ctx, "k"))
+		is.NoErr(tx.Insert(ctx, record("a"), record("b")))
+		_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return errors.New("undo") })
+		return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			r, err := tx.Get(ctx, "a")
+			is.NoErr(err)
+			return tx.Update(ctx, r)
+		})
+	}))
+	is.Equal(h.statements, []string{"INSERT INTO", "SAVEPOINT orginvite_0", "ROLLBACK TO", "RELEASE SAVEPOINT",
+		"SAVEPOINT orginvite_0", "SELECT id,", "UPDATE \"organization_invitations\"", "RELEASE SAVEPOINT", "COMMIT"})
+	is.Equal(len(h.statements)+2, driver) // and there are no others
+}
+
+// The package brings no dialect, no driver and nothing of the domain into a build.
+func TestImports(t *testing.T) {
+	is := is.New(t)
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	is.NoErr(err)
+	for dep := range strings.Lines(string(out)) {
+		dep = strings.TrimSpace(dep)
+		for _, banned := range []string{
+			"bun/dialect/sqlitedialect", "bun/dialect/pgdialect", "bun/dialect/mysqldialect", "bun/driver/",
+			"modernc.org/", "jackc/pgx", "go-sql-driver", "orginvite/invitation", "bunstore/internal/",
+		} {
+			if strings.Contains(dep, banned) {
+				t.Errorf("imports %s", dep)
+			}
+		}
+	}
+	_, err = os.Stat("sqlite.go")
+	is.NoErr(err) // what is SQLite's own stands there
+}
