@@ -1,0 +1,155 @@
+package storage_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+func TestMatch(t *testing.T) {
+	pending := storage.Record{
+		ID: "a", OrganizationID: "o", EmailKey: "ann@example.com", EmailAddress: "Ann@Example.com",
+		Status: storage.Pending, InviterUserID: "u", ExpiresAt: noon,
+	}
+	accepted := pending
+	accepted.ID, accepted.Status, accepted.ResolvedAt, accepted.OrganizationDomainID = "b", "accepted", noon, "d"
+	list := func(s ...string) []string { return s }
+	for name, c := range map[string]struct {
+		filter            storage.Filter
+		pending, accepted bool
+	}{
+		"zero":                      {storage.Filter{}, true, true},
+		"IDs":                       {storage.Filter{IDs: list("x", "a", "a")}, true, false},
+		"IDs, other case":           {storage.Filter{IDs: list("A", "")}, false, false},
+		"IDs, empty":                {storage.Filter{IDs: []string{}}, false, false},
+		"OrganizationID":            {storage.Filter{OrganizationID: "o"}, true, true},
+		"OrganizationID, other":     {storage.Filter{OrganizationID: "o "}, false, false},
+		"EmailKeys":                 {storage.Filter{EmailKeys: list("x", "ann@example.com")}, true, true},
+		"EmailKeys, address":        {storage.Filter{EmailKeys: list("Ann@Example.com")}, false, false},
+		"EmailKeys, empty":          {storage.Filter{EmailKeys: []string{}}, false, false},
+		"EmailContains":             {storage.Filter{EmailContains: "@ex"}, true, true},
+		"EmailContains, case":       {storage.Filter{EmailContains: "Ann"}, false, false},
+		"EmailContains, wildcard":   {storage.Filter{EmailContains: "a%e"}, false, false},
+		"Statuses":                  {storage.Filter{Statuses: list(storage.Pending), Now: noon.Add(-1)}, true, false},
+		"Statuses, lapsed":          {storage.Filter{Statuses: list(storage.Expired), Now: noon}, true, false},
+		"Statuses, no more pending": {storage.Filter{Statuses: list(storage.Pending), Now: noon}, false, false},
+		"Statuses, several":         {storage.Filter{Statuses: list("accepted", storage.Expired), Now: noon}, true, true},
+		"Statuses, zero Now":        {storage.Filter{Statuses: list(storage.Pending)}, true, false},
+		"Statuses, empty":           {storage.Filter{Statuses: []string{}}, false, false},
+		"StoredStatuses":            {storage.Filter{StoredStatuses: list(storage.Pending), Now: noon}, true, false},
+		"StoredStatuses, expired":   {storage.Filter{StoredStatuses: list(storage.Expired), Now: noon}, false, false},
+		"StoredStatuses, empty":     {storage.Filter{StoredStatuses: []string{}}, false, false},
+		"InviterUserID":             {storage.Filter{InviterUserID: "u"}, true, true},
+		"InviterUserID, other":      {storage.Filter{InviterUserID: "v"}, false, false},
+		"Direct":                    {storage.Filter{Direct: true}, true, false},
+		"ResolvedBefore":            {storage.Filter{ResolvedBefore: noon.Add(1)}, false, true},
+		"ResolvedBefore, same":      {storage.Filter{ResolvedBefore: noon}, false, false},
+		"ResolvedBefore, any": {
+			storage.Filter{ResolvedBefore: time.Time{}.In(time.FixedZone("", 60))}, true, true,
+		},
+		"ResolvedBefore, nearly zero": {storage.Filter{ResolvedBefore: time.Time{}.Add(1)}, false, false},
+		"all together": {storage.Filter{
+			IDs: list("a"), OrganizationID: "o", EmailKeys: list("ann@example.com"), EmailContains: "ann",
+			Statuses: list(storage.Expired), StoredStatuses: list(storage.Pending), InviterUserID: "u", Direct: true, Now: noon,
+		}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			is.Equal(c.filter.Match(pending), c.pending)
+			is.Equal(c.filter.Match(accepted), c.accepted)
+		})
+	}
+}
+
+func TestCompare(t *testing.T) {
+	record := func(id, key string, created, expires int) storage.Record {
+		return storage.Record{
+			ID: id, EmailKey: key, EmailAddress: id, CreatedAt: noon.Add(time.Duration(created)),
+			ExpiresAt: noon.Add(time.Duration(expires)).In(time.FixedZone("", created)),
+		}
+	}
+	records := []storage.Record{
+		record("a", "z", 1, 2), record("b", "Z", 2, 1), record("c", "z", 2, 2), record("d", "\u00e9", 0, 2),
+	}
+	sorts := func(s ...storage.Sort) []storage.Sort { return s }
+	created, email, expires := storage.FieldCreatedAt, storage.FieldEmailAddress, storage.FieldExpiresAt
+	for _, c := range []struct {
+		sort []storage.Sort
+		want string
+	}{
+		{nil, "c b a d"},
+		{sorts(), "c b a d"},
+		{sorts(storage.Sort{Field: created, Descending: true}), "c b a d"},
+		{sorts(storage.Sort{Field: created}), "d a b c"},
+		{sorts(storage.Sort{Field: email}), "b a c d"},
+		{sorts(storage.Sort{Field: email, Descending: true}), "d c a b"},
+		{sorts(storage.Sort{Field: expires}), "b a c d"},
+		{sorts(storage.Sort{Field: expires, Descending: true}), "d c a b"},
+		{sorts(storage.Sort{Field: expires}, storage.Sort{Field: email, Descending: true}), "b d c a"},
+		{sorts(storage.Sort{Field: expires, Descending: true}, storage.Sort{Field: email}), "a c d b"},
+		{sorts(storage.Sort{Field: email}, storage.Sort{Field: created, Descending: true}), "b c a d"},
+	} {
+		t.Run(fmt.Sprint(c.sort), func(t *testing.T) {
+			is := is.New(t)
+			q := storage.Query{Sort: c.sort}
+			sorted := slices.SortedFunc(slices.Values(records), q.Compare)
+			got := ""
+			for i, r := range sorted {
+				got += " " + r.ID
+				is.Equal(q.Compare(r, r), 0)
+				for _, later := range sorted[i+1:] {
+					is.True(q.Compare(r, later) < 0)
+					is.True(q.Compare(later, r) > 0)
+				}
+			}
+			is.Equal(got[1:], c.want)
+		})
+	}
+}
+
+func TestOrder(t *testing.T) {
+	is := is.New(t)
+	is.Equal(storage.Query{}.Order(), []storage.Sort{{Field: storage.FieldCreatedAt, Descending: true}})
+	own := []storage.Sort{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt}}
+	is.Equal(storage.Query{Sort: own}.Order(), own)
+}
+
+func TestQueryValidate(t *testing.T) {
+	is := is.New(t)
+	for _, q := range []storage.Query{
+		{},
+		{Limit: 1, Offset: 1, After: &storage.Record{}},
+		{Sort: []storage.Sort{
+			{Field: storage.FieldCreatedAt}, {Field: storage.FieldEmailAddress}, {Field: storage.FieldExpiresAt},
+		}},
+		{Filter: storage.Filter{IDs: []string{}}, ForUpdate: true},
+	} {
+		is.NoErr(q.Validate())
+	}
+	for _, q := range []storage.Query{
+		{Limit: -1},
+		{Offset: -1},
+		{Sort: []storage.Sort{{}}},
+		{Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: "id"}}},
+		{ForUpdate: true},
+	} {
+		is.True(q.Validate() != nil)
+	}
+}
+
+func TestExistsError(t *testing.T) {
+	is := is.New(t)
+	err := fmt.Errorf("store: %w", &storage.ExistsError{Indexes: []int{1, 3}})
+	is.True(errors.Is(err, storage.ErrExists))
+	is.True(!errors.Is(err, storage.ErrConflict))
+	var e *storage.ExistsError
+	is.True(errors.As(err, &e))
+	is.Equal(e.Indexes, []int{1, 3})
+	is.Equal(err.Error(), "store: storage: id or pending slot already taken: records 1 3")
+}

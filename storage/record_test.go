@@ -1,0 +1,121 @@
+package storage_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+func TestEffectiveStatus(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		status  string
+		expires time.Time
+		now     time.Time
+		want    string
+	}{
+		{"before", storage.Pending, noon, noon.Add(-1), storage.Pending},
+		{"at the instant", storage.Pending, noon, noon, storage.Expired},
+		{"at the instant, elsewhere", storage.Pending, noon, noon.In(time.FixedZone("", 3600)), storage.Expired},
+		{"after", storage.Pending, noon, noon.Add(1), storage.Expired},
+		{"zero now", storage.Pending, noon, time.Time{}, storage.Pending},
+		{"both zero", storage.Pending, time.Time{}, time.Time{}, storage.Expired},
+		{"written", storage.Expired, noon, noon.Add(-1), storage.Expired},
+		{"any other", "accepted", noon, noon.Add(1), "accepted"},
+		{"other case", "Pending", noon, noon.Add(1), "Pending"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			is.Equal(storage.Record{Status: c.status, ExpiresAt: c.expires}.EffectiveStatus(c.now), c.want)
+		})
+	}
+}
+
+func TestStored(t *testing.T) {
+	is := is.New(t)
+	r := storage.Record{
+		ID: "a", Version: 7, PublicMetadata: []byte(` {"b":1}`), PrivateMetadata: []byte{},
+		CreatedAt: noon.Add(999).In(time.FixedZone("", 3600)),
+		UpdatedAt: time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		ExpiresAt: time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		SentAt:    time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC),
+	}
+	s := r.Stored()
+	is.Equal(s.ID, "a")
+	is.Equal(s.Version, int64(7)) // as it is
+	is.True(s.CreatedAt == noon)
+	is.True(s.UpdatedAt == time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC)) // cut, not rounded to zero
+	is.True(s.ExpiresAt == time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC))
+	is.True(s.SentAt == time.Time{})
+	is.True(s.ResolvedAt == time.Time{})
+	is.Equal(string(s.PublicMetadata), ` {"b":1}`)
+	is.Equal(string(s.PrivateMetadata), "{}")
+	is.Equal(string(storage.Record{}.Stored().PublicMetadata), "{}")
+
+	s.PublicMetadata[0] = 'X'
+	is.Equal(string(r.PublicMetadata), ` {"b":1}`)     // shares no memory
+	is.True(reflect.DeepEqual(r.Stored(), r.Stored())) // and leaves r alone
+	is.Equal(r.CreatedAt.Nanosecond(), 123456999)
+}
+
+func TestValidate(t *testing.T) {
+	limits := map[string]int{
+		"ID": storage.MaxID, "OrganizationID": storage.MaxReference, "OrganizationDomainID": storage.MaxReference,
+		"EmailAddress": storage.MaxEmail, "EmailKey": storage.MaxEmail, "Role": storage.MaxRole,
+		"Status": storage.MaxStatus, "InviterUserID": storage.MaxReference, "RedirectURL": storage.MaxURL,
+		"ResolvedBy": storage.MaxReference,
+	}
+	fields := reflect.TypeFor[storage.Record]()
+	for i := range fields.NumField() {
+		field := fields.Field(i)
+		if field.Type.Kind() == reflect.String {
+			t.Run(field.Name, func(t *testing.T) {
+				is := is.New(t)
+				most, ok := limits[field.Name]
+				is.True(ok) // a new field needs a limit
+				with := func(text string) error {
+					r := storage.Record{ID: "a"}
+					reflect.ValueOf(&r).Elem().Field(i).SetString(text)
+					return r.Validate()
+				}
+				is.NoErr(with("x"))
+				is.NoErr(with(strings.Repeat("x", most)))
+				is.NoErr(with(strings.Repeat("\u00e9", most/2)))
+				for _, text := range []string{
+					strings.Repeat("x", most+1), strings.Repeat("\u00e9", most/2) + "x", "\x00", "secret\x00", "\xff", "\xc3",
+				} {
+					err := with(text)
+					is.True(err != nil)                                // refused
+					is.True(strings.Contains(err.Error(), field.Name)) // and named
+					is.True(!strings.Contains(err.Error(), "secret"))  // without the value
+				}
+				is.Equal(with("") != nil, field.Name == "ID") // only an ID has to be there
+			})
+		}
+	}
+	for _, text := range []string{"{\"a\":\"\x00\"}", "{\"\xff\":1}"} {
+		is := is.New(t)
+		err := storage.Record{ID: "a", PublicMetadata: []byte(text)}.Validate()
+		is.True(err != nil && strings.Contains(err.Error(), "PublicMetadata"))
+		err = storage.Record{ID: "a", PrivateMetadata: []byte(text)}.Validate()
+		is.True(err != nil && strings.Contains(err.Error(), "PrivateMetadata"))
+		is.NoErr(storage.Record{ID: "a", PublicMetadata: []byte("{}"), PrivateMetadata: []byte(`{"\u0000":1}`)}.Validate())
+	}
+}
+
+func TestValidText(t *testing.T) {
+	is := is.New(t)
+	for _, s := range []string{"", "a", "\u00e9", "\U0010ffff", "\n", "\ufffd"} {
+		is.True(storage.ValidText(s))
+	}
+	for _, s := range []string{"\x00", "a\x00b", "\xff", "\xc3\x28", "\xed\xa0\x80"} {
+		is.True(!storage.ValidText(s))
+	}
+}
