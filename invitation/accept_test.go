@@ -1,0 +1,483 @@
+package invitation_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+func byTicket(t testing.TB, inv invitation.Invitation, userID string) invitation.AcceptParams {
+	return invitation.AcceptParams{Ticket: ticketOf(t, inv), UserID: userID}
+}
+
+func byIDs(inv invitation.Invitation, userID string) invitation.AcceptParams {
+	return invitation.AcceptParams{OrganizationID: inv.OrganizationID, InvitationID: inv.ID, UserID: userID}
+}
+
+func (w *world) accept(p invitation.AcceptParams) error {
+	_, err := w.svc.Accept(w.ctx, p)
+	return err
+}
+
+func TestAccept(t *testing.T) {
+	for name, params := range map[string]func(invitation.Invitation) invitation.AcceptParams{
+		"by ticket": func(inv invitation.Invitation) invitation.AcceptParams { return byTicket(t, inv, "carl") },
+		"by ids":    func(inv invitation.Invitation) invitation.AcceptParams { return byIDs(inv, "carl") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			public, private := mustMetadata(t, `{"team":"red"}`), mustMetadata(t, `{"source":"crm"}`)
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "CARL@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann",
+				PublicMetadata: public, PrivateMetadata: private})
+			w.is.NoErr(err)
+			w.clock.Advance(time.Hour)
+			w.events = nil
+			p := params(inv)
+			p.Version = inv.Version
+			got, err := w.svc.Accept(w.ctx, p)
+			w.is.NoErr(err)
+
+			want := inv
+			want.URL, want.Status, want.Version = "", invitation.StatusAccepted, 2
+			want.ResolvedBy, want.ResolvedAt, want.UpdatedAt = "carl", noon.Add(time.Hour), noon.Add(time.Hour)
+			w.is.Equal(got, want)
+			w.is.Equal(w.get(inv), want)
+			w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventAccepted, At: noon.Add(time.Hour),
+				ActorID: "carl", UserID: "carl", Invitation: want}})
+			w.is.Equal(w.host.Members("acme")[2], invitation.Membership{
+				OrganizationID: "acme", UserID: "carl", InvitationID: inv.ID, InviterUserID: "ann",
+				EmailAddress: "CARL@example.com", Role: invitation.RoleAdmin, PublicMetadata: public, PrivateMetadata: private})
+		})
+	}
+}
+
+func TestAcceptRefusesParameters(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	is422 := func(code, param string) refusal { return refusal{422, code, param} }
+	for name, tt := range map[string]struct {
+		p    invitation.AcceptParams
+		want []refusal
+	}{
+		"nothing": {invitation.AcceptParams{}, []refusal{is422("form_param_missing", "user_id"),
+			is422("form_param_missing", "organization_id"), is422("form_param_missing", "invitation_id")}},
+		"no invitation":      {invitation.AcceptParams{OrganizationID: "acme", UserID: "carl"}, []refusal{is422("form_param_missing", "invitation_id")}},
+		"no user":            {byTicket(t, inv, ""), []refusal{is422("form_param_missing", "user_id")}},
+		"a long user":        {byTicket(t, inv, strings.Repeat("u", 129)), []refusal{is422("form_param_exceeds_allowed_size", "user_id")}},
+		"control characters": {byTicket(t, inv, "ca\x00rl"), []refusal{is422("form_param_format_invalid", "user_id")}},
+		"a long id": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: strings.Repeat("i", 65), UserID: "carl"},
+			[]refusal{is422("form_param_exceeds_allowed_size", "invitation_id")}},
+		"a negative version": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: inv.ID, UserID: "carl", Version: -1},
+			[]refusal{is422("form_param_value_invalid", "version")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(invitation.ErrInvalid, tt.want, func() error { return w.accept(tt.p) })
+			w.refuses(invitation.ErrInvalid, tt.want, func() error {
+				_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(tt.p))
+				return err
+			})
+		})
+	}
+}
+
+// As for Create: everything is wrong at first, and each refusal shows what goes before what.
+func TestAcceptRefusesInOrder(t *testing.T) {
+	w := setup(t, nil)
+	w.host.AddMember("acme", "carl", invitation.RoleMember) // to be removed, and so not a member when it counts
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "dora@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann"})
+	w.is.NoErr(err)
+	w.host.AddUser("dora", "dora@unverified.example")
+	w.host.RemoveMember("acme", "ann")
+	w.clock.Set(inv.ExpiresAt)
+	joinErr := &invitation.Error{Status: 400, Code: "no_room", Message: "No", LongMessage: "No room"}
+	host := &failing{Host: w.host, join: joinErr}
+	w.svc = w.service(host, &invitation.Config{Seats: w.host.Seats(2)})
+	w.host.AddMember("acme", "eve", invitation.RoleMember)
+
+	p := byTicket(t, inv, "nobody")
+	p.Version = 7
+	forged := p
+	forged.Ticket = "x" + p.Ticket[1:]
+	step := func(p invitation.AcceptParams, sentinel error, want refusal) {
+		t.Helper()
+		w.refuses(sentinel, []refusal{want}, func() error { return w.accept(p) })
+	}
+	step(forged, invitation.ErrInvalidTicket, refusal{400, "ticket_invalid_code", ""})
+	step(p, invitation.ErrNotFound, refusal{404, "resource_not_found", "user_id"})
+	p.UserID = "dora"
+	step(p, invitation.ErrNotInvitee, refusal{403, "organization_invitation_identification_not_exist", ""})
+	w.host.AddUser("dora", "broken", "DORA@example.com")
+	step(p, invitation.ErrExpired, refusal{400, "ticket_expired_code", ""})
+	w.clock.Set(inv.ExpiresAt.Add(-time.Microsecond))
+	step(p, invitation.ErrChanged, refusal{409, "resource_conflict", "version"})
+	p.Version = 1
+	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter is gone
+	w.host.AddMember("acme", "ann", invitation.RoleMember)
+	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // or demoted
+	w.host.AddMember("acme", "ann", invitation.RoleAdmin)
+	step(p, invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""})
+	w.host.RemoveMember("acme", "eve")
+	w.host.RemoveMember("acme", "carl")
+	w.host.RemoveMember("acme", "bob")
+	w.refuses(joinErr, []refusal{{400, "no_room", ""}}, func() error { return w.accept(p) })
+	host.join = nil
+	w.is.NoErr(w.accept(p))
+	w.is.Equal(len(w.host.Members("acme")), 2) // the last seat
+}
+
+// By ids a missing invitation, somebody else's, and one of another organization are the same refusal (C6, C20).
+func TestAcceptByIDsTellsNothing(t *testing.T) {
+	w := setup(t, nil)
+	mine, hers := w.invite("carl@example.com"), w.invite("dora@example.com")
+	_, err := w.svc.Revoke(w.ctx, "acme", hers.ID, invitation.RevokeParams{})
+	w.is.NoErr(err)
+	var texts []string
+	for _, p := range []invitation.AcceptParams{
+		byIDs(hers, "carl"),
+		{OrganizationID: "acme", InvitationID: "orginv_missing", UserID: "carl"},
+		{OrganizationID: "other", InvitationID: mine.ID, UserID: "carl"},
+		{OrganizationID: "nowhere", InvitationID: mine.ID, UserID: "carl"},
+	} {
+		w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+			err := w.accept(p)
+			texts = append(texts, err.Error())
+			return err
+		})
+	}
+	for _, text := range texts {
+		w.is.Equal(text, texts[0])
+	}
+}
+
+func TestAcceptOfWhatIsResolved(t *testing.T) {
+	w := setup(t, nil)
+	resolve := map[string]func(inv invitation.Invitation){
+		"revoked": func(inv invitation.Invitation) {
+			_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			w.is.NoErr(err)
+		},
+		"declined": func(inv invitation.Invitation) {
+			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
+			w.is.NoErr(err)
+		},
+		"expired": func(inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) },
+	}
+	for name, tt := range map[string]struct {
+		accept, decline error
+		code            refusal
+	}{
+		"revoked":  {invitation.ErrRevoked, invitation.ErrNotPending, refusal{400, "organization_invitation_revoked_code", ""}},
+		"declined": {invitation.ErrNotPending, nil, refusal{404, "organization_invitation_not_pending", ""}},
+		"expired":  {invitation.ErrExpired, invitation.ErrExpired, refusal{400, "ticket_expired_code", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w = setup(t, nil)
+			inv := w.invite("carl@example.com")
+			resolve[name](inv)
+			for _, p := range []invitation.AcceptParams{byTicket(t, inv, "carl"), byIDs(inv, "carl")} {
+				w.refuses(tt.accept, []refusal{tt.code}, func() error { return w.accept(p) })
+				_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(p))
+				w.is.True(errors.Is(err, tt.decline))
+				var tr *invitation.TransitionError
+				w.is.True(errors.As(w.accept(p), &tr))
+				w.is.Equal(*tr, invitation.TransitionError{From: invitation.Status(name), Event: invitation.EventAccepted})
+			}
+			_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+			w.is.True(errors.Is(err, tt.accept)) // Preview refuses what Accept refuses
+			_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			w.is.True(errors.Is(err, invitation.ErrNotPending))
+			_, err = w.svc.Link(w.ctx, "acme", inv.ID)
+			w.is.True(errors.Is(err, invitation.ErrNotPending))
+		})
+	}
+}
+
+// Who accepts again gets the same answer, without a second Join, whatever Version says; nobody else does (C4).
+func TestAcceptAgain(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.host.AddUser("twin", "carl@example.com") // verified the same address
+	first, err := w.svc.Accept(w.ctx, byTicket(t, inv, "carl"))
+	w.is.NoErr(err)
+	w.clock.Advance(365 * 24 * time.Hour)
+	w.host.AddMember("acme", "carl", invitation.RoleAdmin) // promoted in the meantime
+	events, members := len(w.events), w.host.Members("acme")
+	for _, p := range []invitation.AcceptParams{byTicket(t, inv, "carl"), byIDs(inv, "carl")} {
+		p.Version = 99
+		again, err := w.svc.Accept(w.ctx, p)
+		w.is.NoErr(err)
+		w.is.Equal(again, first)
+	}
+	w.is.Equal(len(w.events), events)
+	w.is.Equal(w.host.Members("acme"), members) // the role is kept
+	taken := []refusal{{400, "organization_invitation_already_accepted", ""}}
+	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "twin")) })
+	_, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrAccepted))
+
+	w.host.RemoveMember("acme", "carl")
+	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) }) // no way back in (C10)
+}
+
+func TestDecline(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.clock.Advance(time.Hour)
+	w.events = nil
+	p := invitation.DeclineParams(byTicket(t, inv, "carl"))
+	p.Version = 1
+	got, err := w.svc.Decline(w.ctx, p)
+	w.is.NoErr(err)
+	w.is.Equal(got.Status, invitation.StatusDeclined)
+	w.is.Equal(got.ResolvedBy, "carl")
+	w.is.Equal(got.ResolvedAt, noon.Add(time.Hour))
+	w.is.Equal(got, w.get(inv))
+	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventDeclined, At: noon.Add(time.Hour),
+		ActorID: "carl", UserID: "carl", Invitation: got}})
+	w.is.Equal(len(w.host.Members("acme")), 2) // nobody joined
+
+	again, err := w.svc.Decline(w.ctx, p)
+	w.is.NoErr(err)
+	w.is.Equal(again, got)
+	w.is.Equal(len(w.events), 1)
+	w.invite("carl@example.com") // the address is free again
+}
+
+func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.host.RemoveMember("acme", "ann")
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(1)})
+	_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "dora")))
+	w.is.True(errors.Is(err, invitation.ErrNotInvitee)) // but the address
+	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
+	w.is.NoErr(err)
+}
+
+// A member keeps the role they have: by an invitation nobody is promoted, demoted or doubled (C11).
+func TestAcceptByAMember(t *testing.T) {
+	for name, host := range map[string]func(w *world) invitation.Directory{
+		"known before": func(w *world) invitation.Directory { return w.host },
+		"found by Join": func(w *world) invitation.Directory {
+			return &failing{Host: w.host, join: invitation.ErrAlreadyMember}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			w.svc = w.service(host(w), &invitation.Config{Seats: w.host.Seats(4)})
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "carl@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann"})
+			w.is.NoErr(err)
+			if name == "known before" {
+				w.host.AddMember("acme", "carl", invitation.RoleMember) // by another way
+				w.host.AddMember("acme", "dora", invitation.RoleMember) // the last seat
+				w.host.RemoveMember("acme", "ann")                      // no authority left
+			}
+			members := w.host.Members("acme")
+			got, err := w.svc.Accept(w.ctx, byIDs(inv, "carl"))
+			w.is.NoErr(err)
+			w.is.Equal(got.Status, invitation.StatusAccepted)
+			w.is.Equal(w.host.Members("acme"), members)
+		})
+	}
+}
+
+func TestAcceptAuthority(t *testing.T) {
+	three, err := invitation.NewRoles(
+		invitation.RoleDefinition{Key: "org:owner", Manages: true, Grants: []invitation.Role{"org:owner", "org:admin", "org:member"}},
+		invitation.RoleDefinition{Key: "org:admin", Manages: true, Grants: []invitation.Role{"org:member"}},
+		invitation.RoleDefinition{Key: "org:member"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roleGone, err := invitation.NewRoles(invitation.RoleDefinition{Key: "org:owner", Manages: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		role    invitation.Role // of the invitation
+		inviter string
+		change  func(w *world)
+		cfg     invitation.Config
+		refused bool
+	}{
+		"unchanged":                       {"org:admin", "ann", func(*world) {}, invitation.Config{Roles: three}, false},
+		"inviter gone":                    {"org:member", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three}, true},
+		"inviter demoted below it":        {"org:admin", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:admin") }, invitation.Config{Roles: three}, true},
+		"inviter demoted, still enough":   {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:admin") }, invitation.Config{Roles: three}, false},
+		"inviter's role unknown":          {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:ghost") }, invitation.Config{Roles: three}, true},
+		"by the back end":                 {"org:owner", "", func(*world) {}, invitation.Config{Roles: three}, false},
+		"kept without inviter":            {"org:admin", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three, KeepWithoutInviter: true}, false},
+		"role gone":                       {"org:member", "", func(*world) {}, invitation.Config{Roles: roleGone}, true},
+		"role gone, kept without inviter": {"org:member", "ann", func(*world) {}, invitation.Config{Roles: roleGone, KeepWithoutInviter: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, &invitation.Config{Roles: three})
+			w.host.AddMember("acme", "ann", "org:owner")
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: tt.role, InviterUserID: tt.inviter})
+			w.is.NoErr(err)
+			tt.change(w)
+			w.svc = w.service(w.host, &tt.cfg)
+			_, preview := w.svc.Preview(w.ctx, ticketOf(t, inv))
+			if !tt.refused {
+				w.is.NoErr(preview)
+				w.is.NoErr(w.accept(byIDs(inv, "carl")))
+				return
+			}
+			w.is.True(errors.Is(preview, invitation.ErrForbidden)) // the page says so before the click
+			w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
+			got := w.get(inv) // and it can still be read (C27)
+			if name == "role gone" {
+				w.is.Equal(got.RoleName, "org:member")
+			}
+		})
+	}
+}
+
+func TestTicketSuffices(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("new@example.com")
+	w.svc = w.service(w.host, &invitation.Config{TicketSuffices: true})
+	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+		return w.accept(byIDs(inv, "carl")) // ids alone never do
+	})
+	got, err := w.svc.Accept(w.ctx, byTicket(t, inv, "carl"))
+	w.is.NoErr(err)
+	w.is.Equal(got.ResolvedBy, "carl")
+}
+
+func TestAcceptFailsWithItsCallbacks(t *testing.T) {
+	boom := errors.New("boom")
+	for name, make := range map[string]func(w *world) *invitation.Service{
+		"Directory.Role": func(w *world) *invitation.Service { return w.service(&failing{Host: w.host, role: boom}, nil) },
+		"Directory.VerifiedEmails": func(w *world) *invitation.Service {
+			return w.service(&failing{Host: w.host, verifiedEmails: boom}, nil)
+		},
+		"Directory.Join": func(w *world) *invitation.Service { return w.service(&failing{Host: w.host, join: boom}, nil) },
+		"Config.Seats": func(w *world) *invitation.Service {
+			return w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, boom }})
+		},
+		"Config.OnEvents": func(w *world) *invitation.Service {
+			return w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom }})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			inv := w.invite("carl@example.com")
+			svc := make(w)
+			w.refuses(boom, nil, func() error {
+				_, err := svc.Accept(w.ctx, byIDs(inv, "carl"))
+				w.is.True(strings.Contains(err.Error(), "accept: "+name+": boom"))
+				return err
+			})
+			w.is.Equal(w.get(inv).Status, invitation.StatusPending)
+			w.is.NoErr(w.accept(byIDs(inv, "carl"))) // it can be accepted as if nothing had been
+		})
+	}
+}
+
+// A panic of the host's goes on, and leaves nothing.
+func TestAcceptPanics(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	svc := w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { panic("host") }})
+	func() {
+		defer func() { w.is.Equal(recover(), "host") }()
+		_, _ = svc.Accept(w.ctx, byIDs(inv, "carl"))
+	}()
+	w.is.Equal(w.get(inv).Status, invitation.StatusPending)
+	w.is.Equal(len(w.host.Members("acme")), 2)
+	w.is.NoErr(w.accept(byIDs(inv, "carl")))
+}
+
+// Preview and Get change nothing, however often a mail scanner opens the link (C17).
+func TestPreview(t *testing.T) {
+	w := setup(t, nil)
+	w.svc = w.service(w.host, &invitation.Config{Organizations: w.host.Organizations, Seats: w.host.Seats(3)})
+	inv := w.invite("carl@example.com")
+	before := w.stored()
+	for range 3 {
+		got, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+		w.is.NoErr(err)
+		w.is.Equal(got.URL, "")
+		w.is.Equal(got.Version, int64(1))
+		w.is.Equal(got.Organization.Name, "Acme")
+	}
+	w.is.Equal(w.stored(), before)
+	w.is.Equal(len(w.events), 1)
+	w.host.AddMember("acme", "dora", invitation.RoleMember)
+	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
+	boom := errors.New("boom")
+	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
+		return nil, boom
+	}})
+	_, err = svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, boom))
+	unknown := w.service(&failing{Host: w.host, role: boom}, nil)
+	_, err = unknown.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, boom))
+}
+
+// A ticket whose record is gone, or whose generation has passed, is void.
+func TestVoidTickets(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	r := w.stored()[0]
+	r.Generation++
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	void := []refusal{{400, "ticket_invalid_code", ""}}
+	both := func() {
+		w.refuses(invitation.ErrInvalidTicket, void, func() error { return w.accept(byTicket(t, inv, "carl")) })
+		w.refuses(invitation.ErrInvalidTicket, void, func() error { _, err := w.svc.Preview(w.ctx, ticketOf(t, inv)); return err })
+	}
+	both()
+	_, err := w.host.Storage().Delete(w.ctx, inv.ID)
+	w.is.NoErr(err)
+	both()
+}
+
+// Accept and revoke at the same moment: accepted exactly when there is a member (C5); two users, one membership (C4).
+func TestAcceptRaces(t *testing.T) {
+	for range 200 {
+		w := setup(t, nil)
+		w.host.AddUser("twin", "carl@example.com")
+		inv := w.invite("carl@example.com")
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = w.accept(byTicket(t, inv, "carl")) })
+		wg.Go(func() { _ = w.accept(byIDs(inv, "twin")) })
+		wg.Go(func() { _, _ = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}) })
+		wg.Wait()
+		joined := len(w.host.Members("acme")) - 2
+		want := map[invitation.Status]int{invitation.StatusAccepted: 1, invitation.StatusRevoked: 0}
+		n, resolved := want[w.get(inv).Status]
+		w.is.True(resolved)
+		w.is.Equal(joined, n)
+	}
+}
+
+// Four come for the last seats at once, and no more sit down than there are (C21).
+func TestAcceptSeatsConcurrently(t *testing.T) {
+	w := setup(t, nil)
+	var invs []invitation.Invitation
+	for _, user := range []string{"u1", "u2", "u3", "u4"} {
+		w.host.AddUser(user, user+"@example.com")
+		invs = append(invs, w.invite(user+"@example.com"))
+	}
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(4)})
+	var wg sync.WaitGroup
+	for i, user := range []string{"u1", "u2", "u3", "u4"} {
+		wg.Go(func() { _ = w.accept(byIDs(invs[i], user)) })
+	}
+	wg.Wait()
+	w.is.Equal(len(w.host.Members("acme")), 4)
+}

@@ -1,0 +1,271 @@
+package invitation_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/memstore"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// operations calls every operation there is, on one invitation of acme.
+func operations(w *world, svc *invitation.Service, inv invitation.Invitation) map[string]func() error {
+	ticket := ticketOf(w.t, inv)
+	return map[string]func() error{
+		"Create": func() error {
+			_, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "new@example.com" }))
+			return err
+		},
+		"CreateBulk": func() error {
+			_, err := svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(func(p *invitation.CreateParams) { p.EmailAddress = "bulk@example.com" })})
+			return err
+		},
+		"Get":              func() error { _, err := svc.Get(w.ctx, "acme", inv.ID); return err },
+		"Link":             func() error { _, err := svc.Link(w.ctx, "acme", inv.ID); return err },
+		"List":             func() error { _, err := svc.List(w.ctx, "acme", invitation.ListParams{}); return err },
+		"ListPending":      func() error { _, err := svc.ListPending(w.ctx, "acme", 0, 0); return err },
+		"ListAll":          func() error { _, err := svc.ListAll(w.ctx, invitation.ListParams{}); return err },
+		"ListForUser":      func() error { _, err := svc.ListForUser(w.ctx, "", invitation.ListParams{}); return err },
+		"Preview":          func() error { _, err := svc.Preview(w.ctx, ticket); return err },
+		"LockOrganization": func() error { return svc.LockOrganization(w.ctx, "acme") },
+		"Each": func() error {
+			for _, err := range svc.Each(w.ctx, "acme", invitation.ListParams{}) {
+				return err
+			}
+			return nil
+		},
+		"Decline": func() error { _, err := svc.Decline(w.ctx, invitation.DeclineParams{Ticket: ticket}); return err },
+		"Accept":  func() error { _, err := svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticket}); return err },
+		"Revoke":  func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
+	}
+}
+
+// A browser without a session does not become the back end by leaving a field out (C18).
+func TestAsNobody(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	for name, call := range operations(w, w.svc.As(""), inv) {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", "user_id"}}, call)
+		})
+	}
+	for name, call := range operations(w, w.svc.As("a\x00"), inv) {
+		t.Run(name+" as a malformed user", func(t *testing.T) {
+			w.in(t)
+			w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_format_invalid", "user_id"}}, call)
+		})
+	}
+	for name, call := range operations(w, w.svc.WithStorage(nil), inv) {
+		t.Run(name+" without storage", func(t *testing.T) {
+			w.in(t)
+			w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "Storage"}}, call)
+		})
+	}
+}
+
+// What each operation says to an outsider, a member without a managing role, and a manager.
+func TestAs(t *testing.T) {
+	none, notMember, forbidden, invitee := error(nil), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
+	for user, want := range map[string]map[string]error{
+		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": notMember, "List": notMember, "ListPending": notMember,
+			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
+		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden, "ListPending": forbidden,
+			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
+		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": none, "List": none, "ListPending": none,
+			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
+	} {
+		for name, sentinel := range want {
+			t.Run(user+" "+name, func(t *testing.T) {
+				w := setup(t, nil)
+				inv := w.invite("carl@example.com")
+				err := operations(w, w.svc.As(user), inv)[name]()
+				w.is.True(errors.Is(err, sentinel))
+			})
+		}
+	}
+}
+
+// The user of As takes the place of whoever a request says acts.
+func TestAsReplacesTheActingUser(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.As("ann").Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "zoe" }))
+	w.is.NoErr(err)
+	w.is.Equal(inv.InviterUserID, "ann")
+	_, err = w.svc.As("bob").Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "ann" }))
+	w.is.True(errors.Is(err, invitation.ErrForbidden))
+	_, err = w.svc.As("bob").Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "ann"})
+	w.is.True(errors.Is(err, invitation.ErrForbidden))
+
+	other := []refusal{{403, "not_allowed_access", "user_id"}}
+	carl := w.svc.As("carl")
+	w.refuses(invitation.ErrForbidden, other, func() error { _, err := carl.Accept(w.ctx, byIDs(inv, "dora")); return err })
+	w.refuses(invitation.ErrForbidden, other, func() error {
+		_, err := carl.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "dora")))
+		return err
+	})
+	w.refuses(invitation.ErrForbidden, other, func() error { _, err := carl.ListForUser(w.ctx, "dora", invitation.ListParams{}); return err })
+	page, err := carl.ListForUser(w.ctx, "carl", invitation.ListParams{})
+	w.is.NoErr(err)
+	w.is.Equal(ids(page.Data), []string{inv.ID})
+	got, err := carl.Accept(w.ctx, byIDs(inv, ""))
+	w.is.NoErr(err)
+	w.is.Equal(got.ResolvedBy, "carl")
+	_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+	w.is.True(errors.Is(err, invitation.ErrNotPending)) // w.svc itself is still the back end
+}
+
+// Link gives nobody a link into a role they could not grant (C8).
+func TestLinkHasACeiling(t *testing.T) {
+	roles, err := invitation.NewRoles(
+		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember}},
+		invitation.RoleDefinition{Key: "org:lead", Manages: true, Grants: []invitation.Role{invitation.RoleMember}},
+		invitation.RoleDefinition{Key: invitation.RoleMember})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := setup(t, &invitation.Config{Roles: roles})
+	w.host.AddMember("acme", "bob", "org:lead")
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
+	w.is.NoErr(err)
+	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", ""}}, func() error {
+		_, err := w.svc.As("bob").Link(w.ctx, "acme", inv.ID)
+		return err
+	})
+	link, err := w.svc.As("ann").Link(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	w.is.Equal(link, inv.URL)
+	member := w.invite("dora@example.com")
+	_, err = w.svc.As("bob").Link(w.ctx, "acme", member.ID)
+	w.is.NoErr(err)
+}
+
+// An invitation of one organization does not exist in another (C6).
+func TestAnotherOrganization(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	missing := []refusal{{404, "resource_not_found", "invitation_id"}}
+	for _, svc := range []*invitation.Service{w.svc, w.svc.As("zoe")} {
+		w.refuses(invitation.ErrNotFound, missing, func() error { _, err := svc.Get(w.ctx, "other", inv.ID); return err })
+		w.refuses(invitation.ErrNotFound, missing, func() error { _, err := svc.Link(w.ctx, "other", inv.ID); return err })
+	}
+	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"}},
+		func() error { _, err := w.svc.Get(w.ctx, "", ""); return err })
+}
+
+// The host's transaction: what it undoes is undone, what it commits is there, the membership included.
+func TestWithStorage(t *testing.T) {
+	w := setup(t, nil)
+	undo := errors.New("undo")
+	var inv invitation.Invitation
+	run := func(end error) error {
+		return w.host.Storage().RunInTx(w.ctx, func(ctx context.Context, tx storage.Storage) (err error) {
+			svc := w.svc.WithStorage(tx)
+			w.is.NoErr(svc.LockOrganization(ctx, "acme"))
+			inv, err = svc.Create(ctx, "acme", with(func(*invitation.CreateParams) {}))
+			w.is.NoErr(err)
+			_, err = svc.Create(ctx, "acme", with(func(*invitation.CreateParams) {}))
+			w.is.True(errors.Is(err, invitation.ErrDuplicate)) // and the transaction goes on
+			_, err = svc.Accept(ctx, byIDs(inv, "carl"))
+			w.is.NoErr(err)
+			return end
+		})
+	}
+	w.is.True(errors.Is(run(undo), undo))
+	w.is.Equal(len(w.stored()), 0)
+	w.is.Equal(len(w.host.Members("acme")), 2)
+	w.is.NoErr(run(nil))
+	w.is.Equal(w.get(inv).Status, invitation.StatusAccepted)
+	w.is.Equal(len(w.host.Members("acme")), 3)
+
+	err := w.svc.LockOrganization(w.ctx, "acme")
+	w.is.True(err != nil) // outside of a transaction there is nothing to lock
+	err = w.svc.LockOrganization(w.ctx, "")
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_missing", "organization_id"}})
+}
+
+// Every link and lock is taken where it belongs: an organization is locked exactly where something is counted.
+func TestLocksOnlyWhereSomethingIsCounted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  invitation.Config
+		want int
+	}{
+		"nothing":    {invitation.Config{}, 0},
+		"MaxPending": {invitation.Config{MaxPending: 9}, 3},
+		"Seats": {invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) {
+			return 0, 0, nil
+		}}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			var locked []string
+			svc := w.service(w.host, &tt.cfg).WithStorage(watched{w.host.Storage(), &locked})
+			inv, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+			w.is.NoErr(err)
+			_, err = svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
+			w.is.NoErr(err)
+			_, err = svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			w.is.True(errors.Is(err, invitation.ErrNotPending))
+			w.is.Equal(len(locked), tt.want)
+			for _, key := range locked {
+				w.is.Equal(key, "acme")
+			}
+		})
+	}
+}
+
+// watched is a storage that notes the keys it locks.
+type watched struct {
+	storage.Storage
+	locked *[]string
+}
+
+func (s watched) Lock(ctx context.Context, key string) error {
+	*s.locked = append(*s.locked, key)
+	return s.Storage.Lock(ctx, key)
+}
+
+func (s watched) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, watched{tx, s.locked}) })
+}
+
+func BenchmarkService(b *testing.B) {
+	w := setup(b, nil)
+	dir := quiet{w.host}
+	svc, err := invitation.NewService(memstore.New(), dir, &invitation.Config{TicketKeys: [][]byte{key1}, AcceptURL: acceptURL})
+	w.is.NoErr(err)
+	emails := make([]string, 1<<20)
+	for i := range emails {
+		emails[i] = "user" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676%26)) + string(rune('a'+i/17576%26)) + string(rune('a'+i/456976)) + "@example.com"
+	}
+	var inv invitation.Invitation
+	b.Run("Create", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: emails[i%len(emails)], Role: invitation.RoleMember, Replace: i >= len(emails)})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		svc, _ = invitation.NewService(memstore.New(), dir, &invitation.Config{TicketKeys: [][]byte{key1}, AcceptURL: acceptURL})
+	})
+	inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember})
+	w.is.NoErr(err)
+	b.Run("Get", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := svc.Get(w.ctx, "acme", inv.ID); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// quiet is a directory that costs nothing.
+type quiet struct{ invitation.Directory }
+
+func (quiet) MemberEmails(context.Context, storage.Storage, string, []string) ([]string, error) {
+	return nil, nil
+}
