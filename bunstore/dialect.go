@@ -97,7 +97,7 @@ type tables struct {
 const (
 	baseName    = "organization_invitations"
 	locksName   = "organization_invitation_locks"
-	appliedName = "organization_invitation_migrations" // the longest name
+	appliedName = "organization_invitation_migrations" // no name is longer
 )
 
 func newTables(cfg *Config) (tables, error) {

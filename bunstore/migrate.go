@@ -11,13 +11,13 @@ import (
 
 // The indexes, without prefix. The same names on every engine; each engine's file says what is in them.
 const (
-	indexSlot      = "organization_invitations_slot"       // unique: one pending record per organization and address
-	indexOrg       = "organization_invitations_org"        // an organization's page
-	indexOrgStatus = "organization_invitations_org_status" // an organization's page of some statuses, and counting
-	indexEmail     = "organization_invitations_email"      // a user's page
-	indexCreated   = "organization_invitations_created"    // a page of everything
-	indexStatus    = "organization_invitations_status"     // a page of everything of some statuses
-	indexDue       = "organization_invitations_due"        // what has lapsed and is not written expired
+	indexSlot      = "organization_invitations_slot"      // unique: one pending record per organization and address
+	indexOrg       = "organization_invitations_org"       // an organization's page
+	indexOrgStatus = "organization_invitations_org_state" // an organization's page of some statuses, and counting
+	indexEmail     = "organization_invitations_email"     // a user's page
+	indexCreated   = "organization_invitations_created"   // a page of everything
+	indexStatus    = "organization_invitations_status"    // a page of everything of some statuses
+	indexDue       = "organization_invitations_due"       // what has lapsed and is not written expired
 )
 
 // Migration is one step of the schema.

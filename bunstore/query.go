@@ -223,7 +223,7 @@ type term struct {
 func (s *Store) order(q storage.Query) (fields, place []term, err error) {
 	after := q.After
 	if after != nil && (!storage.ValidText(after.ID) || !storage.ValidText(after.EmailKey)) {
-		return nil, nil, errors.New("After holds text that is not valid UTF-8, or a NUL")
+		return nil, nil, errors.New("the text of After is not valid UTF-8, or holds a NUL")
 	}
 	open := after != nil // whether place still grows
 	add := func(t term, at *time.Time) {

@@ -227,7 +227,8 @@ func TestValuesAsStored(t *testing.T) {
 	is.NoErr(db.QueryRowContext(t.Context(), "SELECT typeof(public_metadata), typeof(created_at), typeof(resolved_at), "+
 		"typeof(updated_at), typeof(pending_key) FROM organization_invitations").
 		Scan(&metadata, &created, &resolved, &updated, &pending))
-	is.Equal([]string{metadata, created, resolved, updated, pending}, []string{"text", "integer", "null", "integer", "null"})
+	is.Equal([]string{metadata, created, resolved, updated, pending},
+		[]string{"text", "integer", "null", "integer", "null"})
 }
 
 // Times finer than a column cut a filter or a page where Match and Compare do.
