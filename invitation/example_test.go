@@ -596,8 +596,19 @@ func ExampleService_Link() {
 // Time is a dependency: a test moves it instead of waiting. Nothing has to run for an invitation to expire.
 func ExampleConfig_clock() {
 	ctx := context.Background()
+	host := invitationtest.NewHost()
+	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
+	host.AddUser("ann", "ann@acme.example")
+	host.AddUser("bob", "bob@example.com")
+	host.AddMember("acme", "ann", invitation.RoleAdmin)
 	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
-	svc, _ := acme(&invitation.Config{Clock: now, ExpiresIn: 7 * 24 * time.Hour})
+	svc, err := invitation.NewService(host.Storage(), host, &invitation.Config{
+		Clock:     now,
+		ExpiresIn: 7 * 24 * time.Hour,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
 	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
 		EmailAddress: "bob@example.com",
 		Role:         invitation.RoleMember,

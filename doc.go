@@ -1,0 +1,2 @@
+// Package orginvite is the guided tour; the code is in the packages below it.
+package orginvite
