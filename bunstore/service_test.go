@@ -385,7 +385,9 @@ func TestServiceRaces(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() { _, _ = h.svc.Accept(t.Context(), accept(inv, "u1")) })
 			wg.Go(func() { _, _ = h.svc.Accept(t.Context(), accept(inv, "twin")) })
-			wg.Go(func() { _, _ = h.svc.Revoke(t.Context(), "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "ann"}) })
+			wg.Go(func() {
+				_, _ = h.svc.Revoke(t.Context(), "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "ann"})
+			})
 			wg.Wait()
 			got, err := h.svc.Get(t.Context(), "acme", inv.ID)
 			h.is.NoErr(err)
