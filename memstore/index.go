@@ -30,7 +30,6 @@ type column uint8
 
 const (
 	inGroup column = iota
-	organization
 	key
 	created
 	expires
@@ -41,8 +40,6 @@ func (c column) compare(a, b *row) int {
 	switch c {
 	case inGroup:
 		return cmp.Compare(a.group, b.group)
-	case organization:
-		return strings.Compare(a.OrganizationID, b.OrganizationID)
 	case key:
 		return strings.Compare(a.EmailKey, b.EmailKey)
 	case created:
@@ -66,12 +63,11 @@ type index struct {
 // The indexes, and their places in state.trees.
 const (
 	byID      = iota
-	bySlot    // what holds which pending slot
 	byCreated // everything
 	byLapse   // what lapses next, of everything
 	byGroupCreated
 	byGroupExpires
-	byGroupKey
+	byGroupKey   // what holds a pending slot, too
 	byKeyCreated // what a user is invited to
 	indexCount
 )
@@ -79,10 +75,6 @@ const (
 var indexes = [indexCount]index{
 	byID: {columns: []column{id}, digest: func(r *row) (uint64, uint64) { // both for the one column
 		return prefix(r.ID), prefix(r.ID[min(8, len(r.ID)):])
-	}},
-	bySlot: {columns: []column{organization, key}, pending: true, digest: func(r *row) (uint64, uint64) {
-		// Slots are only looked up, so any order will do.
-		return hash(r.OrganizationID), hash(r.EmailKey)
 	}},
 	byCreated: {columns: []column{created, id}, digest: func(r *row) (uint64, uint64) {
 		return micros(r.CreatedAt), 0

@@ -1,7 +1,16 @@
 package memstore_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/matryer/is"
 
 	"github.com/orginvite/orginvite/memstore"
 	"github.com/orginvite/orginvite/storage"
@@ -14,4 +23,217 @@ func TestStorage(t *testing.T) {
 
 func BenchmarkStorage(b *testing.B) {
 	storagetest.RunBenchmarks(b, func(*testing.B) storage.Storage { return memstore.New() })
+}
+
+func ExampleNew() {
+	ctx := context.Background()
+	store := memstore.New()
+	err := store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return tx.Insert(ctx, storage.Record{
+			ID: "orginv_1", OrganizationID: "org_1", EmailKey: "ann@example.com", Status: storage.Pending,
+			ExpiresAt: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC),
+		})
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := store.Count(ctx, storage.Filter{
+		OrganizationID: "org_1", Statuses: []string{storage.Expired}, Now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+	})
+	fmt.Println(n, err)
+	// Output: 1 <nil>
+}
+
+// Readers get through while a transaction is open, and see what was committed before.
+func TestReadersDoNotWait(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	is.NoErr(s.Insert(ctx, numbered(0), numbered(1)))
+	err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		if _, err := tx.Delete(ctx, numberedID(0)); err != nil {
+			return err
+		}
+		if err := tx.Insert(ctx, numbered(2)); err != nil {
+			return err
+		}
+		_, err := s.Get(ctx, numberedID(0))
+		is.NoErr(err)
+		_, err = s.Get(ctx, numberedID(2))
+		is.True(errors.Is(err, storage.ErrNotFound))
+		for _, q := range []storage.Query{{}, {Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}} {
+			records, err := s.List(ctx, q)
+			is.NoErr(err)
+			is.Equal(len(records), 2)
+		}
+		n, err := s.Count(ctx, storage.Filter{OrganizationID: numbered(2).OrganizationID})
+		is.NoErr(err)
+		is.Equal(n, 0)
+		return nil
+	})
+	is.NoErr(err)
+	_, err = s.Get(ctx, numberedID(0))
+	is.True(errors.Is(err, storage.ErrNotFound))
+}
+
+// Readers that go on while writers commit see each commit whole.
+func TestSnapshots(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				records, err := s.List(ctx, storage.Query{})
+				if err != nil || len(records)%100 != 0 {
+					t.Errorf("a reader sees %d records, %v", len(records), err)
+					return
+				}
+			}
+		})
+	}
+	for round := range 10 {
+		is.NoErr(s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			for i := range 100 {
+				if err := tx.Insert(ctx, numbered(round*100+i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	close(done)
+	wg.Wait()
+}
+
+// A transaction that has to wait gives up with its ctx, and does not take the turn of the next.
+func TestWaitingHonoursContext(t *testing.T) {
+	is := is.New(t)
+	s := memstore.New()
+	cause := errors.New("the host lost patience")
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		waiting, cancel := context.WithCancelCause(ctx)
+		errs := make(chan error)
+		go func() {
+			errs <- s.RunInTx(waiting, func(context.Context, storage.Storage) error { return nil })
+		}()
+		go func() { errs <- s.Insert(waiting, numbered(1)) }()
+		go func() { _, err := s.Delete(waiting, numberedID(1)); errs <- err }()
+		cancel(cause)
+		for range 3 {
+			is.True(errors.Is(<-errs, context.Canceled))
+		}
+		return nil
+	}))
+	is.NoErr(s.Insert(t.Context(), numbered(1)))
+}
+
+// A handle serves several goroutines, and that of an outer level works while an inner one is open.
+func TestHandleIsShared(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	is.NoErr(s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return tx.RunInTx(ctx, func(ctx context.Context, inner storage.Storage) error {
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					if err := []storage.Storage{tx, inner}[i%2].Insert(ctx, numbered(i)); err != nil {
+						t.Error(err)
+					}
+					if _, err := inner.Get(ctx, numberedID(i)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			n, err := tx.Count(ctx, storage.Filter{})
+			is.NoErr(err)
+			is.Equal(n, 20)
+			return nil
+		})
+	}))
+}
+
+// A goroutine that ends inside fn, as t.FailNow does, neither commits nor keeps the turn to write.
+func TestGoexit(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Insert(ctx, numbered(1)))
+				runtime.Goexit()
+				return nil
+			})
+			return nil
+		})
+	})
+	wg.Wait()
+	is.NoErr(s.Insert(ctx, numbered(1)))
+}
+
+// Errors say who speaks, and match what they wrap.
+func TestErrors(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	is.NoErr(s.Insert(ctx, numbered(1)))
+	_, notFound := s.Get(ctx, "none")
+	_, negative := s.List(ctx, storage.Query{Limit: -1})
+	_, outside := s.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{"a"}}, ForUpdate: true})
+	stale := numbered(1)
+	for _, c := range []struct{ err, target error }{
+		{notFound, storage.ErrNotFound},
+		{s.Insert(ctx, numbered(1)), storage.ErrExists},
+		{s.Update(ctx, stale), storage.ErrConflict},
+		{s.Update(ctx, numbered(2)), storage.ErrNotFound},
+		{s.Insert(cancelled, numbered(2)), context.Canceled},
+		{s.Insert(ctx, storage.Record{}), nil},
+		{negative, nil},
+		{outside, nil},
+		{s.Lock(ctx, "key"), nil},
+	} {
+		is.True(c.err != nil)
+		is.True(strings.HasPrefix(c.err.Error(), "memstore: "))
+		is.True(c.target == nil || errors.Is(c.err, c.target))
+	}
+}
+
+// Times beyond what microseconds can count, in a query, are still before or after everything.
+func TestFarTimes(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	a, b := numbered(0), numbered(1) // both pending
+	b.OrganizationID = a.OrganizationID
+	is.NoErr(s.Insert(ctx, a, b))
+	early, late := time.Unix(-1<<60, 0), time.Unix(1<<60, 0)
+	for _, c := range []struct {
+		after time.Time
+		desc  bool
+		want  int
+	}{{early, false, 2}, {early, true, 0}, {late, false, 0}, {late, true, 2}} {
+		for _, f := range []storage.Filter{{}, {OrganizationID: a.OrganizationID}} {
+			records, err := s.List(ctx, storage.Query{
+				Filter: f, After: &storage.Record{CreatedAt: c.after},
+				Sort: []storage.Sort{{Field: storage.FieldCreatedAt, Descending: c.desc}},
+			})
+			is.NoErr(err)
+			is.Equal(len(records), c.want)
+		}
+	}
+	for now, want := range map[time.Time]int{early: 0, late: 2} {
+		n, err := s.Count(ctx, storage.Filter{
+			OrganizationID: a.OrganizationID, Statuses: []string{storage.Expired}, Now: now,
+		})
+		is.NoErr(err)
+		is.Equal(n, want)
+	}
 }

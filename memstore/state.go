@@ -101,15 +101,27 @@ func (s *state) regroup(r *row, by int) group {
 	return g
 }
 
-func (s *state) find(i int, r storage.Record) (*row, bool) {
-	e, ok := s.trees[i].Get(indexes[i].entry(&row{Record: r, depth: stored}))
+func (s *state) row(id string) (*row, bool) {
+	at := row{Record: storage.Record{ID: id}, depth: stored}
+	e, ok := s.trees[byID].Get(indexes[byID].entry(&at))
 	return e.row, ok
 }
 
-func (s *state) row(id string) (*row, bool) { return s.find(byID, storage.Record{ID: id}) }
-
-// holder is the row that holds the pending slot of r.
-func (s *state) holder(r storage.Record) (*row, bool) { return s.find(bySlot, r) }
+// holder is the row that holds the pending slot of r: it is in one of two groups.
+func (s *state) holder(r storage.Record) (holder *row, ok bool) {
+	for _, direct := range []bool{true, false} {
+		if g, found := s.groups.Get(group{organization: r.OrganizationID, direct: direct, status: storage.Pending}); found {
+			at := g.row()
+			at.EmailKey = r.EmailKey
+			slot := s.span(byGroupKey, at, 2)
+			slot.walk(false, func(r *row) bool {
+				holder, ok = r, true
+				return false
+			})
+		}
+	}
+	return holder, ok
+}
 
 func (s *state) get(id string) (storage.Record, error) {
 	r, ok := s.row(id)

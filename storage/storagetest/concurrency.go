@@ -12,7 +12,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// alone and inTx are the two ways a single write reaches a store.
+// ways are the two ways a single write reaches a store.
 var ways = []struct {
 	name string
 	run  func(ctx context.Context, s storage.Storage, write func(storage.Storage) error) error
@@ -204,6 +204,9 @@ var concurrencyRules = []rule{
 					records, err := tx.List(ctx, q)
 					if err != nil {
 						return err
+					}
+					if len(records) != 2 {
+						return fmt.Errorf("ForUpdate finds %d records", len(records))
 					}
 					a, b := records[0], records[1]
 					a.Role, b.Role = fmt.Sprint(n, "-", i), fmt.Sprint(n, "-", i)
