@@ -44,7 +44,7 @@
 //
 // # Operations
 //
-// They are named and behave as in the reference, Clerk's organization invitations: Service.Create and
+// They follow the reference, Clerk's organization invitations: Service.Create and
 // Service.CreateBulk; Service.Accept and Service.Decline, by ticket or in the application by ids; Service.Revoke;
 // Service.Get, and lists of an organization (Service.List), of a user (Service.ListForUser) and of everything
 // (Service.ListAll). Beyond the reference there are Service.Preview, for the page behind the link, Service.Link, for
@@ -60,22 +60,24 @@
 //
 // # Transactions
 //
-// Every operation is one transaction. The Directory and the callbacks of invitation.Config get its storage: what
-// they read and write through bunstore.DB commits, or is undone, with the invitation. Such a transaction is run
-// again when the database gives it up, so they must have no effects outside of it.
+// Every operation that writes is one transaction. The Directory and the callbacks of invitation.Config get its
+// storage: what they read and write through bunstore.DB commits, or is undone, with the invitation. Such a
+// transaction is run again when the database gives it up, so they must have no effects outside of it.
 //
 // An operation joins the application's own transaction by Service.WithStorage and Store.WithTx, as the examples of
 // this package do. That transaction is never run again by the library. Where seats or pending invitations are
 // limited and it adds members by itself, it calls Service.LockOrganization first.
 //
-// # Who may
+// # Handlers
 //
-// Without an acting user the caller is the trusted back end. A route that a browser calls goes through Service.As,
-// with the user of the session. What json.Marshal makes of an invitation.Invitation is safe for a browser, and no
-// log shows a link or private metadata.
+// There is no HTTP in the library. Without an acting user the caller is the trusted back end. A route that a browser
+// calls goes through Service.As, with the user of the session. What json.Marshal makes of an invitation.Invitation is
+// safe for a browser, and no log shows a link or private metadata.
 //
-// invitation.Roles say which roles may manage invitations, and which roles each of them grants. Whoever accepts owns
-// the invitation's address, verified, unless Config.TicketSuffices lets the ticket stand for that.
+// # Roles, invitees, metadata
+//
+// invitation.Roles say which roles may manage invitations, and which roles each of them grants. Who accepts must have
+// verified the invitation's address, unless Config.TicketSuffices lets the ticket stand for that.
 // invitation.Metadata, public and private, arrives on the membership.
 //
 // # Tickets
@@ -96,15 +98,15 @@
 //
 // # Testing
 //
-// invitationtest.Host is an application in memory, and clock.Fake is time that a test moves. Every operation has an
-// example beside it that uses them. To watch the main job step by step on SQLite, run in a checkout
+// invitationtest.Host is an application in memory, and clock.Fake is time that a test moves. The operations have
+// examples beside them that use both. To watch the main job step by step on SQLite, run in a checkout
 //
 //	go test -v -run Tour .
 //
 // # A storage of your own
 //
-// Implement storage.Storage and let storagetest.Run say what is missing. Applications without bun do this: a bun.Tx
-// cannot be made from a sql.Tx.
+// Implement storage.Storage and let storagetest.Run say what is missing. Applications whose transactions are a sql.Tx
+// need this, because no bun.Tx can be made from one.
 //
 // # What it does not do
 //

@@ -366,6 +366,64 @@ func ExampleService_Each() {
 	// map[example.com:1000]
 }
 
+func ExampleService_Get() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+	created, err := svc.Create(ctx, "acme", invitation.CreateParams{
+		EmailAddress: "bob@example.com",
+		Role:         invitation.RoleMember,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	inv, err := svc.Get(ctx, "acme", created.ID)
+	fmt.Println(inv.EmailAddress, inv.Status, err)
+	_, err = svc.Get(ctx, "bazaar", created.ID) // another organization's is not found
+	fmt.Println(errors.Is(err, invitation.ErrNotFound))
+	// Output:
+	// bob@example.com pending <nil>
+	// true
+}
+
+// The whole application's invitations, for its own staff: never through Service.As.
+func ExampleService_ListAll() {
+	ctx := context.Background()
+	host := invitationtest.NewHost()
+	svc, err := invitation.NewService(host.Storage(), host, &invitation.Config{
+		Organizations: host.Organizations, // names them beside their invitations
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"Acme", "Bazaar"} {
+		org := invitation.Organization{ID: strings.ToLower(name), Name: name}
+		host.AddOrganization(org)
+		_, err := svc.Create(ctx, org.ID, invitation.CreateParams{
+			EmailAddress: "carol@" + org.ID + ".example",
+			Role:         invitation.RoleAdmin,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	order, err := invitation.ParseOrder("email_address")
+	if err != nil {
+		log.Fatal(err)
+	}
+	page, err := svc.ListAll(ctx, invitation.ListParams{OrderBy: []invitation.Order{order}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, inv := range page.Data {
+		fmt.Println(inv.EmailAddress, "into", inv.Organization.Name)
+	}
+	// Output:
+	// carol@acme.example into Acme
+	// carol@bazaar.example into Bazaar
+}
+
 // What a user finds in the application after signing in: their pending invitations, of every organization.
 func ExampleService_ListForUser() {
 	ctx := context.Background()
