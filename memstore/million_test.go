@@ -71,7 +71,8 @@ func newFloor() *floor {
 	f := &floor{ids: map[string]*storage.Record{}, slots: map[[2]string]*storage.Record{}}
 	for i, less := range []func(a, b *storage.Record) int{
 		func(a, b *storage.Record) int {
-			return cmp.Or(strings.Compare(a.OrganizationID, b.OrganizationID), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+			return cmp.Or(strings.Compare(a.OrganizationID, b.OrganizationID), a.CreatedAt.Compare(b.CreatedAt),
+				strings.Compare(a.ID, b.ID))
 		},
 		func(a, b *storage.Record) int {
 			return cmp.Or(strings.Compare(a.EmailKey, b.EmailKey), strings.Compare(a.ID, b.ID))
@@ -80,7 +81,8 @@ func newFloor() *floor {
 			return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), strings.Compare(a.ID, b.ID))
 		},
 	} {
-		f.trees[i] = btree.NewBTreeGOptions(func(a, b *storage.Record) bool { return less(a, b) < 0 }, btree.Options{NoLocks: true})
+		f.trees[i] = btree.NewBTreeGOptions(func(a, b *storage.Record) bool { return less(a, b) < 0 },
+			btree.Options{NoLocks: true})
 	}
 	return f
 }
@@ -212,7 +214,8 @@ func BenchmarkMillion(b *testing.B) {
 	run("PagePending", func(i int) error { return list(storage.Query{Filter: pending(i), Limit: 10}, 10) })
 	run("PageDeep", func(i int) error {
 		after := numbered(i * 7919 % (million / 2))
-		return list(storage.Query{Filter: org(i * 7919), After: &after, Sort: []storage.Sort{{Field: storage.FieldCreatedAt}}, Limit: 10}, 10)
+		up := []storage.Sort{{Field: storage.FieldCreatedAt}}
+		return list(storage.Query{Filter: org(i), After: &after, Sort: up, Limit: 10}, 10)
 	})
 	run("PageByAddress", func(i int) error {
 		return list(storage.Query{Filter: org(i), Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}, Limit: 10}, 10)

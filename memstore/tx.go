@@ -100,7 +100,8 @@ func (h *handle) Delete(ctx context.Context, ids ...string) (n int, err error) {
 func (h *handle) Lock(ctx context.Context, key string) error {
 	return h.do(ctx, func(*state) error {
 		if len(key) > storage.MaxReference || !storage.ValidText(key) {
-			return fmt.Errorf("memstore: key of Lock is longer than %d bytes, not valid UTF-8 or holds a NUL", storage.MaxReference)
+			return fmt.Errorf("memstore: key of Lock is longer than %d bytes, not valid UTF-8 or holds a NUL",
+				storage.MaxReference)
 		}
 		return nil
 	})

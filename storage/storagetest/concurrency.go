@@ -85,7 +85,8 @@ var concurrencyRules = []rule{
 				won.Store(-1)
 				together(t, rivals, func(ctx context.Context, i int) {
 					err := way.run(ctx, s, func(s storage.Storage) error {
-						return s.Insert(ctx, record(fmt.Sprint(id, "-", i)), record(id, to(fmt.Sprint(id, "+", i)), role(fmt.Sprint(i))))
+						other := record(fmt.Sprint(id, "-", i))
+						return s.Insert(ctx, other, record(id, to(fmt.Sprint(id, "+", i)), role(fmt.Sprint(i))))
 					})
 					switch {
 					case err == nil && !won.CompareAndSwap(-1, int64(i)):
@@ -119,7 +120,8 @@ var concurrencyRules = []rule{
 					taken(t, way.name, err, 0)
 				}
 			})
-			if n, err := s.Count(t.Context(), storage.Filter{EmailKeys: []string{key}}); n != 1 || err != nil || winners.Load() != 1 {
+			n, err := s.Count(t.Context(), storage.Filter{EmailKeys: []string{key}})
+			if n != 1 || err != nil || winners.Load() != 1 {
 				t.Errorf("%s: %d records in the slot, %v, %d winners", way.name, n, err, winners.Load())
 			}
 		}
@@ -185,7 +187,9 @@ var concurrencyRules = []rule{
 			return record(id, role("0"), func(r *storage.Record) { r.Generation = 50 })
 		}
 		seed(t, s, begin("a"), begin("b"))
-		pair := storage.Query{Filter: storage.Filter{IDs: []string{"a", "b"}}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}
+		pair := storage.Query{
+			Filter: storage.Filter{IDs: []string{"a", "b"}}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}},
+		}
 		together(t, 6, func(ctx context.Context, n int) {
 			for i := range 12 {
 				if n > 1 {

@@ -214,7 +214,9 @@ var lockRules = []rule{
 				if err := tx.Lock(ctx, "org-1"); err != nil {
 					return err
 				}
-				found, err := tx.Count(ctx, storage.Filter{OrganizationID: "org-1", Statuses: []string{storage.Pending}, Now: epoch})
+				found, err := tx.Count(ctx, storage.Filter{
+					OrganizationID: "org-1", Statuses: []string{storage.Pending}, Now: epoch,
+				})
 				if err != nil {
 					return err
 				}
@@ -232,7 +234,7 @@ var lockRules = []rule{
 		}
 	}},
 
-	{"a lock is held until the outermost transaction ends, and waiting for it honours ctx", func(t *testing.T, s storage.Storage) {
+	{"a lock is held until the transaction ends, and waiting for it honours ctx", func(t *testing.T, s storage.Storage) {
 		seed(t, s, record("a"))
 		for i, way := range locked {
 			commit(t, s, func(ctx context.Context, tx storage.Storage) error {

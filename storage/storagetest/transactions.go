@@ -327,7 +327,7 @@ var transactionRules = []rule{
 		holds(t, s, record("a"), record("b"), record("c"))
 	}},
 
-	{"RunInTx says whether it committed, though ctx is cancelled when fn returns nil", func(t *testing.T, s storage.Storage) {
+	{"RunInTx says whether it committed, also when ctx is cancelled in fn", func(t *testing.T, s storage.Storage) {
 		seed(t, s, record("a"))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -389,7 +389,8 @@ var transactionRules = []rule{
 		useless("a transaction that panicked", handle)
 
 		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			if err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil }); err != nil {
+			err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil })
+			if err != nil {
 				return err
 			}
 			useless("a committed level", level)

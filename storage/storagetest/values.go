@@ -71,9 +71,9 @@ var valueRules = []rule{
 			{epoch.Add(500), epoch},
 			{epoch.Add(999), epoch},
 			{epoch.Add(999_999_999), epoch.Add(999_999_000)},
-			{time.Date(2026, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(2026, 12, 31, 23, 59, 59, 999_999_000, time.UTC)},
-			{time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC)},
-			{time.Date(1969, 7, 20, 20, 17, 40, 1, time.UTC), time.Date(1969, 7, 20, 20, 17, 40, 0, time.UTC)},
+			{time.Unix(1798761599, 999_999_999), time.Unix(1798761599, 999_999_000).UTC()},
+			{time.Unix(-1, 999_999_999), time.Unix(-1, 999_999_000).UTC()},
+			{time.Unix(-14182940, 1), time.Unix(-14182940, 0).UTC()},
 			{time.Date(1, 1, 1, 0, 0, 0, 1999, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)},
 		} {
 			keeps(t, s, record(number(i), times(c.given, 0)))
