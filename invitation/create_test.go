@@ -491,6 +491,69 @@ func TestLimitsAreExactUnderConcurrency(t *testing.T) {
 	w.is.Equal(created, 10)
 }
 
+// A slot that somebody else takes between the look and the write is looked at again, and in the end a duplicate.
+func TestCreateLosesASlot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		blind   int
+		replace bool
+		want    error
+	}{
+		"a duplicate after all":                    {1, false, invitation.ErrDuplicate},
+		"replaced after all":                       {1, true, nil},
+		"replaced at the last moment":              {2, true, nil},
+		"never seen, as with an old snapshot":      {3, true, invitation.ErrDuplicate},
+		"never seen, and not meant to be replaced": {3, false, invitation.ErrDuplicate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			old := w.invite("carl@example.com")
+			w.clock.Advance(time.Hour)
+			looks := tt.blind
+			svc := w.svc.WithStorage(blind{w.host.Storage(), &looks})
+			inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = tt.replace }))
+			w.is.True(errors.Is(err, tt.want))
+			if err == nil {
+				w.is.Equal(w.get(old).Status, invitation.StatusRevoked)
+				w.is.Equal(eventTypes(w.events[1:]), []invitation.EventType{invitation.EventRevoked, invitation.EventCreated})
+				w.is.Equal(w.get(inv).Status, invitation.StatusPending)
+			} else {
+				w.is.Equal(w.get(old).Status, invitation.StatusPending)
+				w.is.Equal(len(w.events), 1)
+			}
+		})
+	}
+}
+
+// blind is a storage that at first does not see who holds a slot.
+type blind struct {
+	storage.Storage
+	looks *int
+}
+
+func (s blind) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	if q.StoredStatuses != nil && *s.looks > 0 {
+		*s.looks--
+		return nil, nil
+	}
+	return s.Storage.List(ctx, q)
+}
+
+func (s blind) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, blind{tx, s.looks}) })
+}
+
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	w := setup(t, nil)
+	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"}})
+	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
+		"invitation: [1].role: is required and must not be empty")
+	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
+	var errs invitation.Errors
+	w.is.True(!errors.As(errors.New("x"), &errs))
+	w.is.True(errors.As(error(&invitation.Error{Code: "one"}), &errs)) // a single one is found the same way
+	w.is.Equal(errs[0].Code, "one")
+}
+
 func TestCreateHonoursCancellation(t *testing.T) {
 	w := setup(t, nil)
 	ctx, cancel := context.WithCancel(w.ctx)

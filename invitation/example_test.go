@@ -196,10 +196,10 @@ func ExampleService_Decline() {
 	fmt.Println(inv.Status)
 
 	_, err = svc.Accept(ctx, invitation.AcceptParams{Ticket: ticket, UserID: "bob"})
-	fmt.Println(err)
+	fmt.Println(errors.Is(err, invitation.ErrNotPending))
 	// Output:
 	// declined
-	// invitation: the invitation is declined and cannot be accepted
+	// true
 }
 
 // The page behind the link shows what the visitor is invited to, before they sign in. It writes nothing, so a mail

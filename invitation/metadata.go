@@ -138,9 +138,10 @@ func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	return ParseMetadata(merged)
 }
 
-// member is a key of an object with its value's text.
+// member is a key of an object, as it is meant and as it is written, with its value's text.
 type member struct {
 	key   string
+	text  []byte
 	value json.RawMessage
 }
 
@@ -151,15 +152,19 @@ func members(object []byte) ([]member, error) {
 	}
 	var ms []member
 	for dec.More() {
+		before := dec.InputOffset() // at most a comma and blanks stand between here and the key
 		t, err := dec.Token()
 		if err != nil {
 			return nil, err
 		}
-		key, _ := t.(string)
-		ms = append(ms, member{key: key})
-		if err := dec.Decode(&ms[len(ms)-1].value); err != nil {
+		var m member
+		m.key, _ = t.(string)
+		m.text = object[before:dec.InputOffset()]
+		m.text = m.text[bytes.IndexByte(m.text, '"'):]
+		if err := dec.Decode(&m.value); err != nil {
 			return nil, err
 		}
+		ms = append(ms, m)
 	}
 	return ms, nil
 }
@@ -199,27 +204,18 @@ func merge(target, patch []byte) ([]byte, error) {
 			ms = append(ms, c)
 		}
 	}
-	return object(ms)
+	return object(ms), nil
 }
 
-func object(ms []member) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
+func object(ms []member) []byte {
+	b := []byte{'{'}
 	for i, m := range ms {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		if err := enc.Encode(m.key); err != nil {
-			return nil, err
-		}
-		b.Truncate(b.Len() - 1) // the encoder ends a value with a newline
-		b.WriteByte(':')
-		b.Write(m.value)
+		b = append(append(append(b, m.text...), ':'), m.value...)
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return append(b, '}')
 }
 
 // MarshalJSON returns the object's text.
