@@ -188,11 +188,12 @@ type span struct {
 
 // span is the part of an index that agrees with r in the first columns.
 func (s *state) span(i int, r row, columns int8) span {
-	low, high := r, r
+	edges := [2]row{r, r} // one piece of memory for both
+	low, high := &edges[0], &edges[1]
 	low.depth, low.edge = columns, -1
 	high.depth, high.edge = columns, 1
 	x := &indexes[i]
-	return span{index: x, tree: s.trees[i], low: x.entry(&low), high: x.entry(&high)}
+	return span{index: x, tree: s.trees[i], low: x.entry(low), high: x.entry(high)}
 }
 
 // from cuts the span to what comes after a position, in the span's direction.

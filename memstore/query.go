@@ -29,9 +29,6 @@ func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 		return plan{rows: s.named(f.IDs), filter: rest}
 
 	case f.OrganizationID != "":
-		place := map[storage.Field]int{
-			storage.FieldCreatedAt: byGroupCreated, storage.FieldEmailAddress: byGroupKey,
-		}[sorted]
 		spans := make([]span, 0, 8)
 		for _, g := range s.matching(f) {
 			switch {
@@ -41,8 +38,10 @@ func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 					at.EmailKey = key
 					spans = append(spans, s.span(byGroupKey, at, 2))
 				}
-			case sorted == storage.FieldCreatedAt || sorted == storage.FieldEmailAddress:
-				spans = append(spans, s.span(place, g.row(), 1))
+			case sorted == storage.FieldCreatedAt:
+				spans = append(spans, s.span(byGroupCreated, g.row(), 1))
+			case sorted == storage.FieldEmailAddress:
+				spans = append(spans, s.span(byGroupKey, g.row(), 1))
 			default:
 				spans = append(spans, s.cut(g, f))
 			}
