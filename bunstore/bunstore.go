@@ -155,11 +155,9 @@ func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
 		if !storage.ValidText(id) {
 			return storage.ErrNotFound
 		}
-		q := statement{}
-		q.add("SELECT "+readColumns+" FROM "+s.e.tables().invitations+" WHERE id = ?", id)
 		row := s.e.row()
 		found := false
-		err := q.each(ctx, h, row.dest(), func() { r, found = row.record(), true })
+		err := each(ctx, h, s.e.tables().get, []any{id}, row.dest(), func() { r, found = row.record(), true })
 		if err == nil && !found {
 			return storage.ErrNotFound
 		}

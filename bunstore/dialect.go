@@ -92,6 +92,7 @@ func newEngine(name dialect.Name, cfg *Config) (engine, error) {
 type tables struct {
 	schema, prefix                 string
 	invitations, locks, migrations string
+	read, get                      string // SELECT the readColumns: of all, of the id that is the argument
 }
 
 const (
@@ -112,6 +113,21 @@ func newTables(cfg *Config) (tables, error) {
 		return tables{}, fmt.Errorf("bunstore: Schema must be of a-z, 0-9 and _, and at most 63 bytes")
 	}
 	return tables{schema: cfg.Schema, prefix: cfg.TablePrefix}, nil
+}
+
+// named sets what follows from prefix and schema, with names quoted by quote.
+func (t tables) named(quote string) tables {
+	qualified := func(name string) string {
+		name = quote + t.prefix + name + quote
+		if t.schema != "" {
+			name = quote + t.schema + quote + "." + name
+		}
+		return name
+	}
+	t.invitations, t.locks, t.migrations = qualified(baseName), qualified(locksName), qualified(appliedName)
+	t.read = "SELECT " + readColumns + " FROM " + t.invitations
+	t.get = t.read + " WHERE id = ?"
+	return t
 }
 
 // plainName reports whether s can be quoted by any engine without a thought.

@@ -24,7 +24,11 @@ func (q *statement) add(sql string, args ...any) {
 
 // each calls fn for every row, scanned into dest.
 func (q *statement) each(ctx context.Context, h handle, dest []any, fn func()) error {
-	rows, err := h.QueryContext(ctx, q.sql.String(), q.args...)
+	return each(ctx, h, q.sql.String(), q.args, dest, fn)
+}
+
+func each(ctx context.Context, h handle, sql string, args, dest []any, fn func()) error {
+	rows, err := h.QueryContext(ctx, sql, args...)
 	if err != nil {
 		return err
 	}
@@ -376,7 +380,7 @@ func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, er
 func (s *Store) page(q storage.Query, w search, fields, place []term) *statement {
 	st := &statement{}
 	one := func(list []part, emails []string, limit, offset int) {
-		st.add("SELECT " + readColumns + " FROM " + s.e.tables().invitations)
+		st.add(s.e.tables().read)
 		s.where(st, w, emails)
 		s.status(st, w, list)
 		if len(place) > 0 {

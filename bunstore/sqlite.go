@@ -23,15 +23,7 @@ type sqlite struct {
 }
 
 func newSQLite(t tables) *sqlite {
-	qualified := func(name string) string {
-		quoted := `"` + t.prefix + name + `"`
-		if t.schema != "" {
-			return `"` + t.schema + `".` + quoted
-		}
-		return quoted
-	}
-	t.invitations, t.locks, t.migrations = qualified(baseName), qualified(locksName), qualified(appliedName)
-
+	t = t.named(`"`)
 	var set strings.Builder
 	for _, c := range columns[1 : len(columns)-1] {
 		set.WriteString(c + " = v." + c + ", ")

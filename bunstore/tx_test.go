@@ -554,3 +554,28 @@ func TestLargeInsertIsAllOrNone(t *testing.T) {
 	stored[5].EmailKey = "x5"
 	is.NoErr(s.Update(t.Context(), stored...)) // one takes what another gives up
 }
+
+// A statement of the host's that ends the transaction behind our back is noticed where its level ends.
+func TestTransactionEndedByHost(t *testing.T) {
+	is := is.New(t)
+	s, db, _ := faulty(t)
+	for _, result := range []error{nil, errUndo} {
+		err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				_, err := bunstore.DB(tx).ExecContext(ctx, "ROLLBACK") // as SQLite does when the disk is full
+				is.NoErr(err)
+				return result
+			})
+			is.True(errors.Is(err, storage.ErrAborted))
+			is.True(errors.Is(tx.Insert(ctx, record("b")), storage.ErrAborted)) // or it would commit by itself
+			return nil
+		})
+		is.True(errors.Is(err, storage.ErrAborted))
+		is.Equal(count(t, s), 0)
+	}
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // the connection is well
+		return tx.Insert(ctx, record("a"))
+	}))
+	is.Equal(db.Stats().InUse, 0)
+}

@@ -1,0 +1,56 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// A store works inside a transaction of the host's, and comes and goes with it.
+func ExampleStore_WithTx() {
+	ctx := context.Background()
+	pool, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pool.SetMaxOpenConns(1) // a database in memory is its connection
+	db := bun.NewDB(pool, sqlitedialect.New())
+	defer func() { _ = db.Close() }()
+
+	store, err := bunstore.New(db, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	err = db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		if err := store.WithTx(tx).Insert(ctx, storage.Record{ID: "a", Status: storage.Pending}); err != nil {
+			return err
+		}
+		return errors.New("the host has changed its mind")
+	})
+	n, countErr := store.Count(ctx, storage.Filter{})
+	fmt.Println(err, "-", n, "records", countErr)
+	// Output: the host has changed its mind - 0 records <nil>
+}
+
+// What a host writes through DB belongs to the transaction the Storage works in.
+func ExampleDB() {
+	join := func(ctx context.Context, tx storage.Storage, userID string) error {
+		_, err := bunstore.DB(tx).NewRaw("INSERT INTO members (user_id) VALUES (?)", userID).Exec(ctx)
+		return err
+	}
+	_ = join
+	// Output:
+}
