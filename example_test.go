@@ -320,11 +320,12 @@ func Example_signUp() {
 	}
 	ticket := ticketIn(inv.URL)
 	fmt.Println("error:", signUp(ctx, ticket, "carol"))
-	fmt.Println("error:", signUp(ctx, ticket, "mallory")) // a link makes one member
+	err = signUp(ctx, ticket, "mallory") // a link makes one member, and no account that is none
+	fmt.Println("accepted already:", errors.Is(err, invitation.ErrAccepted))
 	fmt.Println("users", a.count(ctx, "users"), "members", a.count(ctx, "memberships"))
 	// Output:
 	// error: <nil>
-	// error: invitation: the invitation is accepted and cannot be accepted
+	// accepted already: true
 	// users 3 members 2
 }
 
