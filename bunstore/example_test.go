@@ -45,12 +45,39 @@ func ExampleStore_WithTx() {
 	// Output: the host has changed its mind - 0 records <nil>
 }
 
-// What a host writes through DB belongs to the transaction the Storage works in.
+// What a host writes through DB belongs to the transaction the Storage works in, here to a level of it.
 func ExampleDB() {
+	ctx := context.Background()
+	pool, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	pool.SetMaxOpenConns(1)
+	db := bun.NewDB(pool, sqlitedialect.New())
+	defer func() { _ = db.Close() }()
+	store, err := bunstore.New(db, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := db.NewRaw("CREATE TABLE members (user_id TEXT)").Exec(ctx); err != nil {
+		log.Fatal(err)
+	}
+
 	join := func(ctx context.Context, tx storage.Storage, userID string) error {
 		_, err := bunstore.DB(tx).NewRaw("INSERT INTO members (user_id) VALUES (?)", userID).Exec(ctx)
 		return err
 	}
-	_ = join
-	// Output:
+	err = store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			return errors.Join(join(ctx, tx, "user_1"), errors.New("no seat left"))
+		})
+		return join(ctx, tx, "user_2")
+	})
+	var members []string
+	scanErr := db.NewRaw("SELECT user_id FROM members").Scan(ctx, &members)
+	fmt.Println(members, err, scanErr)
+	// Output: [user_2] <nil> <nil>
 }
