@@ -282,50 +282,60 @@ func Example_transaction() {
 	// organizations 2 members 2 invitations 1 mails 1
 }
 
-// Sign-up behind the link: the account and its membership come to be in one transaction. The application takes the
-// ticket, which was mailed to the address, as proof of the address, and says so by creating the user verified; that
-// needs no Config.TicketSuffices.
+// Sign-up behind the link. The page shows what Preview returns; its form creates the account and accepts, in one
+// transaction. The application takes the ticket, which was mailed to the address, as proof of the address, and says
+// so by creating the user verified; that needs no Config.TicketSuffices.
 func Example_signUp() {
 	a, end := example()
 	defer end()
 	db, store, svc := a.db, a.store, a.svc
 
-	signUp := func(ctx context.Context, ticket, userID string) error {
+	signUp := func(ctx context.Context, ticket string, shown invitation.Invitation, userID string) error {
+		email, err := invitation.CanonicalEmail(shown.EmailAddress)
+		if err != nil {
+			return err
+		}
 		return db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-			svc := svc.WithStorage(store.WithTx(tx))
-			inv, err := svc.Preview(ctx, ticket)
-			if err != nil {
-				return err
-			}
-			email, err := invitation.CanonicalEmail(inv.EmailAddress)
-			if err != nil {
-				return err
-			}
 			if _, err := tx.NewInsert().Model(&user{userID, email, true}).Exec(ctx); err != nil {
 				return err
 			}
-			_, err = svc.Accept(ctx, invitation.AcceptParams{Ticket: ticket, UserID: userID})
+			_, err := svc.WithStorage(store.WithTx(tx)).Accept(ctx, invitation.AcceptParams{
+				Ticket:  ticket,
+				UserID:  userID,
+				Version: shown.Version,
+			})
 			return err
 		})
 	}
 
 	ctx := context.Background()
-	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
-		EmailAddress:  "Carol@Example.com",
-		Role:          invitation.RoleMember,
-		InviterUserID: "ann",
-	})
-	if err != nil {
-		log.Fatal(err)
+	for _, revoke := range []bool{true, false} {
+		inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
+			EmailAddress:  "Carol@Example.com",
+			Role:          invitation.RoleMember,
+			InviterUserID: "ann",
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		ticket := ticketIn(inv.URL)
+		shown, err := svc.Preview(ctx, ticket)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if revoke { // while carol looks at the page
+			if _, err := svc.Revoke(ctx, "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "ann"}); err != nil {
+				log.Fatal(err)
+			}
+		}
+		err = signUp(ctx, ticket, shown, "carol")
+		fmt.Println("signed up:", err == nil, "revoked:", errors.Is(err, invitation.ErrRevoked))
+		fmt.Println("users", a.count(ctx, "users"), "members", a.count(ctx, "memberships"))
 	}
-	ticket := ticketIn(inv.URL)
-	fmt.Println("error:", signUp(ctx, ticket, "carol"))
-	err = signUp(ctx, ticket, "mallory") // a link makes one member, and no account that is none
-	fmt.Println("accepted already:", errors.Is(err, invitation.ErrAccepted))
-	fmt.Println("users", a.count(ctx, "users"), "members", a.count(ctx, "memberships"))
 	// Output:
-	// error: <nil>
-	// accepted already: true
+	// signed up: false revoked: true
+	// users 2 members 1
+	// signed up: true revoked: false
 	// users 3 members 2
 }
 
