@@ -19,7 +19,7 @@ type Filter struct {
 	StoredStatuses []string  // as written, any of these
 	InviterUserID  string    // "" any
 	Direct         bool      // leave out records with an OrganizationDomainID
-	ResolvedBefore time.Time // resolved, and earlier than this; zero any
+	ResolvedBefore time.Time // resolved, and earlier than this, to the nanosecond; zero any
 	Now            time.Time // the instant Statuses are judged at, taken as it is: zero is the zero time
 }
 
@@ -61,7 +61,8 @@ type Query struct {
 	Sort []Sort
 
 	// After leaves out every record up to and including the position of this one. Only its sort fields and ID
-	// are read; no such record needs to be stored. Unlike Offset, pages by After neither repeat nor skip records
+	// are read, its times to the nanosecond; no such record needs to be stored. Its text must be such as a record
+	// can hold. Unlike Offset, pages by After neither repeat nor skip records
 	// that stay put while others come and go.
 	After *Record
 

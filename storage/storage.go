@@ -15,9 +15,9 @@ import "context"
 //
 // An implementation MUST be safe for concurrent use, MUST keep the rules below under any concurrency by means of
 // its database (never of one process), MUST share no memory with its caller, and MUST honour the cancellation of
-// ctx, also while it waits for a lock. It is guaranteed that the service passes records that [Record.Validate]
-// accepts and queries that [Query.Validate] accepts; a store that other code may reach checks them itself, and
-// may refuse more, but MUST NOT truncate or alter a value.
+// ctx, also while it waits for a lock. It MUST refuse records that [Record.Validate] refuses and queries that
+// [Query.Validate] refuses, may refuse more, and MUST NOT truncate or alter a value. In a filter, text that no
+// record can hold (see [ValidText]) is no error and matches nothing.
 //
 // The rules a store keeps:
 //
@@ -73,7 +73,8 @@ type Storage interface {
 	// ctx is cancelled by then. fn gets a ctx with the values of the caller's.
 	//
 	// A store may run an outermost fn again after [ErrAborted], a bounded number of times, so fn must have no
-	// effects outside of tx. It never runs a transaction again that the host began.
+	// effects outside of tx. It never runs a transaction again that the host began. Where ctx is done by the time
+	// fn returns, a store either commits and returns nil, or undoes and returns the ctx's error.
 	//
 	// fn must use tx and nothing else of the store. Once fn has returned, every call on its tx is an error.
 	RunInTx(ctx context.Context, fn func(ctx context.Context, tx Storage) error) error
