@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -193,6 +195,7 @@ func slotRows(list []slot) appender {
 // recordRows is a list of rows, each of values in the order of columns. Every text in them is valid.
 func recordRows(e engine, records []storage.Record) appender {
 	return func(gen schema.QueryGen, b []byte) []byte {
+		b = slices.Grow(b, textOf(records...))
 		for i := range records {
 			if i > 0 {
 				b = append(b, ',')
@@ -256,7 +259,7 @@ func appendColumn(e engine, gen schema.QueryGen, b []byte, r *storage.Record, c 
 	case "redirect_url":
 		return d.AppendString(b, r.RedirectURL)
 	case "generation":
-		return gen.Append(b, r.Generation)
+		return strconv.AppendInt(b, r.Generation, 10)
 	case "created_at":
 		return e.time(b, r.CreatedAt)
 	case "updated_at":
@@ -273,7 +276,7 @@ func appendColumn(e engine, gen schema.QueryGen, b []byte, r *storage.Record, c 
 	case "resolved_by":
 		return d.AppendString(b, r.ResolvedBy)
 	default:
-		return gen.Append(b, r.Version)
+		return strconv.AppendInt(b, r.Version, 10)
 	}
 }
 

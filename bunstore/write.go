@@ -14,15 +14,25 @@ const maxText = 512 << 10
 
 var errVanished = errors.New("what was in the way is gone")
 
+// textOf is about how much text records are.
+func textOf(records ...storage.Record) int {
+	n := 0
+	for i := range records {
+		r := &records[i]
+		n += 250 + 3*len(r.EmailKey) + len(r.PublicMetadata) + len(r.PrivateMetadata) + len(r.RedirectURL)
+	}
+	return n
+}
+
 // chunks splits records into what one statement holds.
 func chunks(records []storage.Record) [][]storage.Record {
 	var list [][]storage.Record
 	from, size := 0, 0
 	for i, r := range records {
-		size += 400 + len(r.PublicMetadata) + len(r.PrivateMetadata) + len(r.RedirectURL)
+		size += textOf(r)
 		if size > maxText && i > from {
 			list = append(list, records[from:i])
-			from, size = i, 0
+			from, size = i, textOf(r)
 		}
 	}
 	return append(list, records[from:])
