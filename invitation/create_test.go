@@ -546,7 +546,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	w := setup(t, nil)
 	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"}})
 	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
-		"invitation: [1].role: is required and must not be empty")
+		"[1].role: is required and must not be empty")
 	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
 	var errs invitation.Errors
 	w.is.True(!errors.As(errors.New("x"), &errs))

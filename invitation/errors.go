@@ -72,6 +72,10 @@ type Error struct {
 
 // Error returns the long message, behind the parameter it is about.
 func (e *Error) Error() string {
+	return "invitation: " + e.text()
+}
+
+func (e *Error) text() string {
 	text := e.LongMessage
 	if text == "" {
 		text = e.Message
@@ -79,7 +83,7 @@ func (e *Error) Error() string {
 	if e.Param != "" {
 		text = e.Param + ": " + text
 	}
-	return "invitation: " + text
+	return text
 }
 
 // Unwrap returns the sentinels the error stands for, and its cause.
@@ -107,9 +111,9 @@ type Errors []*Error
 func (es Errors) Error() string {
 	texts := make([]string, len(es))
 	for i, e := range es {
-		texts[i] = e.Error()
+		texts[i] = e.text()
 	}
-	return strings.Join(texts, "; ")
+	return "invitation: " + strings.Join(texts, "; ")
 }
 
 // Unwrap returns the single errors.

@@ -114,5 +114,8 @@ func (e *TransitionError) Error() string { return "invitation: " + e.reason() }
 
 func (e *TransitionError) reason() string {
 	_, verb, _ := strings.Cut(string(e.Event), ".")
+	if verb == string(e.From) {
+		return "the invitation is " + verb + " already"
+	}
 	return fmt.Sprintf("the invitation is %s and cannot be %s", e.From, verb)
 }
