@@ -2,7 +2,6 @@ package bunstore
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -73,7 +72,7 @@ func (s *Store) failed(ctx context.Context, err error) error {
 
 // class adds to what the engine knows what database/sql knows.
 func (s *Store) class(err error) class {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+	if errors.Is(err, driver.ErrBadConn) {
 		return lost
 	}
 	return s.e.class(err)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -94,6 +95,8 @@ func TestPointersToHandles(t *testing.T) {
 	is.NoErr(err)
 	is.NoErr(s.Insert(t.Context(), record("a")))
 	is.NoErr(conn.Close())
+	err = s.RunInTx(t.Context(), nil)
+	is.True(errors.Is(err, sql.ErrConnDone) && !errors.Is(err, storage.ErrAborted)) // no other try would help
 	tx, err := db.BeginTx(t.Context(), nil)
 	is.NoErr(err)
 	s, err = bunstore.New(&tx, nil)
@@ -367,20 +370,22 @@ func TestErrorsHoldNoValues(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	is := is.New(t)
 	file := engines.File(t)
-	is.NoErr(newStore(t, engines.SQLite(t, file, engines.Plain, 1)).Insert(t.Context(), record("a")))
-	db := engines.SQLite(t, file, map[string][]string{"_pragma": {"query_only(1)"}}, 2)
-	s := newStore(t, db) // nothing to migrate, nothing written
-	_, err := s.Get(t.Context(), "a")
-	is.NoErr(err)
-	for _, err := range []error{
-		s.Insert(t.Context(), record("b")),
-		s.Insert(t.Context(), record("b"), record("c")),
-		s.RunInTx(t.Context(), func(context.Context, storage.Storage) error { t.Error("ran"); return nil }),
-	} {
-		is.True(err != nil && strings.Contains(err.Error(), "readonly"))
-		is.True(!errors.Is(err, storage.ErrAborted))
+	writable := newStore(t, engines.SQLite(t, file, engines.Plain, 1))
+	is.NoErr(writable.Insert(t.Context(), record("a")))
+	for _, settings := range []url.Values{{"_pragma": {"query_only(1)"}}, {"mode": {"ro"}}} {
+		s := newStore(t, engines.SQLite(t, file, settings, 2)) // nothing to migrate, nothing written
+		_, err := s.Get(t.Context(), "a")
+		is.NoErr(err)
+		for _, err := range []error{
+			s.Insert(t.Context(), record("b")),
+			s.Insert(t.Context(), record("b"), record("c")),
+			s.RunInTx(t.Context(), func(context.Context, storage.Storage) error { t.Error("ran"); return nil }),
+		} {
+			is.True(err != nil && strings.Contains(err.Error(), "readonly"))
+			is.True(!errors.Is(err, storage.ErrAborted))
+		}
+		is.Equal(count(t, s), 1)
 	}
-	is.Equal(count(t, s), 1)
 }
 
 // hook counts statements and keeps their words.
