@@ -70,9 +70,11 @@
 //
 // # Handlers
 //
-// There is no HTTP in the library. Without an acting user the caller is the trusted back end. A route that a browser
-// calls goes through Service.As, with the user of the session. What json.Marshal makes of an invitation.Invitation is
-// safe for a browser, and no log shows a link or private metadata.
+// There is no HTTP in the library, but the reference's wire format: invitation.Decode and invitation.ParseListParams
+// read requests, Backend marshals everything, invitation.HTTPStatus and invitation.ErrorBody answer errors. Such a
+// handler trusts its caller, because without an acting user that is the back end. A route that a browser calls goes
+// through Service.As, with the user of the session. What json.Marshal makes of an invitation.Invitation is safe for a
+// browser, and no log shows a link or private metadata.
 //
 // # Roles, invitees, metadata
 //

@@ -1,14 +1,18 @@
 package orginvite_test
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path"
@@ -386,6 +390,274 @@ func Example_mail() {
 	// to carol@example.com: open https://app.acme.example/join?invitation_ticket=…
 }
 
+// answer writes what an operation returned: v as JSON, or the error with its status.
+func answer(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json") // exactly: one client breaks on a charset
+	body, failed := json.Marshal(v)
+	if err = cmp.Or(err, failed); err != nil {
+		var refusal *invitation.Error
+		if errors.As(err, &refusal) && refusal.Code == "too_many_requests" {
+			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
+		}
+		if invitation.HTTPStatus(err) == http.StatusInternalServerError {
+			log.Print(err) // the answer says nothing about the inside
+		}
+		w.WriteHeader(invitation.HTTPStatus(err))
+		body = invitation.ErrorBody(err)
+	}
+	_, _ = w.Write(body)
+}
+
+// route is a handler that reads its parameters and calls an operation.
+func route[P any](read func(*http.Request) (P, error), call func(r *http.Request, p P) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := read(r)
+		var v any
+		if err == nil {
+			v, err = call(r, p)
+		}
+		answer(w, v, err)
+	}
+}
+
+// What a route reads.
+func query(r *http.Request) (invitation.ListParams, error) {
+	return invitation.ParseListParams(r.URL.Query())
+}
+func create(r *http.Request) (invitation.CreateParams, error) {
+	return invitation.Decode[invitation.CreateParams](r.Body)
+}
+func bulk(r *http.Request) ([]invitation.CreateParams, error) {
+	return invitation.Decode[[]invitation.CreateParams](r.Body)
+}
+func revoke(r *http.Request) (invitation.RevokeParams, error) {
+	return invitation.Decode[invitation.RevokeParams](r.Body)
+}
+func nothing(*http.Request) (struct{}, error) { return struct{}{}, nil }
+
+// backend is the reference's API for the application's own servers: it trusts whoever calls it, and shows everything.
+// Never let a browser reach it; that is what the next example is for.
+func backend(svc *invitation.Service) http.Handler {
+	mux := http.NewServeMux()
+	org := func(r *http.Request) string { return r.PathValue("organization_id") }
+	id := func(r *http.Request) string { return r.PathValue("invitation_id") }
+	const invitations = "/organizations/{organization_id}/invitations"
+
+	mux.Handle("POST "+invitations, route(create, func(r *http.Request, p invitation.CreateParams) (any, error) {
+		inv, err := svc.Create(r.Context(), org(r), p)
+		return inv.Backend(), err
+	}))
+	mux.Handle("POST "+invitations+"/bulk", route(bulk, func(r *http.Request, ps []invitation.CreateParams) (any, error) {
+		invs, err := svc.CreateBulk(r.Context(), org(r), ps)
+		return invitation.Page{Data: invs, TotalCount: len(invs)}.Backend(), err
+	}))
+	mux.Handle("GET "+invitations, route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		page, err := svc.List(r.Context(), org(r), p)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET "+invitations+"/pending", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		//lint:ignore SA1019 deprecated in the reference too, whose clients still call it
+		page, err := svc.ListPending(r.Context(), org(r), p.Limit, p.Offset)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET "+invitations+"/{invitation_id}", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+		inv, err := svc.Get(r.Context(), org(r), id(r))
+		return inv.Backend(), err
+	}))
+	mux.Handle("POST "+invitations+"/{invitation_id}/revoke",
+		route(revoke, func(r *http.Request, p invitation.RevokeParams) (any, error) {
+			inv, err := svc.Revoke(r.Context(), org(r), id(r), p)
+			return inv.Backend(), err
+		}))
+	mux.Handle("GET /organization_invitations", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		page, err := svc.ListAll(r.Context(), p)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET /users/{user_id}/organization_invitations",
+		route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+			page, err := svc.ListForUser(r.Context(), r.PathValue("user_id"), p)
+			return page.Backend(), err
+		}))
+	return mux
+}
+
+// browser is for people who are signed in: they act as themselves, whatever a request says, and see what is theirs to
+// see. userID is the application's session. Opening a link is a GET, which mail scanners do too: it changes nothing.
+func browser(svc *invitation.Service, userID func(*http.Request) string) http.Handler {
+	mux := http.NewServeMux()
+	as := func(r *http.Request) *invitation.Service { return svc.As(userID(r)) }
+
+	mux.Handle("POST /{organization_id}/invite", route(create, func(r *http.Request, p invitation.CreateParams) (any, error) {
+		inv, err := as(r).Create(r.Context(), r.PathValue("organization_id"), p)
+		return inv, err // the frontend view: the link is for the mail
+	}))
+	mux.Handle("GET /invitations", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		page, err := as(r).ListForUser(r.Context(), "", p)
+		return page, err
+	}))
+	mux.Handle("GET /join", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+		return svc.Preview(r.Context(), r.FormValue("invitation_ticket")) // signed in or not
+	}))
+	mux.Handle("POST /join", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+		version, _ := strconv.ParseInt(r.PostFormValue("version"), 10, 64) // that GET showed
+		return as(r).Accept(r.Context(), invitation.AcceptParams{
+			Ticket: r.PostFormValue("invitation_ticket"), Version: version})
+	}))
+	mux.Handle("POST /decline", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+		return as(r).Decline(r.Context(), invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")})
+	}))
+	return mux
+}
+
+// client calls a server on loopback as one user and prints the status, the content type and the answer.
+type client struct {
+	server *httptest.Server
+	user   string
+}
+
+func (c client) call(method, path, contentType, body string) map[string]any {
+	req, err := http.NewRequest(method, c.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("X-User", c.user)
+	res, err := c.server.Client().Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer res.Body.Close()
+	var v map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
+		log.Fatal(err)
+	}
+	path, _, _ = strings.Cut(path, "=")
+	if before, _, found := strings.Cut(path, "orginv_"); found {
+		path = before + "orginv_…"
+	}
+	fmt.Println(method, path, res.StatusCode, res.Header.Get("Content-Type"))
+	return v
+}
+
+func (c client) get(path string) map[string]any { return c.call("GET", path, "", "") }
+
+func (c client) post(path, body string) map[string]any {
+	return c.call("POST", path, "application/json", body)
+}
+
+func (c client) submit(path string, form url.Values) map[string]any {
+	return c.call("POST", path, "application/x-www-form-urlencoded", form.Encode())
+}
+
+// The eight operations of the reference, for the application's own servers, and acceptance by link for people.
+func Example_handlers() {
+	a, end := example()
+	defer end()
+	server := httptest.NewServer(backend(a.svc))
+	defer server.Close()
+	site := httptest.NewServer(browser(a.svc, func(r *http.Request) string { return r.Header.Get("X-User") }))
+	defer site.Close()
+	api, bob := client{server: server}, client{site, "bob"}
+
+	inv := api.post("/organizations/acme/invitations",
+		`{"email_address":"Bob@example.com","role":"org:member","inviter_user_id":"ann","expires_in_days":7}`)
+	fmt.Println(" ", inv["object"], inv["email_address"], inv["role_name"], inv["status"])
+	ticket := ticketIn(fmt.Sprint(inv["url"]))
+
+	page := api.post("/organizations/acme/invitations/bulk",
+		`[{"email_address":"carol@example.com","role":"org:member"},{"email_address":"dave@example.com","role":"org:member"}]`)
+	fmt.Println(" ", page["total_count"], "created")
+	carol := fmt.Sprint("/organizations/acme/invitations/", page["data"].([]any)[0].(map[string]any)["id"])
+	page = api.get("/organizations/acme/invitations?status=pending&order_by=-email_address&limit=1")
+	fmt.Println(" ", page["data"].([]any)[0].(map[string]any)["email_address"], "of", page["total_count"])
+	page = api.get("/organizations/acme/invitations/pending")
+	fmt.Println(" ", page["total_count"])
+	page = api.get("/organization_invitations?query=CAROL")
+	fmt.Println(" ", page["data"].([]any)[0].(map[string]any)["public_organization_data"].(map[string]any)["name"])
+	page = api.get("/users/bob/organization_invitations")
+	fmt.Println(" ", page["total_count"])
+
+	fmt.Println("bob opens the link, and accepts")
+	shown := bob.get("/join?invitation_ticket=" + ticket)
+	fmt.Println(" ", shown["status"])
+	form := url.Values{"invitation_ticket": {ticket}, "version": {fmt.Sprint(shown["version"])}}
+	fmt.Println(" ", bob.submit("/join", form)["status"])
+	fmt.Println("carol's is taken back")
+	fmt.Println(" ", api.post(carol+"/revoke", "")["status"])
+	fmt.Println(" ", api.get(carol)["status"])
+
+	fmt.Println("what is refused")
+	body, err := json.Marshal(api.post("/organizations/acme/invitations", `{"email_address":"bob","rôle":1}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(" ", string(body))
+	// Output:
+	// POST /organizations/acme/invitations 200 application/json
+	//   organization_invitation Bob@example.com Member pending
+	// POST /organizations/acme/invitations/bulk 200 application/json
+	//   2 created
+	// GET /organizations/acme/invitations?status 200 application/json
+	//   dave@example.com of 3
+	// GET /organizations/acme/invitations/pending 200 application/json
+	//   3
+	// GET /organization_invitations?query 200 application/json
+	//   Acme
+	// GET /users/bob/organization_invitations 200 application/json
+	//   1
+	// bob opens the link, and accepts
+	// GET /join?invitation_ticket 200 application/json
+	//   pending
+	// POST /join 200 application/json
+	//   accepted
+	// carol's is taken back
+	// POST /organizations/acme/invitations/orginv_… 200 application/json
+	//   revoked
+	// GET /organizations/acme/invitations/orginv_… 200 application/json
+	//   revoked
+	// what is refused
+	// POST /organizations/acme/invitations 422 application/json
+	//   {"errors":[{"code":"form_param_unknown","long_message":"rôle is not a parameter; leave it out","message":"Unknown parameter","meta":{"param_name":"rôle"}}]}
+}
+
+// Routes that a browser calls go through As: whoever is signed in is the inviter, whatever the body says, and nobody
+// is no back end.
+func Example_browser() {
+	a, end := example()
+	defer end()
+	site := httptest.NewServer(browser(a.svc, func(r *http.Request) string { return r.Header.Get("X-User") }))
+	defer site.Close()
+	ann, bob, nobody := client{site, "ann"}, client{site, "bob"}, client{site, ""}
+	code := func(v map[string]any) any { return v["errors"].([]any)[0].(map[string]any)["code"] }
+
+	const body = `{"email_address":"bob@example.com","role":"org:admin","inviter_user_id":"ann","private_metadata":{"a":1}}`
+	fmt.Println(" ", code(bob.post("/acme/invite", body)))
+	fmt.Println(" ", code(nobody.post("/acme/invite", body)))
+	inv := ann.post("/acme/invite", body)
+	_, link := inv["url"]
+	_, private := inv["private_metadata"]
+	fmt.Println(" ", inv["status"], "link shown:", link, "private metadata shown:", private)
+	fmt.Println(" ", bob.get("/invitations")["total_count"])
+
+	// Ann's mail worker mails the link; bob would rather not.
+	mailed, err := a.svc.Link(context.Background(), "acme", fmt.Sprint(inv["id"]))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(" ", bob.submit("/decline", url.Values{"invitation_ticket": {ticketIn(mailed)}})["status"])
+	// Output:
+	// POST /acme/invite 403 application/json
+	//   not_a_member_in_organization
+	// POST /acme/invite 403 application/json
+	//   not_allowed_access
+	// POST /acme/invite 200 application/json
+	//   pending link shown: false private metadata shown: false
+	// GET /invitations 200 application/json
+	//   1
+	// POST /decline 200 application/json
+	//   declined
+}
+
 // TestTour walks the main job on a SQLite file and tells what it sees. Read it with
 //
 //	go test -v -run Tour .
@@ -596,13 +868,15 @@ func TestImportDirections(t *testing.T) {
 	)
 	// What the code in a directory may import besides the standard library. Test files may import more.
 	allowed := map[string][]string{
-		".":                         {},
-		"clock":                     {},
-		"storage":                   {},
-		"storage/storagetest":       {module + "storage"},
-		"memstore":                  {module + "storage", "github.com/tidwall/btree"},
-		"bunstore":                  {module + "storage", bun, bun + "/dialect", bun + "/schema"},
-		"bunstore/internal/engines": {bun, bun + "/dialect/sqlitedialect", "modernc.org/sqlite"},
+		".":                   {},
+		"clock":               {},
+		"storage":             {},
+		"storage/storagetest": {module + "storage"},
+		"memstore":            {module + "storage", "github.com/tidwall/btree"},
+		"bunstore":            {module + "storage", bun, bun + "/dialect", bun + "/schema"},
+		"bunstore/internal/engines": {bun, bun + "/dialect/sqlitedialect", bun + "/dialect/pgdialect",
+			bun + "/dialect/mysqldialect", bun + "/driver/pgdriver", "modernc.org/sqlite",
+			"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/stdlib", "github.com/go-sql-driver/mysql"},
 		"invitation": {module + "storage", module + "clock", "github.com/go-playground/validator/v10",
 			"github.com/oklog/ulid/v2", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
 		"invitation/invitationtest": {module + "storage", module + "memstore", module + "invitation"},
@@ -688,6 +962,33 @@ func TestREADME(t *testing.T) {
 	for _, block := range blocks[1:] {
 		if !strings.Contains(examples, flat(block)) {
 			t.Errorf("no example has this code of the README:\n%s", block)
+		}
+	}
+
+	// What curl is answered is what the golden files have, broken into lines and cut short at each …
+	golden, err := filepath.Glob("invitation/testdata/wire/*.json")
+	is.NoErr(err)
+	var bodies []string
+	for _, file := range golden {
+		bodies = append(bodies, read(filepath.ToSlash(file)))
+	}
+	calls := strings.Split(read("README.md"), "    $ curl ")[1:]
+	is.True(len(calls) > 0)
+	for _, call := range calls {
+		_, answer, _ := strings.Cut(call, "\n")
+		answer, _, _ = strings.Cut(answer, "\n\n")
+		answer = strings.ReplaceAll(flat(answer), "\n", "")
+		if !slices.ContainsFunc(bodies, func(body string) bool {
+			for part := range strings.SplitSeq(answer, "…") {
+				_, rest, found := strings.Cut(body, part)
+				if !found {
+					return false
+				}
+				body = rest
+			}
+			return true
+		}) {
+			t.Errorf("no golden file has this answer of the README:\n%s", answer)
 		}
 	}
 }

@@ -140,7 +140,7 @@ func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event Event
 		return Invitation{}, err
 	}
 	if p.Version != 0 && p.Version != r.Version {
-		return Invitation{}, problemChanged.about("version", "the invitation was changed since it was shown; show it again")
+		return Invitation{}, problemChanged.about("version", "is an old one: the invitation was changed since it was shown; show it again")
 	}
 	if event == EventAccepted {
 		if err := w.join(ctx, r, p.UserID); err != nil {
@@ -317,15 +317,13 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 		return "", err
 	}
 	if len(s.cfg.keys) == 0 {
-		return "", problemMissing.about("TicketKeys", "there are no links without keys; set Config.TicketKeys")
+		return "", problemMissing.about("TicketKeys", "is empty, and without keys there are no links; set Config.TicketKeys")
 	}
 	if status := Status(r.EffectiveStatus(s.now())); status != StatusPending {
 		return "", problemNotPending.about("", "the invitation is "+string(status)+" and has no link")
 	}
-	if s.actor != nil {
-		if e := s.ceiling(role, Role(r.Role), ""); e != nil {
-			return "", e
-		}
+	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
+		return "", problemNotAdmin.about("", "the invitation's role is more than the acting user's may grant")
 	}
 	return s.link(r), nil
 }

@@ -137,7 +137,7 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 func (s *Service) checkDraft(d draft) Errors {
 	errs := checkParams(d.at, d.CreateParams)
 	if d.Role != "" && !s.cfg.Roles.knows(d.Role) {
-		errs = append(errs, problemUnknownRole.about(d.at+"role", "no such role; use one the application defines"))
+		errs = append(errs, problemUnknownRole.about(d.at+"role", "is not a role of this application; use one that is"))
 	}
 	if d.RedirectURL != "" {
 		if err := s.checkRedirect(d.at+"redirect_url", d.RedirectURL); err != nil {
@@ -192,8 +192,8 @@ func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []dr
 	}
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
-			if e := w.ceiling(role, d.Role, d.at+"role"); e != nil {
-				errs = append(errs, e)
+			if !w.cfg.Roles.grants(role, d.Role) {
+				errs = append(errs, problemNotAdmin.about(d.at+"role", "is more than the inviter's role may grant"))
 			}
 		}
 	}
@@ -386,8 +386,8 @@ func duplicate(drafts []draft, indexes []int) *Error {
 	for i, at := range indexes {
 		addresses[i] = drafts[at].EmailAddress
 	}
-	return problemDuplicates.about(paramEmail, "some of these addresses have a pending invitation in this "+
-		"organization; leave them out or replace them").with("email_addresses", addresses)
+	return problemDuplicates.about(paramEmail, "has a pending invitation in this "+
+		"organization in some items, see email_addresses; leave them out or replace them").with("email_addresses", addresses)
 }
 
 // tooSoon refuses to send to an address again before Config.ResendAfter has passed.

@@ -70,7 +70,7 @@ type Error struct {
 	cause error
 }
 
-// Error returns the long message, behind the parameter it is about.
+// Error returns the long message, or the short one where there is none. It names the parameter.
 func (e *Error) Error() string {
 	return "invitation: " + e.text()
 }
@@ -80,7 +80,7 @@ func (e *Error) text() string {
 	if text == "" {
 		text = e.Message
 	}
-	if e.Param != "" {
+	if !strings.HasPrefix(text, e.Param) {
 		text = e.Param + ": " + text
 	}
 	return text
@@ -172,8 +172,13 @@ var (
 	problemTooSoon          = problem{http.StatusTooManyRequests, "too_many_requests", "Too soon", []error{ErrTooSoon}}
 )
 
-// about returns the problem as an error about a parameter ("" for none).
-func (p problem) about(param, long string) *Error {
+// about returns the problem as an error about a parameter, of which says tells what is wrong ("must be …"); or, where
+// param is "", as one that is said in a whole sentence.
+func (p problem) about(param, says string) *Error {
+	long := says
+	if param != "" {
+		long = param + " " + says
+	}
 	return &Error{Status: p.status, Code: p.code, Message: p.message, LongMessage: long, Param: param, is: p.is}
 }
 

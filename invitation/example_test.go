@@ -728,7 +728,7 @@ func ExampleConfig_allowEmail() {
 	})
 	fmt.Println(err)
 	// Output:
-	// invitation: email_address: may not be invited into this organization
+	// invitation: email_address may not be invited into this organization
 }
 
 // Several operations, and whatever the host adds on the same storage, in one transaction: all of it or nothing. On a
@@ -809,5 +809,5 @@ func ExampleCanonicalEmail() {
 	// bob@example.com
 	// bob@xn--bcher-kva.example
 	// bob.b+acme@example.com
-	// invitation: email_address: must be an e-mail address such as ann@example.com
+	// invitation: email_address must be an e-mail address such as ann@example.com
 }

@@ -11,7 +11,6 @@
 package invitation
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -119,51 +118,6 @@ func lapsed(r storage.Record, now time.Time) bool {
 func lapse(r storage.Record) storage.Record {
 	r.Status, r.ResolvedAt = storage.Expired, r.ExpiresAt
 	return r
-}
-
-// frontend is the wire's view for a browser.
-type frontend struct {
-	Object         string            `json:"object"`
-	ID             string            `json:"id"`
-	EmailAddress   string            `json:"email_address"`
-	Role           Role              `json:"role"`
-	RoleName       string            `json:"role_name"`
-	OrganizationID string            `json:"organization_id"`
-	Status         Status            `json:"status"`
-	PublicMetadata Metadata          `json:"public_metadata"`
-	Version        int64             `json:"version"`
-	ExpiresAt      int64             `json:"expires_at"` // Unix milliseconds, as all times here
-	CreatedAt      int64             `json:"created_at"`
-	UpdatedAt      int64             `json:"updated_at"`
-	Organization   *organizationData `json:"public_organization_data,omitempty"`
-}
-
-type organizationData struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Slug     string `json:"slug"`
-	ImageURL string `json:"image_url"`
-	HasImage bool   `json:"has_image"`
-}
-
-// MarshalJSON returns the frontend view of the wire format, which is safe for a browser: no private metadata, no
-// inviter, no URL. Times are Unix milliseconds.
-func (i Invitation) MarshalJSON() ([]byte, error) {
-	return json.Marshal(frontend{
-		Object:         "organization_invitation",
-		ID:             i.ID,
-		EmailAddress:   i.EmailAddress,
-		Role:           i.Role,
-		RoleName:       i.RoleName,
-		OrganizationID: i.OrganizationID,
-		Status:         i.Status,
-		PublicMetadata: i.PublicMetadata,
-		Version:        i.Version,
-		ExpiresAt:      i.ExpiresAt.UnixMilli(),
-		CreatedAt:      i.CreatedAt.UnixMilli(),
-		UpdatedAt:      i.UpdatedAt.UnixMilli(),
-		Organization:   (*organizationData)(i.Organization),
-	})
 }
 
 // Format prints id, organization, address, role and status, whatever the verb: never the link or metadata.

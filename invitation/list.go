@@ -264,7 +264,7 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 	}
 	for _, status := range statuses {
 		if !status.known() {
-			refuse("status", "must be pending, accepted, revoked, expired or declined")
+			errs = append(errs, unknownStatus())
 			break
 		}
 		l.Statuses = append(l.Statuses, string(status))

@@ -42,7 +42,7 @@ type Roles struct {
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {
-		errs = append(errs, problemMissing.about("Roles", "no role is defined; define at least one"))
+		errs = append(errs, problemMissing.about("Roles", "is empty; define at least one role"))
 	}
 	r := &Roles{defs: make(map[Role]RoleDefinition, len(defs))}
 	for i, d := range defs {
@@ -52,7 +52,7 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 			continue
 		}
 		if _, twice := r.defs[d.Key]; twice {
-			errs = append(errs, problemValue.about(key, fmt.Sprintf("the role %q is defined twice; drop one", d.Key)))
+			errs = append(errs, problemValue.about(key, fmt.Sprintf("is %q, which is defined twice; drop one", d.Key)))
 			continue
 		}
 		d.Grants = slices.Clone(d.Grants)
@@ -62,19 +62,19 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 		param := fmt.Sprintf("[%d].Grants", i)
 		if len(d.Grants) > 0 && !d.Manages {
 			errs = append(errs, problemValue.about(param,
-				fmt.Sprintf("the role %q grants but does not manage; set Manages or drop Grants", d.Key)))
+				fmt.Sprintf("is of %q, which does not manage; set Manages or drop Grants", d.Key)))
 		}
 		for _, g := range d.Grants {
 			granted, ok := r.defs[g]
 			if !ok {
 				errs = append(errs, problemValue.about(param,
-					fmt.Sprintf("the role %q grants %q, which is not defined; define it or drop it", d.Key, g)))
+					fmt.Sprintf("(of %q) has %q, which is not defined; define it or drop it", d.Key, g)))
 				continue
 			}
 			for _, further := range granted.Grants {
 				if !slices.Contains(d.Grants, further) {
 					errs = append(errs, problemValue.about(param, fmt.Sprintf(
-						"the role %q grants %q, which grants %q, and so exceeds its granter; let %[1]q grant %[3]q too",
+						"(of %q) has %q, which grants %q and so exceeds its granter; let %[1]q grant %[3]q too",
 						d.Key, g, further)))
 				}
 			}

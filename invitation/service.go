@@ -90,7 +90,7 @@ func (s *Service) ready() error {
 		return nil
 	}
 	if *s.actor == "" {
-		return problemNotAllowed.about(paramUser, "nobody is signed in; sign in and try again")
+		return problemNotAllowed.about(paramUser, "is empty: nobody is signed in; sign in and try again")
 	}
 	if e := checkText(paramUser, *s.actor, storage.MaxReference); e != nil {
 		return e
@@ -216,7 +216,7 @@ func (w *work) one(ctx context.Context, organizationID, invitationID string) (st
 }
 
 func noInvitation() *Error {
-	return problemNotFound.about(paramInvitation, "no such invitation in this organization")
+	return problemNotFound.about(paramInvitation, "is of no invitation in this organization")
 }
 
 // checkIDs validates the ids of one invitation.
@@ -243,11 +243,11 @@ func (s *Service) manager(ctx context.Context, organizationID, userID, param str
 func (s *Service) manages(role Role, err error, param string) error {
 	switch {
 	case errors.Is(err, ErrNotMember) && !shown(err):
-		return problemNotMember.about(param, "the user is no member of this organization").because(err)
+		return problemNotMember.about(param, "is no member of this organization").because(err)
 	case err != nil:
 		return directory("Role", paramOrganization, err)
 	case !s.cfg.Roles.manages(role):
-		return problemNotAdmin.about(param, "the user's role does not manage invitations")
+		return problemNotAdmin.about(param, "has a role that does not manage invitations")
 	}
 	return nil
 }
@@ -258,14 +258,6 @@ func (s *Service) reader(ctx context.Context, organizationID string) (Role, erro
 		return "", nil
 	}
 	return s.manager(ctx, organizationID, *s.actor, paramUser)
-}
-
-// ceiling refuses to grant more than one's own role may grant.
-func (s *Service) ceiling(granter, granted Role, param string) *Error {
-	if s.cfg.Roles.grants(granter, granted) {
-		return nil
-	}
-	return problemNotAdmin.about(param, "the acting user's role may not grant this role")
 }
 
 // seats refuses where so many more would not fit into Config.Seats.

@@ -1,0 +1,406 @@
+package invitation
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxBody bounds a request body, in bytes.
+const maxBody = 1 << 20
+
+// Refusals of bodies. Their codes belong to the table in errors.go.
+var (
+	problemBody     = problem{http.StatusBadRequest, "request_body_invalid", "Invalid request body", []error{ErrInvalid}}
+	problemBodySize = problem{http.StatusRequestEntityTooLarge, "request_body_too_large", "Request body too large", []error{ErrInvalid}}
+	problemNil      = problem{http.StatusUnprocessableEntity, "form_param_nil", "Parameter is null", []error{ErrInvalid}}
+	problemType     = problem{http.StatusUnprocessableEntity, "form_param_type_invalid", "Invalid parameter type", []error{ErrInvalid}}
+	problemUnknown  = problem{http.StatusUnprocessableEntity, "form_param_unknown", "Unknown parameter", []error{ErrInvalid}}
+)
+
+// Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
+//
+//	p, err := invitation.Decode[invitation.CreateParams](r.Body)
+//
+// An optional key that is absent or null is its default. OrganizationDomainID and Replace are never set from a body.
+// An empty body is fine for RevokeParams and ResendParams.
+//
+// Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
+// JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
+// the wrong type; null for what is required. What is missing or malformed the operation itself refuses. An error of
+// the reader is returned as it is, and is an internal one.
+func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
+	var params T
+	b, err := readBody(body)
+	if err != nil {
+		return params, err
+	}
+	var errs Errors
+	switch p := any(&params).(type) {
+	case *CreateParams:
+		errs = decodeObject(b, "", p, createFields)
+	case *[]CreateParams:
+		*p, errs = decodeArray(b, createFields)
+	case *RevokeParams:
+		errs = decodeOptional(b, p, revokeFields)
+	case *ResendParams:
+		errs = decodeOptional(b, p, resendFields)
+	case *UpdateParams:
+		errs = decodeObject(b, "", p, updateFields)
+	}
+	if err := errs.err(); err != nil {
+		var none T
+		return none, err
+	}
+	return params, nil
+}
+
+func readBody(body io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	var tooLarge *http.MaxBytesError // a handler may have set a smaller limit
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
+	case err != nil:
+		return nil, fmt.Errorf("invitation: read body: %w", err)
+	case len(b) > maxBody:
+		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
+	}
+	return bytes.TrimSpace(b), nil
+}
+
+// field is a key of a body. set puts its value, which is not null, into the parameters.
+type field[P any] struct {
+	name     string
+	required bool
+	set      func(p *P, param string, value json.RawMessage) *Error
+}
+
+var createFields = []field[CreateParams]{
+	{"email_address", true, text(func(p *CreateParams) *string { return &p.EmailAddress })},
+	{"role", true, text(func(p *CreateParams) *Role { return &p.Role })},
+	{"inviter_user_id", false, text(func(p *CreateParams) *string { return &p.InviterUserID })},
+	{"public_metadata", false, metadata(func(p *CreateParams) *Metadata { return &p.PublicMetadata })},
+	{"private_metadata", false, metadata(func(p *CreateParams) *Metadata { return &p.PrivateMetadata })},
+	{"redirect_url", false, text(func(p *CreateParams) *string { return &p.RedirectURL })},
+	{"expires_in_days", false, days(func(p *CreateParams) *time.Duration { return &p.ExpiresIn })},
+	{"notify", false, func(p *CreateParams, param string, value json.RawMessage) *Error {
+		notify := true
+		if json.Unmarshal(value, &notify) != nil {
+			return problemType.about(param, "must be true or false")
+		}
+		p.Silent = !notify
+		return nil
+	}},
+}
+
+var revokeFields = []field[RevokeParams]{
+	{"requesting_user_id", false, text(func(p *RevokeParams) *string { return &p.RequestingUserID })},
+}
+
+var resendFields = []field[ResendParams]{
+	{"requesting_user_id", false, text(func(p *ResendParams) *string { return &p.RequestingUserID })},
+	{"expires_in_days", false, days(func(p *ResendParams) *time.Duration { return &p.ExpiresIn })},
+}
+
+var updateFields = []field[UpdateParams]{
+	{"requesting_user_id", false, text(func(p *UpdateParams) *string { return &p.RequestingUserID })},
+	{"role", false, text(func(p *UpdateParams) *Role { return &p.Role })},
+	{"public_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PublicMetadata })},
+	{"private_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PrivateMetadata })},
+	{"version", false, func(p *UpdateParams, param string, value json.RawMessage) *Error {
+		return integer(param, value, &p.Version)
+	}},
+}
+
+func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *Error {
+	return func(p *P, param string, value json.RawMessage) *Error {
+		var s string
+		if json.Unmarshal(value, &s) != nil {
+			return problemType.about(param, "must be a string")
+		}
+		if strings.ContainsRune(s, utf8.RuneError) { // what an escaped half of a surrogate pair is read as
+			return problemFormat.about(param, "must be valid Unicode")
+		}
+		*at(p) = S(s)
+		return nil
+	}
+}
+
+func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *Error {
+	return func(p *P, param string, value json.RawMessage) *Error {
+		m, err := ParseMetadata(value)
+		if err != nil { // keys and depth were checked with the body
+			return problemType.about(param, "must be a JSON object")
+		}
+		*at(p) = m
+		return nil
+	}
+}
+
+func days[P any](at func(*P) *time.Duration) func(*P, string, json.RawMessage) *Error {
+	return func(p *P, param string, value json.RawMessage) *Error {
+		var n int64
+		if err := integer(param, value, &n); err != nil {
+			return err
+		}
+		if n < 1 || n > 365 {
+			return problemValue.about(param, "must be from 1 to 365")
+		}
+		*at(p) = time.Duration(n) * 24 * time.Hour
+		return nil
+	}
+}
+
+// integer reads a number without a fraction, such as 7 or 7.0 or 7e0, that an int64 can hold.
+func integer(param string, value json.RawMessage, n *int64) *Error {
+	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return problemType.about(param, "must be a whole number")
+	}
+	if json.Unmarshal(value, n) == nil {
+		return nil
+	}
+	f, err := strconv.ParseFloat(string(value), 64)
+	switch {
+	case err == nil && f != float64(int64(f)) && f > -1<<53 && f < 1<<53:
+		return problemType.about(param, "must be a whole number")
+	case err != nil || f <= -1<<53 || f >= 1<<53:
+		return problemValue.about(param, "is out of range")
+	}
+	*n = int64(f)
+	return nil
+}
+
+// decodeOptional is decodeObject for a body that may be empty.
+func decodeOptional[P any](b []byte, p *P, fields []field[P]) Errors {
+	if len(b) == 0 {
+		return nil
+	}
+	return decodeObject(b, "", p, fields)
+}
+
+// decodeObject reads an object that may be the whole body, or an item of it, named by its prefix.
+func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P]) Errors {
+	if prefix == "" {
+		if e := checkJSON(b); e != nil {
+			return Errors{e}
+		}
+	}
+	if !isObject(b) {
+		if prefix == "" {
+			return Errors{problemBody.about("", "the body must be a JSON object")}
+		}
+		return Errors{problemBody.about(strings.TrimSuffix(prefix, "."), "must be a JSON object")}
+	}
+	ms, err := members(b)
+	if err != nil {
+		return Errors{problemBody.about("", "the body must be JSON").because(err)}
+	}
+	var errs Errors
+	values := make(map[string]json.RawMessage, len(ms))
+	for _, m := range ms {
+		values[m.key] = m.value
+	}
+	for _, f := range fields {
+		value, given := values[f.name]
+		delete(values, f.name)
+		var e *Error
+		switch {
+		case !given:
+		case string(value) != "null":
+			e = f.set(p, prefix+f.name, value)
+		case f.required:
+			e = problemNil.about(prefix+f.name, "is required and must not be null")
+		}
+		if e != nil {
+			errs = append(errs, e)
+		}
+	}
+	for _, m := range ms {
+		if _, unknown := values[m.key]; unknown {
+			errs = append(errs, problemUnknown.about(prefix+shortened(m.key), "is not a parameter; leave it out"))
+		}
+	}
+	return errs
+}
+
+// shortened is a key somebody else chose, as far as it is fit for an answer.
+func shortened(key string) string {
+	key = strings.ToValidUTF8(key, "\uFFFD")
+	if len(key) > 64 {
+		key = strings.ToValidUTF8(key[:64], "") + "…"
+	}
+	return key
+}
+
+func decodeArray[P any](b []byte, fields []field[P]) ([]P, Errors) {
+	if e := checkJSON(b); e != nil {
+		return nil, Errors{e}
+	}
+	var items []json.RawMessage
+	if b[0] != '[' || json.Unmarshal(b, &items) != nil {
+		return nil, Errors{problemBody.about("", "the body must be a JSON array of objects")}
+	}
+	ps := make([]P, len(items))
+	var errs Errors
+	for i, item := range items {
+		errs = append(errs, decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields)...)
+	}
+	return ps, errs
+}
+
+// checkJSON refuses what is not one JSON value in valid UTF-8, and what readers of JSON may differ about.
+func checkJSON(b []byte) *Error {
+	switch {
+	case len(b) == 0:
+		return problemBody.about("", "the body is empty; it must be JSON")
+	case !utf8.Valid(b):
+		return problemBody.about("", "the body must be JSON in valid UTF-8")
+	case !json.Valid(b):
+		return problemBody.about("", "the body must be one JSON value and nothing after it")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := checkValue(dec, 0); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return problemBody.about("", "the body "+strings.TrimPrefix(e.LongMessage, e.Param+" "))
+		}
+		return problemBody.about("", "the body must be JSON").because(err)
+	}
+	return nil
+}
+
+// ParseListParams reads the query of a request for a list: status (repeated), query, email_address, order_by or order
+// (repeated or comma-separated), limit, offset and cursor. Other parameters are ignored, and so are empty ones.
+// The error is an [*Error] or [Errors] and [ErrInvalid]; what the list itself checks it leaves to the list.
+func ParseListParams(v url.Values) (ListParams, error) {
+	p := ListParams{
+		Query:        v.Get("query"),
+		EmailAddress: v.Get("email_address"),
+		Cursor:       v.Get("cursor"),
+	}
+	var errs Errors
+	for _, n := range []struct {
+		param string
+		to    *int
+		least int
+	}{{"limit", &p.Limit, 1}, {"offset", &p.Offset, 0}} {
+		s := v.Get(n.param)
+		if s == "" {
+			continue
+		}
+		number, err := strconv.Atoi(s)
+		if err != nil || number < n.least {
+			errs = append(errs, problemValue.about(n.param, fmt.Sprintf("must be a whole number from %d on", n.least)))
+			continue
+		}
+		*n.to = number
+	}
+	for _, s := range v["status"] {
+		if s == "" {
+			continue
+		}
+		if !Status(s).known() {
+			errs = append(errs, unknownStatus())
+			break
+		}
+		p.Statuses = append(p.Statuses, Status(s))
+	}
+	for _, list := range append(append([]string{}, v["order_by"]...), v["order"]...) {
+		for s := range strings.SplitSeq(list, ",") {
+			// A + that was not escaped arrives as a blank.
+			if s = strings.TrimSpace(s); s == "" {
+				continue
+			}
+			o, err := ParseOrder(s)
+			var e *Error
+			if errors.As(err, &e) {
+				errs = append(errs, e)
+				continue
+			}
+			p.OrderBy = append(p.OrderBy, o)
+		}
+	}
+	if err := errs.err(); err != nil {
+		return ListParams{}, err
+	}
+	return p, nil
+}
+
+func unknownStatus() *Error {
+	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
+}
+
+// HTTPStatus returns the status to answer err with: that of the first refusal it carries, 409 for [ErrAborted] and
+// [ErrConflict], 503 for [ErrOutcomeUnknown], 500 for any other error, and 200 for nil. With 429 send Retry-After too:
+// the refusal's Meta["retry_after"], in seconds.
+func HTTPStatus(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	return refusalsOf(err)[0].Status
+}
+
+// ErrorBody returns the JSON body to answer err with, {"errors":[…]}, one entry for each refusal. Of an error that is
+// none it says nothing but that there was one.
+func ErrorBody(err error) []byte {
+	type entry struct {
+		Message     string         `json:"message"`
+		LongMessage string         `json:"long_message"`
+		Code        string         `json:"code"`
+		Meta        map[string]any `json:"meta,omitempty"`
+	}
+	body := struct {
+		Errors []entry `json:"errors"`
+	}{[]entry{}}
+	if err != nil {
+		for _, e := range refusalsOf(err) {
+			meta := map[string]any{}
+			for key, value := range e.Meta {
+				meta[key] = value
+			}
+			if e.Param != "" {
+				meta["param_name"] = e.Param
+			}
+			body.Errors = append(body.Errors, entry{e.Message, e.LongMessage, e.Code, meta})
+		}
+	}
+	b, failed := json.Marshal(body)
+	if failed != nil { // a Meta of the host's that does not marshal
+		return ErrorBody(problemInternal.about("", "something went wrong; try again later"))
+	}
+	return b
+}
+
+// What is no refusal of the service's own, and yet has a code.
+var (
+	problemConflict = problem{http.StatusConflict, "resource_conflict", "Changed in the meantime", []error{ErrConflict}}
+	problemLocked   = problem{http.StatusConflict, "resource_locked", "Busy", []error{ErrAborted}}
+	problemOutcome  = problem{http.StatusServiceUnavailable, "outcome_unknown", "Outcome unknown", []error{ErrOutcomeUnknown}}
+	problemInternal = problem{http.StatusInternalServerError, "internal_error", "Internal error", nil}
+)
+
+// refusalsOf returns what can be shown of err, at least one.
+func refusalsOf(err error) Errors {
+	var errs Errors
+	switch {
+	case errors.As(err, &errs) && len(errs) > 0 && errs[0].Status >= 400 && errs[0].Status <= 599:
+		return errs
+	case errors.Is(err, ErrAborted):
+		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}
+	case errors.Is(err, ErrOutcomeUnknown):
+		return Errors{problemOutcome.about("", "the connection was lost while saving; look before you try again")}
+	case errors.Is(err, ErrConflict):
+		return Errors{problemConflict.about("", "somebody else changed the invitation at the same moment; read it again")}
+	}
+	return Errors{problemInternal.about("", "something went wrong; try again later")}
+}

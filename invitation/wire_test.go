@@ -1,0 +1,302 @@
+package invitation_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+var update = flag.Bool("update", false, "write the golden files in testdata/wire anew")
+
+// golden compares what goes over the wire with testdata/wire, byte for byte.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", "wire", name+".json")
+	if *update {
+		if err := os.WriteFile(file, append(got, '\n'), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(append(got, '\n'), want) {
+		t.Errorf("%s\n got %s\nwant %s", file, got, want)
+	}
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// wired is a world whose ids, clock and keys are fixed, so that its answers are.
+func wired(t *testing.T) *world {
+	n := 0
+	w := setup(t, nil)
+	w.clock.Set(noon.Add(123456 * time.Microsecond)) // finer than the wire's milliseconds
+	w.svc = w.service(w.host, &invitation.Config{
+		NewID:         func() string { n++; return fmt.Sprintf("orginv_%d", n) },
+		Organizations: w.host.Organizations,
+	})
+	return w
+}
+
+func (w *world) whole(email string) invitation.Invitation {
+	w.t.Helper()
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann", ExpiresIn: 7 * 24 * time.Hour,
+		PublicMetadata:  mustMetadata(w.t, `{"z":9007199254740993,"a":["é",null]}`),
+		PrivateMetadata: mustMetadata(w.t, `{"source":"crm"}`),
+	})
+	w.is.NoErr(err)
+	return inv
+}
+
+func TestWireViews(t *testing.T) {
+	w := wired(t)
+	created := w.whole("Carl@example.com")
+	golden(t, "invitation_created", marshal(t, created.Backend())) // with its url
+	golden(t, "invitation_backend", marshal(t, w.get(created).Backend()))
+	golden(t, "invitation_frontend", marshal(t, created)) // without, whoever forgets to strip it
+
+	plain, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
+	w.is.NoErr(err)
+	golden(t, "invitation_by_backend", marshal(t, plain.Backend())) // no inviter, no metadata
+
+	w.clock.Advance(time.Minute)
+	bulk, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		{EmailAddress: "dora@example.com", Role: invitation.RoleMember}, {EmailAddress: "eve@example.com", Role: invitation.RoleMember}})
+	w.is.NoErr(err)
+	golden(t, "bulk", marshal(t, invitation.Page{Data: bulk, TotalCount: len(bulk)}.Backend()))
+
+	page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Limit: 1})
+	w.is.NoErr(err)
+	golden(t, "page_backend", marshal(t, page.Backend())) // there is a next one
+	golden(t, "page_frontend", marshal(t, page))
+	all, err := w.svc.ListAll(w.ctx, invitation.ListParams{Limit: 1, Offset: 2, SkipTotal: true})
+	w.is.NoErr(err)
+	golden(t, "page_of_all", marshal(t, all.Backend())) // with the organization
+	none, err := w.svc.List(w.ctx, "nowhere", invitation.ListParams{})
+	w.is.NoErr(err)
+	golden(t, "page_empty", marshal(t, none))
+	w.is.Equal(string(marshal(t, invitation.Page{})), string(marshal(t, none))) // [], never null
+	w.is.Equal(string(marshal(t, invitation.Page{}.Backend())), string(marshal(t, none)))
+
+	_, err = w.svc.Accept(w.ctx, byTicket(t, created, "carl"))
+	w.is.NoErr(err)
+	for _, e := range []invitation.Event{w.events[0], w.events[len(w.events)-1]} {
+		_, name, _ := strings.Cut(string(e.Type), ".")
+		golden(t, "event_"+name, marshal(t, e))
+	}
+}
+
+// What is read back is what the view shows.
+func TestWireRoundTrip(t *testing.T) {
+	w := wired(t)
+	inv := w.whole("carl@example.com")
+	inv.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", ImageURL: "u", HasImage: true}
+	var got invitation.Invitation
+	w.is.NoErr(json.Unmarshal(marshal(t, inv.Backend()), &got))
+	want := inv
+	want.SentAt, want.RedirectURL = time.Time{}, ""
+	for _, at := range []*time.Time{&want.CreatedAt, &want.UpdatedAt, &want.ExpiresAt} {
+		*at = at.Truncate(time.Millisecond)
+	}
+	w.is.Equal(got, want)
+	w.is.NoErr(json.Unmarshal(marshal(t, inv), &got))
+	want.PrivateMetadata, want.InviterUserID, want.URL = invitation.Metadata{}, "", ""
+	w.is.Equal(got, want)
+
+	var page invitation.Page
+	w.is.NoErr(json.Unmarshal(marshal(t, invitation.Page{Data: []invitation.Invitation{inv}, TotalCount: 7, NextCursor: "c"}), &page))
+	w.is.Equal(page, invitation.Page{Data: []invitation.Invitation{want}, TotalCount: 7, NextCursor: "c"})
+	w.is.True(json.Unmarshal([]byte(`{"data":1}`), &page) != nil)
+	w.is.True(json.Unmarshal([]byte(`{"id":1}`), &got) != nil)
+}
+
+// Every code of the table, as an operation really answers it: status and body.
+func TestWireErrors(t *testing.T) {
+	type step func(w *world) error
+	create := func(change func(*invitation.CreateParams)) step {
+		return func(w *world) error { _, err := w.svc.Create(w.ctx, "acme", with(change)); return err }
+	}
+	unchanged := func(*invitation.CreateParams) {}
+	decode := func(body string) step {
+		return func(*world) error {
+			_, err := invitation.Decode[invitation.CreateParams](strings.NewReader(body))
+			return err
+		}
+	}
+	accept := func(user string, before func(w *world, inv invitation.Invitation)) step {
+		return func(w *world) error {
+			inv := w.whole("carl@example.com")
+			before(w, inv)
+			return w.accept(byTicket(w.t, inv, user))
+		}
+	}
+	revoke := func(w *world, inv invitation.Invitation) {
+		_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+		w.is.NoErr(err)
+	}
+	failingStore := func(err error) step {
+		return func(w *world) error {
+			_, err := w.svc.WithStorage(broken{w.host.Storage(), fmt.Errorf("engine: secret of the inside: %w", err)}).Get(w.ctx, "acme", "i")
+			return err
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		is     []error
+		step   step
+	}{
+		{"organization_invitation_not_unique", 400, []error{invitation.ErrDuplicate}, func(w *world) error { w.whole("carl@example.com"); return create(unchanged)(w) }},
+		{"duplicate_record", 400, []error{invitation.ErrDuplicate}, func(w *world) error {
+			w.whole("carl@example.com")
+			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(unchanged), with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" })})
+			return err
+		}},
+		{"already_a_member_in_organization", 400, []error{invitation.ErrAlreadyMember}, create(func(p *invitation.CreateParams) { p.EmailAddress = "bob@example.com" })},
+		{"bulk_size_exceeded", 400, []error{invitation.ErrInvalid}, func(w *world) error {
+			_, err := w.svc.CreateBulk(w.ctx, "acme", make([]invitation.CreateParams, 1001))
+			return err
+		}},
+		{"organization_invitation_revoked_code", 400, []error{invitation.ErrRevoked}, accept("carl", revoke)},
+		{"organization_invitation_already_accepted", 400, []error{invitation.ErrAccepted}, accept("twin", func(w *world, inv invitation.Invitation) {
+			w.host.AddUser("twin", "carl@example.com")
+			w.is.NoErr(w.accept(byIDs(inv, "carl")))
+		})},
+		{"ticket_expired_code", 400, []error{invitation.ErrExpired}, accept("carl", func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) })},
+		{"ticket_invalid_code", 400, []error{invitation.ErrInvalidTicket}, func(w *world) error { _, err := w.svc.Preview(w.ctx, "forged"); return err }},
+		{"request_body_invalid", 400, []error{invitation.ErrInvalid}, decode(`{"role":"a","role":"b"}`)},
+		{"not_an_admin_in_organization", 403, []error{invitation.ErrForbidden}, create(func(p *invitation.CreateParams) { p.InviterUserID = "bob" })},
+		{"not_a_member_in_organization", 403, []error{invitation.ErrNotMember}, create(func(p *invitation.CreateParams) { p.InviterUserID = "carl" })},
+		{"organization_invitation_identification_not_exist", 403, []error{invitation.ErrNotInvitee}, accept("dora", func(*world, invitation.Invitation) {})},
+		{"organization_membership_quota_exceeded", 403, []error{invitation.ErrQuotaExceeded}, func(w *world) error {
+			w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(2)})
+			return create(unchanged)(w)
+		}},
+		{"not_allowed_access", 403, []error{invitation.ErrForbidden}, func(w *world) error { _, err := w.svc.As("").Get(w.ctx, "acme", "i"); return err }},
+		{"resource_not_found", 404, []error{invitation.ErrNotFound}, func(w *world) error { _, err := w.svc.Get(w.ctx, "acme", "missing"); return err }},
+		{"resource_not_found_role", 404, []error{invitation.ErrNotFound, invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.Role = "org:king" })},
+		{"organization_invitation_not_pending", 404, []error{invitation.ErrNotPending}, func(w *world) error {
+			inv := w.whole("carl@example.com")
+			revoke(w, inv)
+			_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			return err
+		}},
+		{"resource_conflict", 409, []error{invitation.ErrChanged}, func(w *world) error {
+			p := byIDs(w.whole("carl@example.com"), "carl")
+			p.Version = 7
+			return w.accept(p)
+		}},
+		{"resource_conflict_at_once", 409, []error{invitation.ErrConflict}, failingStore(storage.ErrConflict)},
+		{"resource_locked", 409, []error{invitation.ErrAborted}, failingStore(storage.ErrAborted)},
+		{"request_body_too_large", 413, []error{invitation.ErrInvalid}, decode(`"` + strings.Repeat("x", 1<<20) + `"`)},
+		{"form_param_missing", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.EmailAddress, p.Role = "", "" })},
+		{"form_param_nil", 422, []error{invitation.ErrInvalid}, decode(`{"email_address":null,"role":"org:member"}`)},
+		{"form_param_format_invalid", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.EmailAddress = "carl" })},
+		{"form_param_value_invalid", 422, []error{invitation.ErrInvalid, invitation.ErrInvalidCursor}, func(w *world) error {
+			_, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: "x"})
+			return err
+		}},
+		{"form_param_type_invalid", 422, []error{invitation.ErrInvalid}, decode(`{"email_address":1,"role":"org:member"}`)},
+		{"form_param_unknown", 422, []error{invitation.ErrInvalid}, decode(`{"replace":true}`)},
+		{"form_param_duplicate", 422, []error{invitation.ErrInvalid}, func(w *world) error {
+			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(unchanged), with(unchanged)})
+			return err
+		}},
+		{"form_param_exceeds_allowed_size", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) })},
+		{"too_many_requests", 429, []error{invitation.ErrTooSoon}, func(w *world) error {
+			w.whole("carl@example.com")
+			return create(func(p *invitation.CreateParams) { p.Replace = true })(w)
+		}},
+		{"outcome_unknown", 503, []error{invitation.ErrOutcomeUnknown}, failingStore(storage.ErrOutcomeUnknown)},
+		{"internal_error", 500, nil, failingStore(errors.New("password of the inside"))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := wired(t)
+			err := tt.step(w)
+			w.is.Equal(invitation.HTTPStatus(err), tt.status)
+			for _, sentinel := range tt.is {
+				w.is.True(errors.Is(err, sentinel))
+			}
+			body := invitation.ErrorBody(err)
+			golden(t, "error_"+tt.name, body)
+			w.is.True(!bytes.Contains(body, []byte("inside"))) // nothing of the inside
+			code, _, _ := strings.Cut(tt.name, "_role")
+			code, _, _ = strings.Cut(code, "_at_once")
+			w.is.True(bytes.Contains(body, []byte(`"code":"`+code+`"`)))
+		})
+	}
+	files, err := filepath.Glob("testdata/wire/error_*.json")
+	if err != nil || len(files) != 32 {
+		t.Errorf("%d golden errors (%v): every row of the table has one, and no other is there", len(files), err)
+	}
+}
+
+func TestErrorBodyOfTheHostsOwn(t *testing.T) {
+	is := is.New(t)
+	is.Equal(invitation.HTTPStatus(nil), 200)
+	is.Equal(string(invitation.ErrorBody(nil)), `{"errors":[]}`)
+	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", LongMessage: "Pay first", Param: "plan", Meta: map[string]any{"price": 7}}
+	wrapped := fmt.Errorf("join: %w", own)
+	is.Equal(invitation.HTTPStatus(wrapped), 402)
+	is.Equal(string(invitation.ErrorBody(wrapped)),
+		`{"errors":[{"message":"Pay","long_message":"Pay first","code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
+	is.Equal(own.Meta, map[string]any{"price": 7}) // which is left alone
+	for _, broken := range []error{&invitation.Error{Code: "no_status"}, &invitation.Error{Status: 200}, invitation.Errors{}, errors.New("x"), context.Canceled} {
+		is.Equal(invitation.HTTPStatus(broken), 500)
+		is.True(strings.Contains(string(invitation.ErrorBody(broken)), `"internal_error"`))
+	}
+	own.Meta["price"] = func() {}
+	is.True(strings.Contains(string(invitation.ErrorBody(own)), `"internal_error"`)) // does not marshal
+}
+
+// No view, event, error or log line shows what is planted; only Backend does, of what is private, and of the link
+// what issued it.
+func TestPlantedSecrets(t *testing.T) {
+	w := wired(t)
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember,
+		InviterUserID: "ann", PrivateMetadata: mustMetadata(t, `{"planted":"hunter2"}`)})
+	w.is.NoErr(err)
+	ticket := ticketOf(t, inv)
+	_, refused := w.svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticket, UserID: "dora"})
+	page := invitation.Page{Data: []invitation.Invitation{inv}}
+	for name, v := range map[string]any{"invitation": inv, "page": page, "event": w.events[0], "refusal": json.RawMessage(invitation.ErrorBody(refused))} {
+		b := string(marshal(t, v))
+		for _, secret := range []string{"hunter2", ticket, "invitation_ticket"} {
+			w.is.True(!strings.Contains(b, secret)) // in no view but the back end's
+		}
+		w.is.True(name == "event" || !strings.Contains(b, "inviter_id"))
+	}
+	for _, v := range []any{inv.Backend(), page.Backend()} {
+		b := string(marshal(t, v))
+		w.is.True(strings.Contains(b, "hunter2") && strings.Contains(b, ticket))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			printed := fmt.Sprintf(verb, v)
+			w.is.True(!strings.Contains(printed, "hunter2") && !strings.Contains(printed, ticket)) // but not printed
+		}
+	}
+	w.is.True(slices.Contains(strings.Split(fmt.Sprint(inv.Backend()), " "), "email=carl@example.com"))
+}
