@@ -140,7 +140,7 @@ func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event Event
 		return Invitation{}, err
 	}
 	if p.Version != 0 && p.Version != r.Version {
-		return Invitation{}, problemChanged.about("version", "is an old one: the invitation was changed since it was shown; show it again")
+		return Invitation{}, changed()
 	}
 	if event == EventAccepted {
 		if err := w.join(ctx, r, p.UserID); err != nil {
@@ -239,6 +239,14 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 
 // mayJoin checks what may have changed since the invitation was made: the inviter's authority, and the seats.
 func (s *Service) mayJoin(ctx context.Context, r storage.Record) error {
+	if err := s.authority(ctx, r); err != nil {
+		return err
+	}
+	return s.seats(ctx, r.OrganizationID, 1)
+}
+
+// authority refuses a role that nobody knows any more, or that the inviter may not grant now.
+func (s *Service) authority(ctx context.Context, r storage.Record) error {
 	role := Role(r.Role)
 	if !s.cfg.Roles.knows(role) {
 		return problemNotAllowed.about("", "the role of this invitation no longer exists; ask for another invitation")
@@ -255,7 +263,7 @@ func (s *Service) mayJoin(ctx context.Context, r storage.Record) error {
 				"who invited may no longer grant this role; ask for another invitation").because(err)
 		}
 	}
-	return s.seats(ctx, r.OrganizationID, 1)
+	return nil
 }
 
 // Preview returns the invitation a ticket is for, for the page behind the link, with its Organization. It never

@@ -137,24 +137,44 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 func (s *Service) checkDraft(d draft) Errors {
 	errs := checkParams(d.at, d.CreateParams)
 	if d.Role != "" && !s.cfg.Roles.knows(d.Role) {
-		errs = append(errs, problemUnknownRole.about(d.at+"role", "is not a role of this application; use one that is"))
+		errs = append(errs, unknownRole(d.at))
 	}
 	if d.RedirectURL != "" {
 		if err := s.checkRedirect(d.at+"redirect_url", d.RedirectURL); err != nil {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, s.checkMetadata(d.at, d.PublicMetadata, d.PrivateMetadata)...)
+	return append(errs, checkExpiry(d.at, d.ExpiresIn)...)
+}
+
+// checkExpiry checks how long an invitation is to be pending; 0 is the default.
+func checkExpiry(prefix string, d time.Duration) Errors {
+	if d == 0 || d >= minExpiry && d <= maxExpiry {
+		return nil
+	}
+	return Errors{problemValue.about(prefix+"expires_in_days", "must be from 1 second to 365 days")}
+}
+
+// expiry is when an invitation sent now lapses; 0 is the default.
+func (s *Service) expiry(now time.Time, d time.Duration) time.Time {
+	if d == 0 {
+		d = s.cfg.ExpiresIn
+	}
+	return now.Add(d).Truncate(time.Microsecond)
+}
+
+// checkMetadata checks the size of both objects.
+func (s *Service) checkMetadata(prefix string, public, private Metadata) Errors {
+	var errs Errors
 	for _, m := range []struct {
 		param string
 		Metadata
-	}{{"public_metadata", d.PublicMetadata}, {"private_metadata", d.PrivateMetadata}} {
+	}{{"public_metadata", public}, {"private_metadata", private}} {
 		if s.cfg.MaxMetadata >= 0 && m.size() > max(s.cfg.MaxMetadata, len("{}")) {
-			errs = append(errs, problemSize.about(d.at+m.param,
+			errs = append(errs, problemSize.about(prefix+m.param,
 				fmt.Sprintf("must be at most %d bytes", s.cfg.MaxMetadata)))
 		}
-	}
-	if d.ExpiresIn != 0 && (d.ExpiresIn < minExpiry || d.ExpiresIn > maxExpiry) {
-		errs = append(errs, problemValue.about(d.at+"expires_in_days", "must be from 1 second to 365 days"))
 	}
 	return errs
 }
@@ -200,6 +220,12 @@ func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []dr
 	if err := errs.err(); err != nil {
 		return err
 	}
+	return w.mayInvite(ctx, organizationID, drafts, members)
+}
+
+// mayInvite checks the addresses: those that are not allowed, then those of members.
+func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, members []string) error {
+	var errs Errors
 	for _, d := range drafts {
 		e, err := w.allowed(ctx, organizationID, d)
 		if err != nil {
@@ -334,11 +360,7 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	ids := make([]string, len(found))
-	for i, r := range found {
-		ids[i] = r.ID
-	}
-	if found, err = w.pick(ctx, f, ids...); err != nil {
+	if found, err = w.pick(ctx, f, idsOf(found)...); err != nil {
 		return nil, err
 	}
 	holders := make(map[string]storage.Record, len(found))
@@ -397,8 +419,11 @@ func (w *work) tooSoon(param string, r storage.Record, now time.Time) *Error {
 		return nil
 	}
 	seconds := int(math.Ceil(wait.Seconds()))
-	return problemTooSoon.about(param, fmt.Sprintf("was invited a moment ago; try again in %d seconds", seconds)).
-		with("retry_after", seconds)
+	says := fmt.Sprintf("was sent an invitation a moment ago; try again in %d seconds", seconds)
+	if param == "" {
+		says = "the address " + says
+	}
+	return problemTooSoon.about(param, says).with("retry_after", seconds)
 }
 
 // quota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.
@@ -456,10 +481,7 @@ func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]s
 // lost says what became of an insert that found ids or slots taken: an error, or nil to look again.
 func (w *work) lost(ctx context.Context, drafts []draft, records []storage.Record, taken *storage.ExistsError,
 	last bool) error {
-	ids := make([]string, len(records))
-	for i, r := range records {
-		ids[i] = r.ID
-	}
+	ids := idsOf(records)
 	slices.Sort(ids)
 	used, err := w.store.Count(ctx, storage.Filter{IDs: ids})
 	switch {
@@ -477,10 +499,6 @@ func (w *work) lost(ctx context.Context, drafts []draft, records []storage.Recor
 func (w *work) records(organizationID string, drafts []draft, now time.Time) ([]storage.Record, error) {
 	records := make([]storage.Record, len(drafts))
 	for i, d := range drafts {
-		expiresIn := d.ExpiresIn
-		if expiresIn == 0 {
-			expiresIn = w.cfg.ExpiresIn
-		}
 		r := storage.Record{
 			ID:                   w.cfg.NewID(),
 			OrganizationID:       organizationID,
@@ -496,7 +514,7 @@ func (w *work) records(organizationID string, drafts []draft, now time.Time) ([]
 			Generation:           1,
 			CreatedAt:            now,
 			UpdatedAt:            now,
-			ExpiresAt:            now.Add(expiresIn).Truncate(time.Microsecond),
+			ExpiresAt:            w.expiry(now, d.ExpiresIn),
 			SentAt:               now,
 		}
 		if err := r.Validate(); err != nil {

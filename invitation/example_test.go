@@ -558,7 +558,7 @@ func ExampleNewRoles() {
 	}
 	// Output:
 	// org:guest invited as Guest
-	// org:lead invitation: role: the acting user's role may not grant this role
+	// org:lead invitation: role is more than the inviter's role may grant
 }
 
 // Sentinels tell a program what kind of refusal it was; Errors tell its client which parameter, and why.
@@ -600,8 +600,8 @@ func ExampleService_As() {
 		fmt.Printf("%q: invited by %s\n", session, inv.InviterUserID)
 	}
 	// Output:
-	// "eve": invitation: inviter_user_id: the user's role does not manage invitations
-	// "": invitation: user_id: nobody is signed in; sign in and try again
+	// "eve": invitation: inviter_user_id has a role that does not manage invitations
+	// "": invitation: user_id is empty: nobody is signed in; sign in and try again
 	// "ann": invited by ann
 }
 

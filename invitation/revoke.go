@@ -2,6 +2,8 @@ package invitation
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -32,10 +34,8 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 	}
 	var revoked Invitation
 	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		if p.RequestingUserID != "" {
-			if _, err := w.manager(ctx, organizationID, p.RequestingUserID, paramRequesting); err != nil {
-				return err
-			}
+		if _, err := w.requester(ctx, organizationID, p.RequestingUserID); err != nil {
+			return err
 		}
 		var r storage.Record
 		r, err := w.one(ctx, organizationID, invitationID)
@@ -58,4 +58,128 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	return revoked, nil
+}
+
+// RevokeAllParams says whose invitations are taken back. At least one of InviterUserID and EmailAddresses is needed;
+// with both, those that match both.
+type RevokeAllParams struct {
+	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"` // "" for every organization
+
+	InviterUserID  string   `wire:"inviter_user_id" validate:"bytes=128,text"` // who invited
+	EmailAddresses []string // who was invited, in any spelling
+
+	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
+}
+
+// RevokeAll revokes all pending invitations that somebody made, or that were made to somebody, in one transaction, and
+// returns how many they were; it is what off-boarding calls. A requesting user must be a member whose role manages, in
+// the one organization that must be named then; over several only the back end may. It is idempotent.
+//
+// It refuses, and then changes nothing: [ErrInvalid] parameters, the lack of a criterion among them; [ErrNotMember] or
+// [ErrForbidden].
+func (s *Service) RevokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
+	n, err := s.revokeAll(ctx, p)
+	return n, failed("revoke all", err)
+}
+
+func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
+	if err := s.ready(); err != nil {
+		return 0, err
+	}
+	p.RequestingUserID = s.actingUser(p.RequestingUserID)
+	f := storage.Filter{
+		OrganizationID: p.OrganizationID,
+		InviterUserID:  p.InviterUserID,
+		StoredStatuses: []string{storage.Pending},
+	}
+	errs := checkParams("", p)
+	if p.InviterUserID == "" && len(p.EmailAddresses) == 0 {
+		errs = append(errs, problemMissing.about(paramInviter, "is required, or email_addresses; name whose are meant"))
+	}
+	if p.RequestingUserID != "" && p.OrganizationID == "" {
+		errs = append(errs, problemMissing.about(paramOrganization, "is required with a requesting user"))
+	}
+	for i, a := range p.EmailAddresses {
+		key, e := canonicalEmail(fmt.Sprintf("email_addresses[%d]", i), a)
+		if e != nil {
+			errs = append(errs, e)
+		}
+		f.EmailKeys = append(f.EmailKeys, key)
+	}
+	if err := errs.err(); err != nil {
+		return 0, err
+	}
+	revoked := 0
+	err := s.changeAcross(ctx, f, func(ctx context.Context, w *work, found []storage.Record) error {
+		if _, err := w.requester(ctx, p.OrganizationID, p.RequestingUserID); err != nil {
+			return err
+		}
+		now := w.now() // after every lock there was to wait for
+		var moved []storage.Record
+		for _, r := range found {
+			if lapsed(r, now) {
+				continue
+			}
+			if err := resolve(&r, EventRevoked, p.RequestingUserID, now); err != nil {
+				return err
+			}
+			moved = append(moved, r)
+		}
+		if err := w.store.Update(ctx, moved...); err != nil {
+			return err
+		}
+		for _, r := range moved {
+			r.Version++
+			w.note(Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID, Invitation: w.view(r, now)})
+		}
+		revoked = len(moved)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return revoked, nil
+}
+
+// changeAcross is change for all records that match f, of one organization or, where f names none, of every one. fn
+// gets them locked.
+func (s *Service) changeAcross(ctx context.Context, f storage.Filter,
+	fn func(ctx context.Context, w *work, found []storage.Record) error) error {
+	return s.transact(ctx, func(ctx context.Context, w *work) error {
+		organizations := []string{f.OrganizationID}
+		if f.OrganizationID == "" {
+			found, err := w.list(ctx, storage.Query{Filter: f})
+			if err != nil {
+				return err
+			}
+			organizations = nil
+			for _, r := range found {
+				organizations = append(organizations, r.OrganizationID)
+			}
+			slices.Sort(organizations) // the order that everybody keeps
+		}
+		organizations = slices.Compact(organizations)
+		for _, id := range organizations {
+			if err := w.lock(ctx, id); err != nil {
+				return err
+			}
+		}
+		found, err := w.list(ctx, storage.Query{Filter: f})
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, r := range found {
+			// One of an organization that came since is not locked, and is later.
+			if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
+				ids = append(ids, r.ID)
+			}
+		}
+		if found = nil; ids != nil {
+			if found, err = w.pick(ctx, f, ids...); err != nil {
+				return err
+			}
+		}
+		return fn(ctx, w, found)
+	})
 }

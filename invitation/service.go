@@ -141,17 +141,29 @@ type work struct {
 	events   []Event
 }
 
-// change runs an operation in a transaction, and at its end tells OnEvents what it noted. Where anything is
-// counted it locks the organization first, before any row, so that two operations never wait for each other.
-// fn may run again.
+// change runs an operation on one organization in a transaction. fn may run again.
 func (s *Service) change(ctx context.Context, organizationID string, fn func(ctx context.Context, w *work) error) error {
+	return s.transact(ctx, func(ctx context.Context, w *work) error {
+		if err := w.lock(ctx, organizationID); err != nil {
+			return err
+		}
+		return fn(ctx, w)
+	})
+}
+
+// lock locks an organization where anything is counted. It comes before any row lock, so that two operations never
+// wait for each other.
+func (w *work) lock(ctx context.Context, organizationID string) error {
+	if !w.limited() {
+		return nil
+	}
+	return w.store.Lock(ctx, organizationID)
+}
+
+// transact runs an operation in a transaction, and at its end tells OnEvents what it noted. fn may run again.
+func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
 	return s.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 		w := &work{Service: s.WithStorage(tx)}
-		if s.limited() {
-			if err := tx.Lock(ctx, organizationID); err != nil {
-				return err
-			}
-		}
 		if err := fn(ctx, w); err != nil {
 			return err
 		}

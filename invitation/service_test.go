@@ -38,7 +38,20 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 		},
 		"Decline": func() error { _, err := svc.Decline(w.ctx, invitation.DeclineParams{Ticket: ticket}); return err },
 		"Accept":  func() error { _, err := svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticket}); return err },
-		"Revoke":  func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
+		"Resend":  func() error { _, err := svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{}); return err },
+		"Update": func() error {
+			_, err := svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(w.t, `{"a":1}`)})
+			return err
+		},
+		"RevokeAll": func() error {
+			_, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", InviterUserID: "ann"})
+			return err
+		},
+		"ExpireDue": func() error { _, err := svc.ExpireDue(w.ctx, 1); return err },
+		"Purge":     func() error { _, err := svc.Purge(w.ctx, noon, 1); return err },
+		"DeleteAll": func() error { _, err := svc.DeleteAll(w.ctx, "acme"); return err },
+		"Erase":     func() error { _, err := svc.Erase(w.ctx, "carl@example.com"); return err },
+		"Revoke":    func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
 	}
 }
 
@@ -71,10 +84,16 @@ func TestAs(t *testing.T) {
 	none, notMember, forbidden, invitee := error(nil), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
 	for user, want := range map[string]map[string]error{
 		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": notMember, "List": notMember, "ListPending": notMember,
+			"Resend": notMember, "Update": notMember, "RevokeAll": notMember,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
 			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
 		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden, "ListPending": forbidden,
+			"Resend": forbidden, "Update": forbidden, "RevokeAll": forbidden,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
 			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
 		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": none, "List": none, "ListPending": none,
+			"Update": none, "RevokeAll": none, "Resend": invitation.ErrTooSoon,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
 			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
 	} {
 		for name, sentinel := range want {

@@ -1,5 +1,11 @@
 package invitation
 
+import (
+	"context"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
 // UpdateParams says what changes about a pending invitation, and who changes it.
 type UpdateParams struct {
 	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
@@ -9,4 +15,114 @@ type UpdateParams struct {
 	PublicMetadata, PrivateMetadata Metadata // merge patches (RFC 7396); the zero value changes nothing
 
 	Version int64 `wire:"version" validate:"min=0"` // the one that was shown; 0 is not compared
+}
+
+// Update changes the role or the metadata of a pending invitation, and returns it with its current link. Another role
+// voids every older link, so that nobody accepts what they were not shown, and makes the requesting user the inviter.
+// It is idempotent, but for the link of another role: what changes nothing is not written.
+//
+// A requesting user must be a member whose role manages, and may grant both the old and the new role. Without one the
+// caller is the trusted back end; for another role the inviter stays, and must be able to grant it now (but for
+// Config.KeepWithoutInviter).
+//
+// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters, an unknown role among them, which is
+// [ErrNotFound] too; [ErrNotMember] or [ErrForbidden] for the requesting user; ErrNotFound; [ErrNotPending] for one that
+// is resolved or has lapsed; [ErrChanged] for another Version; ErrForbidden for a role; ErrInvalid for metadata that the
+// patch makes larger than Config.MaxMetadata.
+func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
+	inv, err := s.update(ctx, organizationID, invitationID, p)
+	return inv, failed("update", err)
+}
+
+func (s *Service) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
+	if err := s.ready(); err != nil {
+		return Invitation{}, err
+	}
+	p.RequestingUserID = s.actingUser(p.RequestingUserID)
+	errs := append(checkIDs(organizationID, invitationID), checkParams("", p)...)
+	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
+		errs = append(errs, unknownRole(""))
+	}
+	if err := errs.err(); err != nil {
+		return Invitation{}, err
+	}
+	var updated Invitation
+	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+		granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
+		if err != nil {
+			return err
+		}
+		r, err := w.one(ctx, organizationID, invitationID)
+		if err != nil {
+			return err
+		}
+		now := w.now() // after every lock there was to wait for
+		if _, err := Status(r.EffectiveStatus(now)).on(EventUpdated); err != nil {
+			return err
+		}
+		if p.Version != 0 && p.Version != r.Version {
+			return changed()
+		}
+		if p.RequestingUserID != "" { // the old role
+			if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+				return err
+			}
+		}
+		touched := false
+		if p.Role != "" && p.Role != Role(r.Role) {
+			r.Role, touched = string(p.Role), true
+			if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+				return err
+			}
+			w.reissue(&r, p.RequestingUserID, now)
+		}
+		merged, err := w.merge(&r, p)
+		if err != nil {
+			return err
+		}
+		if !touched && !merged {
+			updated = w.view(r, now)
+			updated.URL = w.link(r)
+			return nil
+		}
+		r.UpdatedAt = now
+		if err := w.store.Update(ctx, r); err != nil {
+			return err
+		}
+		r.Version++
+		updated = w.view(r, now)
+		w.note(Event{Type: EventUpdated, At: now, ActorID: p.RequestingUserID, Invitation: updated})
+		updated.URL = w.link(r)
+		return nil
+	})
+	if err != nil {
+		return Invitation{}, err
+	}
+	return updated, nil
+}
+
+// merge applies both patches to r, and reports whether they changed anything.
+func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
+	public, err := storedMetadata(r.PublicMetadata).Merge(p.PublicMetadata)
+	if err != nil {
+		return false, err
+	}
+	private, err := storedMetadata(r.PrivateMetadata).Merge(p.PrivateMetadata)
+	if err != nil {
+		return false, err
+	}
+	if public == storedMetadata(r.PublicMetadata) && private == storedMetadata(r.PrivateMetadata) {
+		return false, nil
+	}
+	r.PublicMetadata, r.PrivateMetadata = public.bytes(), private.bytes()
+	return true, w.checkMetadata("", public, private).err()
+}
+
+func changed() *Error {
+	return problemChanged.about("version",
+		"is an old one: the invitation was changed since it was shown; show it again")
+}
+
+func unknownRole(prefix string) *Error {
+	return problemUnknownRole.about(prefix+"role", "is not a role of this application; use one that is")
 }

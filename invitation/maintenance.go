@@ -1,0 +1,180 @@
+package invitation
+
+import (
+	"context"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Bounds of maintenance.
+const (
+	maxBatch    = 100_000 // of one call
+	batchRecord = 500     // of one transaction
+)
+
+// ExpireDue writes up to limit (1 to 100,000) invitations expired whose time has come, oldest first, and returns how
+// many. They read as expired before that too; what it gives are the events, and short lists of what is pending. It
+// works in transactions of 500, and what is done stays done when a later one fails; it is safe from several processes
+// at once, and idempotent. Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit.
+func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
+	n, err := s.expireDue(ctx, limit)
+	return n, failed("expire due", err)
+}
+
+func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
+	if err := s.maintains(limit); err != nil {
+		return 0, err
+	}
+	return s.batches(ctx, limit, func(now time.Time) storage.Query {
+		return storage.Query{
+			Filter: storage.Filter{
+				StoredStatuses: []string{storage.Pending},
+				Statuses:       []string{storage.Expired},
+				Now:            now,
+			},
+			Sort: []storage.Sort{{Field: storage.FieldExpiresAt}},
+		}
+	}, func(ctx context.Context, w *work, found []storage.Record) error {
+		records := make([]*storage.Record, len(found))
+		for i := range found {
+			records[i] = &found[i]
+		}
+		return w.expire(ctx, w.now(), records...)
+	})
+}
+
+// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, by a user, the back end or
+// time, and returns how many. It first does what ExpireDue does, up to the same limit, and does not count that. It works
+// in transactions of 500, as ExpireDue does, and emits no event for what it deletes. Only the back end may: through
+// [Service.As] it is [ErrForbidden]. [ErrInvalid] limit, and an instant that is zero or in the future.
+func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	n, err := s.purge(ctx, before, limit)
+	return n, failed("purge", err)
+}
+
+func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	if err := s.maintains(limit); err != nil {
+		return 0, err
+	}
+	if before.IsZero() {
+		return 0, problemMissing.about("before", "is required")
+	}
+	if before.After(s.cfg.Clock.Now()) {
+		return 0, problemValue.about("before", "must not be in the future")
+	}
+	if _, err := s.expireDue(ctx, limit); err != nil {
+		return 0, err
+	}
+	return s.batches(ctx, limit, func(time.Time) storage.Query {
+		return storage.Query{Filter: storage.Filter{ResolvedBefore: before}}
+	}, remove)
+}
+
+// DeleteAll deletes every invitation of an organization that the host deletes, whatever its state, in one transaction,
+// and returns how many. It emits no event and is idempotent. Only the back end may: through [Service.As] it is
+// [ErrForbidden]. [ErrInvalid] id.
+func (s *Service) DeleteAll(ctx context.Context, organizationID string) (int, error) {
+	n, err := s.deleteAll(ctx, organizationID)
+	return n, failed("delete all", err)
+}
+
+func (s *Service) deleteAll(ctx context.Context, organizationID string) (int, error) {
+	if err := s.backendOnly(); err != nil {
+		return 0, err
+	}
+	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
+		return 0, e
+	}
+	return s.removeAll(ctx, storage.Filter{OrganizationID: organizationID})
+}
+
+// Erase deletes every invitation to an address, in any spelling, in every organization and whatever its state, in one
+// transaction, and returns how many: a person asked for their data to be erased. It emits no event and is idempotent.
+// Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] address.
+func (s *Service) Erase(ctx context.Context, email string) (int, error) {
+	n, err := s.erase(ctx, email)
+	return n, failed("erase", err)
+}
+
+func (s *Service) erase(ctx context.Context, email string) (int, error) {
+	if err := s.backendOnly(); err != nil {
+		return 0, err
+	}
+	key, err := CanonicalEmail(email)
+	if err != nil {
+		return 0, err
+	}
+	return s.removeAll(ctx, storage.Filter{EmailKeys: []string{key}})
+}
+
+// maintains checks what ExpireDue and Purge have in common.
+func (s *Service) maintains(limit int) error {
+	if err := s.backendOnly(); err != nil {
+		return err
+	}
+	if limit < 1 || limit > maxBatch {
+		return problemValue.about("limit", "must be from 1 to 100000")
+	}
+	return nil
+}
+
+// batches runs fn on up to limit records that match, in transactions of batchRecord, and returns how many those were.
+// Locked records are looked at once more, so that of two processes each gets its own.
+func (s *Service) batches(ctx context.Context, limit int, query func(now time.Time) storage.Query,
+	fn func(ctx context.Context, w *work, found []storage.Record) error) (int, error) {
+	total := 0
+	for total < limit {
+		looked, done := 0, 0
+		err := s.transact(ctx, func(ctx context.Context, w *work) error {
+			looked, done = 0, 0
+			q := query(w.now())
+			q.Limit = min(batchRecord, limit-total)
+			found, err := w.list(ctx, q)
+			if err != nil || len(found) == 0 {
+				return err
+			}
+			looked = len(found)
+			if found, err = w.pick(ctx, q.Filter, idsOf(found)...); err != nil || len(found) == 0 {
+				return err
+			}
+			done = len(found)
+			return fn(ctx, w, found)
+		})
+		if err != nil {
+			return total, err
+		}
+		total += done
+		// Nothing left; or nothing but what another process is at, which may be all a snapshot of ours ever shows.
+		if looked == 0 || done == 0 {
+			break
+		}
+	}
+	return total, nil
+}
+
+// removeAll deletes everything that matches f, in one transaction.
+func (s *Service) removeAll(ctx context.Context, f storage.Filter) (int, error) {
+	total := 0
+	err := s.changeAcross(ctx, f, func(ctx context.Context, w *work, found []storage.Record) error {
+		total = len(found)
+		return remove(ctx, w, found)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return total, nil
+}
+
+func remove(ctx context.Context, w *work, found []storage.Record) error {
+	_, err := w.store.Delete(ctx, idsOf(found)...)
+	return err
+}
+
+func idsOf(records []storage.Record) []string {
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+	}
+	return ids
+}
