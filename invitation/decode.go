@@ -74,7 +74,7 @@ func readBody(body io.Reader) ([]byte, error) {
 	case len(b) > maxBody:
 		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
 	}
-	return bytes.TrimSpace(b), nil
+	return trimJSON(b), nil
 }
 
 // field is a key of a body. set puts its value, which is not null, into the parameters.

@@ -286,7 +286,8 @@ func TestCursorIsBoundToItsList(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	w := setup(f, nil)
+	n := 0 // the fuzzer has several processes, and all have to know the same cursor
+	w := setup(f, &invitation.Config{NewID: func() string { n++; return fmt.Sprint("i", n) }})
 	for _, email := range []string{"c@example.com", "d@example.com"} {
 		w.invite(email)
 	}
