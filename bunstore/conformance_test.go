@@ -1,6 +1,7 @@
 package bunstore_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,28 +28,27 @@ func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 
 // Every engine, in every setting, keeps the contract of storage.
 func TestConformance(t *testing.T) {
-	for _, e := range engines.All() {
-		t.Run(e.Name, func(t *testing.T) {
-			t.Parallel()
-			storagetest.Run(t, func(t *testing.T) storage.Storage {
-				onlyRaces(t)
-				return newStore(t, e.Open(t))
-			})
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		storagetest.Run(t, func(t *testing.T) storage.Storage {
+			onlyRaces(t)
+			return newStore(t, e.Open(t))
 		})
-	}
+	})
 }
 
 // A Store on one connection of the host's keeps it too.
 func TestConformanceOfConn(t *testing.T) {
-	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) storage.Storage {
-		onlyRaces(t)
-		conn, err := engines.All()[0].Open(t).Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return newStore(t, conn)
+	list := slices.DeleteFunc(engines.All(), func(e engines.Engine) bool { return strings.Contains(e.Name, "-") })
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		storagetest.Run(t, func(t *testing.T) storage.Storage {
+			onlyRaces(t)
+			conn, err := e.Open(t).Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			return newStore(t, conn)
+		})
 	})
 }
 
@@ -68,5 +68,7 @@ func onlyRaces(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	storagetest.RunBenchmarks(b, func(b *testing.B) storage.Storage { return newStore(b, engines.All()[0].Open(b)) })
+	storagetest.RunBenchmarks(b, func(b *testing.B) storage.Storage {
+		return newStore(b, engines.Named(b, "sqlite").Open(b))
+	})
 }

@@ -236,83 +236,89 @@ func TestValuesAsStored(t *testing.T) {
 
 // Times finer than a column cut a filter or a page where Match and Compare do.
 func TestFineTimes(t *testing.T) {
-	is := is.New(t)
-	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
-	var all []storage.Record
-	for i := range 4 {
-		r := record(fmt.Sprint(i))
-		at := now.Add(time.Duration(i/2) * time.Microsecond)
-		r.CreatedAt, r.ExpiresAt, r.ResolvedAt = at, at, at
-		r.Version = 1
-		all = append(all, r.Stored())
-	}
-	is.NoErr(s.Insert(t.Context(), all...))
-	far := []time.Time{time.Unix(1<<60, 0), time.Unix(-1<<60, 0)}
-	for ns := -1; ns <= 1002; ns++ {
-		if ns > 2 && ns < 998 {
-			continue
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		is := is.New(t)
+		s := newStore(t, db)
+		var all []storage.Record
+		for i := range 4 {
+			r := record(fmt.Sprint(i))
+			at := now.Add(time.Duration(i/2) * time.Microsecond)
+			r.CreatedAt, r.ExpiresAt, r.ResolvedAt = at, at, at
+			r.Version = 1
+			all = append(all, r.Stored())
 		}
-		far = append(far, now.Add(time.Duration(ns)))
-	}
-	for _, at := range far {
-		for _, f := range []storage.Filter{
-			{ResolvedBefore: at}, {Statuses: []string{storage.Pending}, Now: at}, {Statuses: []string{storage.Expired}, Now: at},
-		} {
-			want := 0
-			for _, r := range all {
-				if f.Match(r) {
-					want++
-				}
+		is.NoErr(s.Insert(t.Context(), all...))
+		far := []time.Time{time.Unix(1<<60, 0), time.Unix(-1<<60, 0)}
+		for ns := -1; ns <= 1002; ns++ {
+			if ns > 2 && ns < 998 {
+				continue
 			}
-			n, err := s.Count(t.Context(), f)
-			is.NoErr(err)
-			is.Equal(n, want)
+			far = append(far, now.Add(time.Duration(ns)))
 		}
-		for _, sort := range [][]storage.Sort{
-			{{Field: storage.FieldCreatedAt}}, {{Field: storage.FieldCreatedAt, Descending: true}},
-			{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt, Descending: true}},
-			{{Field: storage.FieldEmailAddress, Descending: true}, {Field: storage.FieldExpiresAt}},
-		} {
-			after := record("1")
-			after.CreatedAt, after.ExpiresAt = at, at
-			q := storage.Query{Sort: sort, After: &after}
-			want := 0
-			for _, r := range all {
-				if q.Compare(r, after) > 0 {
-					want++
+		for _, at := range far {
+			for _, f := range []storage.Filter{
+				{ResolvedBefore: at}, {Statuses: []string{storage.Pending}, Now: at}, {Statuses: []string{storage.Expired}, Now: at},
+			} {
+				want := 0
+				for _, r := range all {
+					if f.Match(r) {
+						want++
+					}
 				}
+				n, err := s.Count(t.Context(), f)
+				is.NoErr(err)
+				is.Equal(n, want)
 			}
-			list, err := s.List(t.Context(), q)
-			is.NoErr(err)
-			is.Equal(len(list), want)
+			for _, sort := range [][]storage.Sort{
+				{{Field: storage.FieldCreatedAt}}, {{Field: storage.FieldCreatedAt, Descending: true}},
+				{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt, Descending: true}},
+				{{Field: storage.FieldEmailAddress, Descending: true}, {Field: storage.FieldExpiresAt}},
+			} {
+				after := record("1")
+				after.CreatedAt, after.ExpiresAt = at, at
+				q := storage.Query{Sort: sort, After: &after}
+				want := 0
+				for _, r := range all {
+					if q.Compare(r, after) > 0 {
+						want++
+					}
+				}
+				list, err := s.List(t.Context(), q)
+				is.NoErr(err)
+				is.Equal(len(list), want)
+			}
 		}
-	}
+	})
 }
 
 func TestAfterWithImpossibleText(t *testing.T) {
-	is := is.New(t)
-	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
-	_, err := s.List(t.Context(), storage.Query{After: &storage.Record{ID: "\x00'"}})
-	is.True(err != nil && !strings.Contains(err.Error(), "\x00"))
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		is := is.New(t)
+		s := newStore(t, db)
+		_, err := s.List(t.Context(), storage.Query{After: &storage.Record{ID: "\x00'"}})
+		is.True(err != nil && !strings.Contains(err.Error(), "\x00"))
+	})
 }
 
 // Lists of any length are answered, in one statement or several.
 func TestManyAddressesAndStatuses(t *testing.T) {
-	is := is.New(t)
-	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
-	is.NoErr(s.Insert(t.Context(), record("a"), record("b"), record("c")))
-	var keys, statuses []string
-	for i := range 1000 {
-		keys = append(keys, fmt.Sprint("k", i), record("b").EmailKey, record("c").EmailKey, "\xff")
-		statuses = append(statuses, fmt.Sprint("s", i), storage.Pending)
-	}
-	for _, n := range []int{3, 8, 100, 1000} {
-		list, err := s.List(t.Context(), storage.Query{
-			Filter: storage.Filter{EmailKeys: keys[:n], Statuses: statuses[:n], Now: now}, Limit: 10,
-		})
-		is.NoErr(err)
-		is.Equal(len(list), 2)
-	}
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		is := is.New(t)
+		s := newStore(t, db)
+		is.NoErr(s.Insert(t.Context(), record("a"), record("b"), record("c")))
+		var keys, statuses []string
+		for i := range 1000 {
+			keys = append(keys, fmt.Sprint("k", i), record("b").EmailKey, record("c").EmailKey, "\xff")
+			statuses = append(statuses, fmt.Sprint("s", i), storage.Pending)
+		}
+		for _, n := range []int{3, 8, 100, 1000} {
+			list, err := s.List(t.Context(), storage.Query{
+				Filter: storage.Filter{EmailKeys: keys[:n], Statuses: statuses[:n], Now: now}, Limit: 10,
+			})
+			is.NoErr(err)
+			is.Equal(len(list), 2)
+		}
+	})
 }
 
 // No value, and least of all private metadata, gets into the text of an error.

@@ -1,44 +1,143 @@
 // Package engines is the one table of databases the tests run on. Only tests import it.
+//
+// SQLite needs nothing. A server is named by an environment variable; a test that needs one which is not set is
+// skipped, or fails where CI=true says that everything has to run.
 package engines
 
 import (
+	"context"
+	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
 	"modernc.org/sqlite"
 )
 
 // Engine is a database in a certain setting.
 type Engine struct {
 	Name string
-	// Open returns a handle on a database that is new, empty and the test's own. It is closed when the test ends.
-	Open func(t testing.TB) *bun.DB
+	// Variable is the environment variable that has the address of the server; "" where there is none.
+	Variable string
+	// Single is set where every handle is a database of its own, so that nobody can share it.
+	Single bool
+
+	conns   int
+	dialect func() schema.Dialect
+	// create makes a database that is new, empty and the test's own, and removes it when the test ends.
+	create func(t testing.TB, server string) (address string)
+	// connector is the driver's, for an address that create has returned.
+	connector func(address string) (driver.Connector, error)
 }
 
 // All are the engines, the one to be recommended first.
 func All() []Engine {
-	return []Engine{
-		{"sqlite", func(t testing.TB) *bun.DB { return SQLite(t, File(t), Recommended, 8) }},
-		{"sqlite-one-connection", func(t testing.TB) *bun.DB { return SQLite(t, File(t), Recommended, 1) }},
-		{"sqlite-plain", func(t testing.TB) *bun.DB { return SQLite(t, File(t), Plain, 16) }},
-		{"sqlite-memory", func(t testing.TB) *bun.DB { return SQLite(t, ":memory:", nil, 1) }},
+	all := []Engine{
+		onSQLite("sqlite", Recommended, 8),
+		onSQLite("sqlite-one-connection", Recommended, 1),
+		onSQLite("sqlite-plain", Plain, 16),
+		{
+			Name: "sqlite-memory", Single: true, conns: 1, dialect: sqliteDialect, connector: sqliteConnector,
+			create: func(testing.TB, string) string { return ":memory:" },
+		},
 	}
+	return append(append(all, postgres()...), mysql()...)
+}
+
+// Named returns one of All.
+func Named(t testing.TB, name string) Engine {
+	t.Helper()
+	for _, e := range All() {
+		if e.Name == name {
+			return e
+		}
+	}
+	t.Fatalf("there is no engine %s", name)
+	return Engine{}
 }
 
 // Each runs fn as a subtest on every engine, each time with a database of its own.
 func Each(t *testing.T, fn func(t *testing.T, db *bun.DB)) {
 	t.Helper()
-	for _, e := range All() {
+	On(t, All(), func(t *testing.T, e Engine) { fn(t, e.Open(t)) })
+}
+
+// On runs fn as a subtest for each of list whose server is there.
+func On(t *testing.T, list []Engine, fn func(t *testing.T, e Engine)) {
+	t.Helper()
+	for _, e := range list {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
-			fn(t, e.Open(t))
+			e.server(t)
+			fn(t, e)
 		})
 	}
 }
+
+// server is the address of the server. Without one there is no test.
+func (e Engine) server(t testing.TB) string {
+	t.Helper()
+	if e.Variable == "" {
+		return ""
+	}
+	server := os.Getenv(e.Variable)
+	switch {
+	case server != "":
+	case os.Getenv("CI") == "true":
+		t.Fatalf("%s is not set, and CI=true leaves nothing out: set it to the address of a server", e.Variable)
+	default:
+		t.Skipf("set %s to the address of a server to run this", e.Variable)
+	}
+	return server
+}
+
+// New makes a database that is new, empty and the test's own, and goes with it. Its address is for Connect, also in
+// another process.
+func (e Engine) New(t testing.TB) (address string) {
+	t.Helper()
+	return e.create(t, e.server(t))
+}
+
+// Connect returns a handle on a database, which is closed when the test ends.
+func (e Engine) Connect(t testing.TB, address string) *bun.DB {
+	t.Helper()
+	return e.Faulty(t, address, nil)
+}
+
+// Open returns a handle on a database of its own.
+func (e Engine) Open(t testing.TB) *bun.DB {
+	t.Helper()
+	return e.Connect(t, e.New(t))
+}
+
+// Faulty is Connect with a driver that asks fault before every statement, BEGIN, COMMIT and ROLLBACK included, and
+// fails with the error it returns instead of running it.
+func (e Engine) Faulty(t testing.TB, address string, fault func(statement string) error) *bun.DB {
+	t.Helper()
+	c, err := e.connector(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fault != nil {
+		c = &connector{Connector: c, fault: fault}
+	}
+	pool := sql.OpenDB(c)
+	pool.SetMaxOpenConns(e.conns)
+	pool.SetMaxIdleConns(e.conns)
+	db := bun.NewDB(pool, e.dialect())
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// unique is a name nobody else has.
+func unique() string { return "t_" + strings.ToLower(rand.Text()) }
 
 var (
 	// Recommended is what the documentation of bunstore recommends, but for a shorter busy_timeout: cases that wait
@@ -51,36 +150,46 @@ var (
 	Plain = url.Values{"_pragma": {"journal_mode(WAL)"}}
 )
 
+func onSQLite(name string, settings url.Values, conns int) Engine {
+	return Engine{
+		Name: name, conns: conns, dialect: sqliteDialect, connector: sqliteConnector,
+		create: func(t testing.TB, _ string) string { return address(File(t), settings) },
+	}
+}
+
+func address(file string, settings url.Values) string {
+	return "file:" + file + "?" + settings.Encode()
+}
+
+func sqliteDialect() schema.Dialect { return sqlitedialect.New() }
+
+func sqliteConnector(address string) (driver.Connector, error) {
+	return opener{&sqlite.Driver{}, address}, nil
+}
+
+// opener is the connector of a driver that has none.
+type opener struct {
+	driver driver.Driver
+	dsn    string
+}
+
+func (o opener) Driver() driver.Driver                        { return o.driver }
+func (o opener) Connect(context.Context) (driver.Conn, error) { return o.driver.Open(o.dsn) }
+
 // File is the name of a database file that does not exist yet, in a directory that goes with the test.
 func File(t testing.TB) string { return filepath.Join(t.TempDir(), "test.db") }
 
 // SQLite opens file with these settings and at most conns connections, and closes it when the test ends.
 func SQLite(t testing.TB, file string, settings url.Values, conns int) *bun.DB {
 	t.Helper()
-	dsn := file
 	if file != ":memory:" {
-		dsn = "file:" + file + "?" + settings.Encode()
+		file = address(file, settings)
 	}
-	pool, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return handle(t, pool, conns)
+	return onSQLite("", nil, conns).Connect(t, file)
 }
 
-// Faulty is SQLite with settings, whose driver asks fault before every statement, BEGIN, COMMIT and ROLLBACK
-// included, and fails with the error it returns instead of running it.
+// Faulty is SQLite with settings and with faults; see [Engine.Faulty].
 func Faulty(t testing.TB, file string, settings url.Values, conns int, fault func(statement string) error) *bun.DB {
 	t.Helper()
-	c := &connector{driver: &sqlite.Driver{}, dsn: "file:" + file + "?" + settings.Encode(), fault: fault}
-	return handle(t, sql.OpenDB(c), conns)
-}
-
-func handle(t testing.TB, pool *sql.DB, conns int) *bun.DB {
-	t.Helper()
-	pool.SetMaxOpenConns(conns)
-	pool.SetMaxIdleConns(conns)
-	db := bun.NewDB(pool, sqlitedialect.New())
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+	return onSQLite("", nil, conns).Faulty(t, address(file, settings), fault)
 }

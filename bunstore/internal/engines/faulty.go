@@ -8,15 +8,12 @@ import (
 
 // connector opens connections of a driver that ask fault before every statement.
 type connector struct {
-	driver driver.Driver
-	dsn    string
-	fault  func(statement string) error
+	driver.Connector
+	fault func(statement string) error
 }
 
-func (c *connector) Driver() driver.Driver { return c.driver }
-
-func (c *connector) Connect(context.Context) (driver.Conn, error) {
-	under, err := c.driver.Open(c.dsn)
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	under, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
