@@ -17,7 +17,6 @@ import (
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
-	"github.com/uptrace/bun/schema"
 	"modernc.org/sqlite"
 )
 
@@ -29,8 +28,8 @@ type Engine struct {
 	// Single is set where every handle is a database of its own, so that nobody can share it.
 	Single bool
 
-	conns   int
-	dialect func() schema.Dialect
+	conns int
+	on    func(pool *sql.DB) *bun.DB // with the dialect
 	// create makes a database that is new, empty and the test's own, and removes it when the test ends.
 	create func(t testing.TB, server string) (address string)
 	// connector is the driver's, for an address that create has returned.
@@ -44,7 +43,7 @@ func All() []Engine {
 		onSQLite("sqlite-one-connection", Recommended, 1),
 		onSQLite("sqlite-plain", Plain, 16),
 		{
-			Name: "sqlite-memory", Single: true, conns: 1, dialect: sqliteDialect, connector: sqliteConnector,
+			Name: "sqlite-memory", Single: true, conns: 1, on: sqliteHandle, connector: sqliteConnector,
 			create: func(testing.TB, string) string { return ":memory:" },
 		},
 	}
@@ -131,7 +130,7 @@ func (e Engine) Faulty(t testing.TB, address string, fault func(statement string
 	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(e.conns)
 	pool.SetMaxIdleConns(e.conns)
-	db := bun.NewDB(pool, e.dialect())
+	db := e.on(pool)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
@@ -152,7 +151,7 @@ var (
 
 func onSQLite(name string, settings url.Values, conns int) Engine {
 	return Engine{
-		Name: name, conns: conns, dialect: sqliteDialect, connector: sqliteConnector,
+		Name: name, conns: conns, on: sqliteHandle, connector: sqliteConnector,
 		create: func(t testing.TB, _ string) string { return address(File(t), settings) },
 	}
 }
@@ -161,7 +160,7 @@ func address(file string, settings url.Values) string {
 	return "file:" + file + "?" + settings.Encode()
 }
 
-func sqliteDialect() schema.Dialect { return sqlitedialect.New() }
+func sqliteHandle(pool *sql.DB) *bun.DB { return bun.NewDB(pool, sqlitedialect.New()) }
 
 func sqliteConnector(address string) (driver.Connector, error) {
 	return opener{&sqlite.Driver{}, address}, nil
