@@ -1,0 +1,403 @@
+package invitation_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// TestThreat has a case for each class of attack that was exploited or reported in a real invitation system; those
+// whose defence is the database's are in bunstore's tests, on every engine. Each fails when its defence is taken out.
+func TestThreat(t *testing.T) {
+	for name, attack := range map[string]func(t *testing.T, w *world){
+		"C01_unverified_address":        threatUnverified,
+		"C02_any_holder_of_the_link":    threatHolder,
+		"C03_forged_claims":             threatForged,
+		"C07_shown_is_not_accepted":     threatShown,
+		"C08_above_ones_own_role":       threatCeiling,
+		"C09_inviter_without_a_say":     threatInviter,
+		"C12_links_in_lists_and_logs":   threatLeaks,
+		"C13_guessable_tokens":          threatGuess,
+		"C14_expiry_needs_a_job":        threatExpiry,
+		"C15_second_path":               threatSecondPath,
+		"C18_sibling_without_check":     threatSibling,
+		"C19_address_rules_dodged":      threatAddress,
+		"C20_refusals_that_tell":        threatOracle,
+		"C22_redirects_and_injection":   threatInjection,
+		"C23_delimiters":                threatDelimiters,
+		"C25_granted_before_acceptance": threatConsent,
+	} {
+		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
+	}
+}
+
+// Mallory registers with the victim's address, does not verify it, and takes the invitation.
+func threatUnverified(t *testing.T, w *world) {
+	inv := w.invite("victim@example.com")
+	w.host.AddUser("mallory", "mallory@example.com") // the address is on the account, but not among the verified ones
+	w.host.AddUser("nobody")
+	for _, user := range []string{"mallory", "nobody"} {
+		for _, p := range []invitation.AcceptParams{byTicket(t, inv, user), byIDs(inv, user)} {
+			w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error { return w.accept(p) })
+			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(p))
+			w.is.True(errors.Is(err, invitation.ErrNotInvitee))
+		}
+		page, err := w.svc.ListForUser(w.ctx, user, invitation.ListParams{})
+		w.is.NoErr(err)
+		w.is.Equal(page.TotalCount, 0) // nor do they see it
+	}
+}
+
+// Somebody to whom the mail was forwarded joins in the invitee's place.
+func threatHolder(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+		return w.accept(byTicket(t, inv, "dora"))
+	})
+}
+
+// The claims in a ticket are changed, or signed by another key or for another purpose.
+func threatForged(t *testing.T, w *world) {
+	carls, doras := ticketOf(t, w.invite("carl@example.com")), ticketOf(t, w.invite("dora@example.com"))
+	elsewhere := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2}})
+	foreign, err := elsewhere.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "eve@example.com", Role: invitation.RoleAdmin})
+	w.is.NoErr(err)
+	page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Limit: 1})
+	w.is.NoErr(err)
+	for _, forged := range []string{
+		carls[:len(carls)/2] + doras[len(doras)/2:], doras[:len(carls)-43] + carls[len(carls)-43:], // one's claims, the other's signature
+		ticketOf(t, foreign), page.NextCursor,
+	} {
+		w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error {
+			return w.accept(invitation.AcceptParams{Ticket: forged, UserID: "carl"})
+		})
+	}
+}
+
+// The role changes between the page and the click.
+func threatShown(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	shown, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.NoErr(err)
+	_, err = w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin, RequestingUserID: "ann"})
+	w.is.NoErr(err)
+	p := byIDs(inv, "carl")
+	p.Version = shown.Version
+	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "version"}}, func() error { return w.accept(p) })
+	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
+}
+
+// An admin makes an owner: by Create, in a bulk, by editing, sending or linking what somebody else made.
+func threatCeiling(t *testing.T, _ *world) {
+	w := setup(t, &invitation.Config{Roles: ladder(t), ResendAfter: -1})
+	w.host.AddMember("acme", "ann", "org:owner")
+	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+	owners, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: "org:owner", InviterUserID: "ann"})
+	w.is.NoErr(err)
+	members := w.invite("dora@example.com")
+	bob := w.svc.As("bob")
+	for name, call := range map[string]func() error{
+		"create": func() error {
+			_, err := bob.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: "org:owner"})
+			return err
+		},
+		"bulk": func() error {
+			_, err := bob.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+				{EmailAddress: "x@example.com", Role: invitation.RoleMember}, {EmailAddress: "y@example.com", Role: "org:owner"}})
+			return err
+		},
+		"replace": func() error {
+			_, err := bob.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: "org:owner", Replace: true})
+			return err
+		},
+		"promote": func() error {
+			_, err := bob.Update(w.ctx, "acme", members.ID, invitation.UpdateParams{Role: "org:owner"})
+			return err
+		},
+		"edit": func() error {
+			_, err := bob.Update(w.ctx, "acme", owners.ID, invitation.UpdateParams{Role: invitation.RoleMember})
+			return err
+		},
+		"resend": func() error { _, err := bob.Resend(w.ctx, "acme", owners.ID, invitation.ResendParams{}); return err },
+		"link":   func() error { _, err := bob.Link(w.ctx, "acme", owners.ID); return err },
+	} {
+		before := w.stored()
+		if err := call(); !errors.Is(err, invitation.ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.is.Equal(w.stored(), before)
+	}
+}
+
+// A removed or demoted inviter's invitation still grants.
+func threatInviter(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	for _, strip := range []func(){
+		func() { w.host.AddMember("acme", "ann", invitation.RoleMember) },
+		func() { w.host.RemoveMember("acme", "ann") },
+	} {
+		strip()
+		w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
+		w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
+	}
+}
+
+// Tickets are read off lists, events, errors and logs.
+func threatLeaks(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	ticket := ticketOf(t, inv)
+	list, err := w.svc.List(w.ctx, "acme", invitation.ListParams{})
+	w.is.NoErr(err)
+	all, err := w.svc.ListAll(w.ctx, invitation.ListParams{})
+	w.is.NoErr(err)
+	mine, err := w.svc.ListForUser(w.ctx, "carl", invitation.ListParams{})
+	w.is.NoErr(err)
+	preview, err := w.svc.Preview(w.ctx, ticket)
+	w.is.NoErr(err)
+	_, refused := w.svc.Accept(w.ctx, byTicket(t, inv, "dora"))
+	stored := w.stored() // nothing that grants access is stored
+	for _, v := range []any{list.Backend(), all.Backend(), mine.Backend(), preview.Backend(), w.get(inv).Backend(), w.events, stored, inv} {
+		b, err := json.Marshal(v)
+		w.is.NoErr(err)
+		w.is.True(!strings.Contains(string(b)+fmt.Sprintf("%+v", v), ticket[len(ticket)-40:]))
+	}
+	w.is.True(!strings.Contains(refused.Error()+string(invitation.ErrorBody(refused)), ticket[len(ticket)-40:]))
+}
+
+// Tokens and ids are counted up, or come from a weak source.
+func threatGuess(t *testing.T, w *world) {
+	is := is.New(t)
+	seen := map[string]bool{}
+	for i := range 50 {
+		inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember})
+		is.NoErr(err)
+		ticket := ticketOf(t, inv)
+		is.True(regexp.MustCompile(`^orginv_[0-9A-HJKMNP-TV-Z]{26}$`).MatchString(inv.ID))
+		is.True(!seen[ticket[len(ticket)-43:]]) // 256 bits of HMAC, different each time
+		seen[ticket[len(ticket)-43:]] = true
+	}
+	var random []string // what follows the time in an id, one clock tick after the other
+	for i := range 20 {
+		w.clock.Advance(time.Second)
+		inv, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember})
+		is.NoErr(err)
+		random = append(random, inv.ID[17:])
+	}
+	is.True(!slices.IsSorted(random)) // it is drawn anew, not counted up
+	_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: [][]byte{[]byte("short")}, AcceptURL: acceptURL})
+	is.True(errors.Is(err, invitation.ErrInvalid))
+}
+
+// The link works until a job has run; or for the whole second, day or zone after its end.
+func threatExpiry(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	w.clock.Set(inv.ExpiresAt.In(time.FixedZone("west", -12*3600)))
+	expired := []refusal{{400, "ticket_expired_code", ""}}
+	for _, p := range []invitation.AcceptParams{byTicket(t, inv, "carl"), byIDs(inv, "carl")} {
+		w.refuses(invitation.ErrExpired, expired, func() error { return w.accept(p) })
+	}
+	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrExpired))
+	_, err = w.svc.Link(w.ctx, "acme", inv.ID)
+	w.is.True(errors.Is(err, invitation.ErrNotPending))
+	w.clock.Set(inv.ExpiresAt.Add(-time.Microsecond))
+	w.is.NoErr(w.accept(byTicket(t, inv, "carl"))) // not a moment too early either
+}
+
+// What one path refuses another lets through.
+func threatSecondPath(t *testing.T, w *world) {
+	blocked := func(_ context.Context, _ storage.Storage, _, email string) error {
+		if strings.HasSuffix(email, "@evil.example") {
+			return fmt.Errorf("blocked: %w", invitation.ErrForbidden)
+		}
+		return nil
+	}
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@evil.example", Role: invitation.RoleMember, ExpiresIn: time.Second})
+	w.is.NoErr(err) // before the rule
+	w.clock.Advance(time.Hour)
+	w.svc = w.service(w.host, &invitation.Config{AllowEmail: blocked})
+	for name, call := range map[string]func() error{
+		"create": func() error {
+			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "y@EVIL.example", Role: invitation.RoleMember})
+			return err
+		},
+		"bulk": func() error {
+			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: "y@evil.example", Role: invitation.RoleMember}})
+			return err
+		},
+		"replace": func() error {
+			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@evil.example", Role: invitation.RoleMember, Replace: true})
+			return err
+		},
+		"revive": func() error { _, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{}); return err },
+	} {
+		if err := call(); !errors.Is(err, invitation.ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	unknown := invitation.UpdateParams{Role: "org:king"}
+	_, err = w.svc.Update(w.ctx, "acme", w.invite("carl@example.com").ID, unknown)
+	w.is.True(errors.Is(err, invitation.ErrNotFound)) // as in Create
+}
+
+// An operation beside the guarded one has no guard.
+func threatSibling(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	for name, call := range operations(w, w.svc.As("bob"), inv) { // a member who manages nothing
+		switch name {
+		case "Preview", "ListForUser", "Accept", "Decline":
+			continue // not about the organization
+		case "LockOrganization":
+			continue // takes nothing and tells nothing
+		}
+		before := w.stored()
+		if err := call(); !errors.Is(err, invitation.ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.is.Equal(w.stored(), before)
+	}
+}
+
+// A rule for a domain is dodged by another spelling of it, or an address by a look-alike.
+func threatAddress(t *testing.T, w *world) {
+	var asked []string
+	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+		asked = append(asked, email)
+		if strings.HasSuffix(email, "@corp.example") {
+			return nil
+		}
+		return fmt.Errorf("only corp.example: %w", invitation.ErrForbidden)
+	}})
+	create := func(email string) error {
+		_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
+		return err
+	}
+	for _, email := range []string{"e@evilcorp.example", "e@corp.example.evil.com", "e@сorp.example", "e@corp.example@evil.com",
+		"e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example", `"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
+		if err := create(email); err == nil {
+			t.Errorf("%q got through", email)
+		}
+	}
+	for _, email := range asked { // the rule only ever saw what counts
+		key, err := invitation.CanonicalEmail(email)
+		w.is.NoErr(err)
+		w.is.Equal(key, email)
+	}
+	w.host.AddUser("mallory", "İvan@corp.example", "vıctim@corp.example") // letters of their own
+	w.is.NoErr(create("ivan@corp.example"))
+	page, err := w.svc.ListForUser(w.ctx, "mallory", invitation.ListParams{})
+	w.is.NoErr(err)
+	w.is.Equal(page.TotalCount, 0)
+}
+
+// Refusals differ by whether an address has an account, a membership or an invitation.
+func threatOracle(t *testing.T, w *world) {
+	hers := w.invite("dora@example.com")
+	_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "stranger@example.com", Role: invitation.RoleMember})
+	w.is.NoErr(err)
+	answers := map[string]bool{}
+	note := func(err error) { answers[fmt.Sprint(err)+string(invitation.ErrorBody(err))] = true }
+	// By ids, to one who is not the invitee.
+	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
+		note(w.accept(invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, UserID: "carl"}))
+		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, Version: 9})
+		note(err)
+	}
+	w.is.Equal(len(answers), 1)
+	// To one who may not invite: whoever the address belongs to.
+	clear(answers)
+	for _, email := range []string{"ann@example.com", "dora@example.com", "carl@example.com", "unknown@example.com"} {
+		_, err := w.svc.As("bob").Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
+		note(err)
+	}
+	w.is.Equal(len(answers), 1)
+	// And to outsiders, whether the organization's invitation exists.
+	clear(answers)
+	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
+		for _, user := range []string{"carl"} {
+			_, err := w.svc.As(user).Get(w.ctx, "acme", id)
+			note(err)
+		}
+	}
+	w.is.Equal(len(answers), 1)
+}
+
+// Links lead to a stranger's page or run a script; addresses and URLs break mail headers; one call mails thousands.
+func threatInjection(t *testing.T, w *world) {
+	for _, redirect := range []string{"javascript:alert(1)", "JAVASCRIPT://app.example.com/%0aalert(1)", "https://evil.com/", "https://app.example.com@evil.com/",
+		"//evil.com", `https://app.example.com\.evil.com`, "https://app.example.com/\r\nX: y", "data:text/html,x", "https://app.example.com.evil.com"} {
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
+		if !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%q: %v", redirect, err)
+		}
+	}
+	for _, email := range []string{"a@example.com\r\nBcc: all@example.com", "a\n@example.com", "a@example.com,b@example.com", strings.Repeat("a", 400) + "@example.com"} {
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+	_, err := w.svc.CreateBulk(w.ctx, "acme", make([]invitation.CreateParams, 1001))
+	w.is.True(errors.Is(err, invitation.ErrInvalid))
+	inv := w.invite("carl@example.com")
+	_, err = w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
+	w.is.True(errors.Is(err, invitation.ErrTooSoon)) // nor one address over and over
+}
+
+// A value with the delimiter in it becomes another field: in a cursor, a ticket, an order or a search.
+func threatDelimiters(t *testing.T, w *world) {
+	n := 0
+	w.svc = w.service(w.host, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("a|b,%d", n) }})
+	for _, org := range []string{"o", "o|i", "o|i|1", "%", "_", "o'--"} {
+		w.host.AddOrganization(invitation.Organization{ID: org})
+		for _, email := range []string{"c_1@example.com", "cx1@example.com", "c%1@example.com"} {
+			_, err := w.svc.Create(w.ctx, org, invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
+			w.is.NoErr(err)
+		}
+		page, err := w.svc.List(w.ctx, org, invitation.ListParams{Limit: 1})
+		w.is.NoErr(err)
+		w.is.Equal(page.TotalCount, 3) // of this organization and no other
+		for _, other := range []string{"o", "o|i", "%"} {
+			if _, err := w.svc.List(w.ctx, other, invitation.ListParams{Cursor: page.NextCursor}); (err == nil) != (other == org) {
+				t.Errorf("a cursor of %q in %q: %v", org, other, err)
+			}
+		}
+		for query, want := range map[string]int{"_": 1, "%": 1, "c_1": 1, "'": 0, "c%1": 1, "c": 3, `\`: 0} {
+			page, err := w.svc.List(w.ctx, org, invitation.ListParams{Query: query})
+			w.is.NoErr(err)
+			w.is.Equal(page.TotalCount, want)
+		}
+	}
+	for _, order := range []string{"created_at;drop table x", "created_at desc", "created_at,email_address", "email_key", "1"} {
+		_, err := invitation.ParseOrder(order)
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+	got, err := invitation.ParseListParams(url.Values{"order_by": {"created_at,-email_address"}})
+	w.is.NoErr(err)
+	w.is.Equal(len(got.OrderBy), 2)
+}
+
+// Being invited already makes a member.
+func threatConsent(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.NoErr(err)
+	w.clock.Advance(time.Hour)
+	_, err = w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
+	w.is.NoErr(err)
+	_, err = w.host.Role(w.ctx, w.host.Storage(), "acme", "carl")
+	w.is.True(errors.Is(err, invitation.ErrNotMember))
+	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
+	w.is.NoErr(err)
+	w.is.Equal(len(w.host.Members("acme")), 2)
+}
