@@ -39,7 +39,7 @@
 // # States
 //
 // An invitation is pending until it is accepted, declined or revoked, or until its time has come: then it reads as
-// expired, and nothing has to run for that. An organization has at most one pending invitation for an address,
+// expired, and nothing has to run for that. An expired one may be sent again, and is pending then. An organization has at most one pending invitation for an address,
 // whatever its spelling (invitation.CanonicalEmail); a lapsed one never stands in the way of a new one.
 //
 // # Operations
@@ -48,7 +48,8 @@
 // Service.CreateBulk; Service.Accept and Service.Decline, by ticket or in the application by ids; Service.Revoke;
 // Service.Get, and lists of an organization (Service.List), of a user (Service.ListForUser) and of everything
 // (Service.ListAll). Beyond the reference there are Service.Preview, for the page behind the link, Service.Link, for
-// the mail worker, and Service.Each, an iterator.
+// the mail worker, and Service.Each, an iterator; Service.Resend and Service.Update for what is pending; and for the
+// life of the application Service.RevokeAll, Service.ExpireDue, Service.Purge, Service.DeleteAll and Service.Erase.
 //
 // Lists are paged by offset, by page number (invitation.PageNumber) or by cursor, with the total of the filter.
 //
@@ -97,6 +98,12 @@
 // invitation.Config limits seats and pending invitations of an organization, exactly under any concurrency, and the
 // size of a bulk and of metadata. What is refused is a sentinel for errors.Is, such as invitation.ErrDuplicate, and
 // an invitation.Error (or invitation.Errors, all that is wrong at once) with status, stable code and parameter.
+//
+// # Security
+//
+// TestThreat and TestPeerDefects, in the tests of invitation and bunstore, are attacks that worked elsewhere and fail
+// here. The README says what is promised and what stays the application's duty: sessions and the verification of
+// addresses, what a mail says, limits on how often one caller may call, TLS, and the secrecy of the keys.
 //
 // # Testing
 //

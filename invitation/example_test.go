@@ -811,3 +811,96 @@ func ExampleCanonicalEmail() {
 	// bob.b+acme@example.com
 	// invitation: email_address must be an e-mail address such as ann@example.com
 }
+
+// The mail was lost: a new link is issued, and the old one leads nowhere any more.
+func ExampleService_Resend() {
+	ctx := context.Background()
+	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
+	cfg := withTickets()
+	cfg.Clock = now
+	svc, _ := acme(cfg)
+
+	old, err := svc.Create(ctx, "acme", invitation.CreateParams{EmailAddress: "bob@example.com", Role: invitation.RoleMember})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = svc.Resend(ctx, "acme", old.ID, invitation.ResendParams{RequestingUserID: "ann"})
+	fmt.Println("at once:", errors.Is(err, invitation.ErrTooSoon))
+	now.Advance(time.Hour)
+	inv, err := svc.Resend(ctx, "acme", old.ID, invitation.ResendParams{RequestingUserID: "ann"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = svc.Preview(ctx, ticketIn(old.URL))
+	fmt.Println("old link void:", errors.Is(err, invitation.ErrInvalidTicket))
+	fmt.Println(inv.InviterUserID, "answers for it until", inv.ExpiresAt)
+	// Output:
+	// at once: true
+	// old link void: true
+	// ann answers for it until 2027-03-31 10:00:00 +0000 UTC
+}
+
+// Another role voids the link: nobody accepts what they were not shown. Metadata is changed by a merge patch.
+func ExampleService_Update() {
+	ctx := context.Background()
+	svc, _ := acme(withTickets())
+	team, err := invitation.NewMetadata(map[string]any{"team": "red", "desk": 7})
+	if err != nil {
+		log.Fatal(err)
+	}
+	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
+		EmailAddress: "bob@example.com", Role: invitation.RoleMember, PublicMetadata: team})
+	if err != nil {
+		log.Fatal(err)
+	}
+	patch, err := invitation.ParseMetadata([]byte(`{"desk":null,"team":"blue"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	changed, err := svc.Update(ctx, "acme", inv.ID, invitation.UpdateParams{
+		RequestingUserID: "ann", Role: invitation.RoleAdmin, PublicMetadata: patch})
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := json.Marshal(changed.PublicMetadata)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(changed.Role, string(b), changed.URL != inv.URL)
+	// Output: org:admin {"team":"blue"} true
+}
+
+// Ann leaves: what she invited and nobody has answered yet is taken back, in every organization.
+func ExampleService_RevokeAll() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+	for _, email := range []string{"bob@example.com", "carol@example.com"} {
+		_, err := svc.Create(ctx, "acme", invitation.CreateParams{
+			EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann"})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	n, err := svc.RevokeAll(ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
+// What a nightly job does: expired invitations are written down, for their events, and old ones deleted.
+func ExampleService_Purge() {
+	ctx := context.Background()
+	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
+	svc, _ := acme(&invitation.Config{Clock: now})
+	if _, err := svc.Create(ctx, "acme", invitation.CreateParams{
+		EmailAddress: "bob@example.com", Role: invitation.RoleMember, ExpiresIn: time.Hour}); err != nil {
+		log.Fatal(err)
+	}
+	now.Advance(24 * time.Hour)
+	expired, err := svc.ExpireDue(ctx, 10_000)
+	fmt.Println(expired, err)
+	purged, err := svc.Purge(ctx, now.Now().Add(-2*time.Hour), 10_000)
+	fmt.Println(purged, err)
+	// Output:
+	// 1 <nil>
+	// 1 <nil>
+}
