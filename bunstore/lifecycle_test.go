@@ -1,0 +1,144 @@
+package bunstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Several processes sweep at once: each lapsed invitation is written, and told of, exactly once.
+func TestServiceSweepers(t *testing.T) {
+	onStages(t, func(t *testing.T, s *stage) {
+		ps := make([]invitation.CreateParams, 700)
+		for i := range ps {
+			ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("p%d@example.com", i), Role: member, ExpiresIn: time.Duration(i+1) * time.Second}
+		}
+		_, err := s.svc.CreateBulk(s.ctx, "acme", ps)
+		s.is.NoErr(err)
+		s.clock.Advance(time.Hour)
+		var mu sync.Mutex
+		told := map[string]bool{}
+		// OnEvents may be told again when the engine gave a transaction up: what counts is what was committed.
+		svc := s.with(invitation.Config{OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range events {
+				told[e.Invitation.ID] = true
+			}
+			return nil
+		}})
+		total := 0
+		var calls []func()
+		for range 3 {
+			calls = append(calls, func() {
+				n, err := svc.ExpireDue(s.ctx, 100000)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				total += n
+			})
+		}
+		together(calls...)
+		for total < len(ps) { // one that met another's rows leaves them to it
+			n, err := svc.ExpireDue(s.ctx, 100000)
+			s.is.NoErr(err)
+			s.is.True(n > 0)
+			total += n
+		}
+		s.is.Equal(total, len(ps)) // none counted twice
+		s.is.Equal(len(told), len(ps))
+		page, err := s.svc.List(s.ctx, "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusExpired}, Limit: 1})
+		s.is.NoErr(err)
+		s.is.Equal(page.TotalCount, len(ps))
+		s.is.Equal(page.Data[0].Version, int64(2)) // written once
+	})
+}
+
+// Deleting, off-boarding and erasing on real tables.
+func TestServiceMaintenance(t *testing.T) {
+	onStages(t, func(t *testing.T, s *stage) {
+		s.setRole("other", "u0", admin)
+		first := s.invite("u1@example.com", member)
+		_, err := s.svc.Revoke(s.ctx, "acme", first.ID, invitation.RevokeParams{})
+		s.is.NoErr(err)
+		s.invite("U1@example.com", member)
+		s.invite("u2@example.com", member)
+		for _, email := range []string{"u1@example.com", "u3@example.com"} {
+			_, err := s.svc.Create(s.ctx, "other", invitation.CreateParams{EmailAddress: email, Role: member, InviterUserID: "u0"})
+			s.is.NoErr(err)
+		}
+		s.clock.Advance(time.Hour)
+		s.svc = s.with(invitation.Config{MaxPending: 100}) // with locks
+		n, err := s.svc.RevokeAll(s.ctx, invitation.RevokeAllParams{EmailAddresses: []string{"u1@example.com"}})
+		s.is.NoErr(err)
+		s.is.Equal(n, 2) // in both organizations
+		n, err = s.svc.Purge(s.ctx, s.clock.Now(), 10)
+		s.is.NoErr(err)
+		s.is.Equal(n, 1) // the one revoked an hour ago
+		n, err = s.svc.Erase(s.ctx, "U1@EXAMPLE.com")
+		s.is.NoErr(err)
+		s.is.Equal(n, 2)
+		n, err = s.svc.DeleteAll(s.ctx, "acme")
+		s.is.NoErr(err)
+		s.is.Equal(n, 1)
+		left, err := s.store.Count(s.ctx, storage.Filter{})
+		s.is.NoErr(err)
+		s.is.Equal(left, 1) // u3 in other
+	})
+}
+
+// In a host's transaction that has read already the seats are exact, or it is told to begin again; with
+// LockOrganization first they are exact.
+func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		const limit, guests = 4, 10
+		h := build(t, db, invitation.Config{})
+		s := &stage{people: inSQL{h, t.Context()}, t: t, is: h.is, ctx: t.Context(), clock: h.clock, store: h.store, dir: h.host, svc: h.svc}
+		svc := s.with(invitation.Config{Seats: s.seats(limit)})
+		var invs []invitation.Invitation
+		for i := range guests {
+			invs = append(invs, h.invite(t, fmt.Sprintf("u%d@example.com", i)))
+		}
+		come := func(lock bool) {
+			var calls []func()
+			for i := range guests {
+				calls = append(calls, func() {
+					for range 200 { // what the engine gives up, the host begins again
+						err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+							svc := svc.WithStorage(h.store.WithTx(tx))
+							if lock {
+								if err := svc.LockOrganization(ctx, "acme"); err != nil {
+									return err
+								}
+							}
+							if _, err := tx.NewSelect().Model((*hostMember)(nil)).Count(ctx); err != nil {
+								return err
+							}
+							_, err := svc.Accept(ctx, accept(invs[i], fmt.Sprintf("u%d", i)))
+							return err
+						})
+						if err == nil || errors.Is(err, invitation.ErrQuotaExceeded) || errors.Is(err, context.Canceled) {
+							return
+						}
+					}
+				})
+			}
+			together(calls...)
+		}
+		come(false)
+		s.is.True(len(s.roles("acme")) <= limit) // never more
+		come(true)
+		s.is.Equal(len(s.roles("acme")), limit)
+	})
+}
