@@ -18,7 +18,7 @@ type CreateParams struct {
 	EmailAddress string // kept as it is written, trimmed; see [CanonicalEmail] for when two are the same
 	Role         Role   `wire:"role" validate:"required"` // one of Config.Roles
 
-	InviterUserID        string `wire:"inviter_user_id" validate:"bytes=128,text"`        // acts, and answers for it at accept; "" for the back end
+	InviterUserID        string `wire:"inviter_user_id" validate:"bytes=128,text"`        // acts; "" for the back end
 	RedirectURL          string `wire:"redirect_url"`                                     // "" for Config.AcceptURL
 	OrganizationDomainID string `wire:"organization_domain_id" validate:"bytes=128,text"` // set where a domain rule invites
 

@@ -17,15 +17,6 @@ import (
 // maxBody bounds a request body, in bytes.
 const maxBody = 1 << 20
 
-// Refusals of bodies. Their codes belong to the table in errors.go.
-var (
-	problemBody     = problem{http.StatusBadRequest, "request_body_invalid", "Invalid request body", []error{ErrInvalid}}
-	problemBodySize = problem{http.StatusRequestEntityTooLarge, "request_body_too_large", "Request body too large", []error{ErrInvalid}}
-	problemNil      = problem{http.StatusUnprocessableEntity, "form_param_nil", "Parameter is null", []error{ErrInvalid}}
-	problemType     = problem{http.StatusUnprocessableEntity, "form_param_type_invalid", "Invalid parameter type", []error{ErrInvalid}}
-	problemUnknown  = problem{http.StatusUnprocessableEntity, "form_param_unknown", "Unknown parameter", []error{ErrInvalid}}
-)
-
 // Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
 //
 //	p, err := invitation.Decode[invitation.CreateParams](r.Body)
@@ -380,14 +371,6 @@ func ErrorBody(err error) []byte {
 	}
 	return b
 }
-
-// What is no refusal of the service's own, and yet has a code.
-var (
-	problemConflict = problem{http.StatusConflict, "resource_conflict", "Changed in the meantime", []error{ErrConflict}}
-	problemLocked   = problem{http.StatusConflict, "resource_locked", "Busy", []error{ErrAborted}}
-	problemOutcome  = problem{http.StatusServiceUnavailable, "outcome_unknown", "Outcome unknown", []error{ErrOutcomeUnknown}}
-	problemInternal = problem{http.StatusInternalServerError, "internal_error", "Internal error", nil}
-)
 
 // refusalsOf returns what can be shown of err, at least one.
 func refusalsOf(err error) Errors {

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -144,32 +143,46 @@ type problem struct {
 	is      []error
 }
 
+// row is a row of the table of codes.
+func row(status int, code, message string, is ...error) problem {
+	return problem{status, code, message, is}
+}
+
 // The table of codes. The reference's published API fixes status and code of each.
 var (
-	problemDuplicate        = problem{http.StatusBadRequest, "organization_invitation_not_unique", "Already invited", []error{ErrDuplicate}}
-	problemDuplicates       = problem{http.StatusBadRequest, "duplicate_record", "Already invited", []error{ErrDuplicate}}
-	problemAlreadyMember    = problem{http.StatusBadRequest, "already_a_member_in_organization", "Already a member", []error{ErrAlreadyMember}}
-	problemBulkSize         = problem{http.StatusBadRequest, "bulk_size_exceeded", "Too many invitations at once", []error{ErrInvalid}}
-	problemRevoked          = problem{http.StatusBadRequest, "organization_invitation_revoked_code", "Invitation revoked", []error{ErrRevoked}}
-	problemAccepted         = problem{http.StatusBadRequest, "organization_invitation_already_accepted", "Invitation already accepted", []error{ErrAccepted}}
-	problemExpired          = problem{http.StatusBadRequest, "ticket_expired_code", "Invitation expired", []error{ErrExpired}}
-	problemTicket           = problem{http.StatusBadRequest, "ticket_invalid_code", "Invalid ticket", []error{ErrInvalidTicket}}
-	problemNotAdmin         = problem{http.StatusForbidden, "not_an_admin_in_organization", "Not allowed in this organization", []error{ErrForbidden}}
-	problemNotMember        = problem{http.StatusForbidden, "not_a_member_in_organization", "Not a member of this organization", []error{ErrNotMember}}
-	problemNotInvitee       = problem{http.StatusForbidden, "organization_invitation_identification_not_exist", "Not your invitation", []error{ErrNotInvitee}}
-	problemQuota            = problem{http.StatusForbidden, "organization_membership_quota_exceeded", "No room left in this organization", []error{ErrQuotaExceeded}}
-	problemNotAllowed       = problem{http.StatusForbidden, "not_allowed_access", "Not allowed", []error{ErrForbidden}}
-	problemNotFound         = problem{http.StatusNotFound, "resource_not_found", "Not found", []error{ErrNotFound}}
-	problemUnknownRole      = problem{http.StatusNotFound, "resource_not_found", "Not found", []error{ErrNotFound, ErrInvalid}}
-	problemNotPending       = problem{http.StatusNotFound, "organization_invitation_not_pending", "Invitation not pending", []error{ErrNotPending}}
-	problemChanged          = problem{http.StatusConflict, "resource_conflict", "Changed in the meantime", []error{ErrChanged}}
-	problemMissing          = problem{http.StatusUnprocessableEntity, "form_param_missing", "Missing parameter", []error{ErrInvalid}}
-	problemFormat           = problem{http.StatusUnprocessableEntity, "form_param_format_invalid", "Malformed parameter", []error{ErrInvalid}}
-	problemValue            = problem{http.StatusUnprocessableEntity, "form_param_value_invalid", "Invalid parameter value", []error{ErrInvalid}}
-	problemCursor           = problem{http.StatusUnprocessableEntity, "form_param_value_invalid", "Invalid parameter value", []error{ErrInvalidCursor, ErrInvalid}}
-	problemDuplicateAddress = problem{http.StatusUnprocessableEntity, "form_param_duplicate", "Parameter given twice", []error{ErrInvalid}}
-	problemSize             = problem{http.StatusUnprocessableEntity, "form_param_exceeds_allowed_size", "Parameter too long", []error{ErrInvalid}}
-	problemTooSoon          = problem{http.StatusTooManyRequests, "too_many_requests", "Too soon", []error{ErrTooSoon}}
+	problemDuplicate        = row(400, "organization_invitation_not_unique", "Already invited", ErrDuplicate)
+	problemDuplicates       = row(400, "duplicate_record", "Already invited", ErrDuplicate)
+	problemAlreadyMember    = row(400, "already_a_member_in_organization", "Already a member", ErrAlreadyMember)
+	problemBulkSize         = row(400, "bulk_size_exceeded", "Too many invitations at once", ErrInvalid)
+	problemRevoked          = row(400, "organization_invitation_revoked_code", "Invitation revoked", ErrRevoked)
+	problemAccepted         = row(400, "organization_invitation_already_accepted", "Invitation already accepted", ErrAccepted)
+	problemExpired          = row(400, "ticket_expired_code", "Invitation expired", ErrExpired)
+	problemTicket           = row(400, "ticket_invalid_code", "Invalid ticket", ErrInvalidTicket)
+	problemBody             = row(400, "request_body_invalid", "Invalid request body", ErrInvalid)
+	problemNotAdmin         = row(403, "not_an_admin_in_organization", "Not allowed in this organization", ErrForbidden)
+	problemNotMember        = row(403, "not_a_member_in_organization", "Not a member of this organization", ErrNotMember)
+	problemNotInvitee       = row(403, "organization_invitation_identification_not_exist", "Not your invitation", ErrNotInvitee)
+	problemQuota            = row(403, "organization_membership_quota_exceeded", "No room left in this organization", ErrQuotaExceeded)
+	problemNotAllowed       = row(403, "not_allowed_access", "Not allowed", ErrForbidden)
+	problemNotFound         = row(404, "resource_not_found", "Not found", ErrNotFound)
+	problemUnknownRole      = row(404, "resource_not_found", "Not found", ErrNotFound, ErrInvalid)
+	problemNotPending       = row(404, "organization_invitation_not_pending", "Invitation not pending", ErrNotPending)
+	problemChanged          = row(409, "resource_conflict", "Changed in the meantime", ErrChanged)
+	problemConflict         = row(409, "resource_conflict", "Changed in the meantime", ErrConflict)
+	problemLocked           = row(409, "resource_locked", "Busy", ErrAborted)
+	problemBodySize         = row(413, "request_body_too_large", "Request body too large", ErrInvalid)
+	problemMissing          = row(422, "form_param_missing", "Missing parameter", ErrInvalid)
+	problemFormat           = row(422, "form_param_format_invalid", "Malformed parameter", ErrInvalid)
+	problemValue            = row(422, "form_param_value_invalid", "Invalid parameter value", ErrInvalid)
+	problemCursor           = row(422, "form_param_value_invalid", "Invalid parameter value", ErrInvalidCursor, ErrInvalid)
+	problemDuplicateAddress = row(422, "form_param_duplicate", "Parameter given twice", ErrInvalid)
+	problemSize             = row(422, "form_param_exceeds_allowed_size", "Parameter too long", ErrInvalid)
+	problemNil              = row(422, "form_param_nil", "Parameter is null", ErrInvalid)
+	problemType             = row(422, "form_param_type_invalid", "Invalid parameter type", ErrInvalid)
+	problemUnknown          = row(422, "form_param_unknown", "Unknown parameter", ErrInvalid)
+	problemTooSoon          = row(429, "too_many_requests", "Too soon", ErrTooSoon)
+	problemInternal         = row(500, "internal_error", "Internal error")
+	problemOutcome          = row(503, "outcome_unknown", "Outcome unknown", ErrOutcomeUnknown)
 )
 
 // about returns the problem as an error about a parameter, of which says tells what is wrong ("must be …"); or, where

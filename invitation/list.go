@@ -312,7 +312,8 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 func (l listing) name(operation, owner string) string {
 	var b []byte
 	for _, part := range []string{
-		operation, owner, strings.Join(l.Statuses, ","), fmt.Sprint(l.Order()), l.EmailContains, strings.Join(l.EmailKeys, ""),
+		operation, owner, strings.Join(l.Statuses, ","), fmt.Sprint(l.Order()), l.EmailContains,
+		strings.Join(l.EmailKeys, ""),
 	} {
 		b = appendText(b, part)
 	}

@@ -45,9 +45,9 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 }
 
 // Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, by a user, the back end or
-// time, and returns how many. It first does what ExpireDue does, up to the same limit, and does not count that. It works
-// in transactions of 500, as ExpireDue does, and emits no event for what it deletes. Only the back end may: through
-// [Service.As] it is [ErrForbidden]. [ErrInvalid] limit, and an instant that is zero or in the future.
+// time, and returns how many. It first does what ExpireDue does, up to the same limit, and does not count that. It
+// works in transactions of 500, as ExpireDue does, and emits no event for what it deletes. Only the back end may:
+// through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit, and an instant that is zero or in the future.
 func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.purge(ctx, before, limit)
 	return n, failed("purge", err)

@@ -121,7 +121,8 @@ func (w *work) reissue(r *storage.Record, actingUserID string, now time.Time) {
 }
 
 // rivals reads and locks an invitation, and another one that holds its pending slot, if one does.
-func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (storage.Record, *storage.Record, error) {
+func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (
+	storage.Record, *storage.Record, error) {
 	f := storage.Filter{OrganizationID: organizationID}
 	q := storage.Query{Filter: f}
 	q.IDs = []string{invitationID}
@@ -182,7 +183,8 @@ func (w *work) mayRevive(ctx context.Context, r storage.Record, holder *storage.
 }
 
 func taken() *Error {
-	return problemDuplicate.about("", "another invitation of this address is pending in this organization; resend that one")
+	return problemDuplicate.about("",
+		"another invitation of this address is pending in this organization; resend that one")
 }
 
 // expire writes lapsed records expired.

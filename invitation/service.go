@@ -142,7 +142,8 @@ type work struct {
 }
 
 // change runs an operation on one organization in a transaction. fn may run again.
-func (s *Service) change(ctx context.Context, organizationID string, fn func(ctx context.Context, w *work) error) error {
+func (s *Service) change(ctx context.Context, organizationID string,
+	fn func(ctx context.Context, w *work) error) error {
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
 		if err := w.lock(ctx, organizationID); err != nil {
 			return err

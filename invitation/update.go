@@ -26,9 +26,9 @@ type UpdateParams struct {
 // Config.KeepWithoutInviter).
 //
 // It refuses, and then changes nothing, in this order: [ErrInvalid] parameters, an unknown role among them, which is
-// [ErrNotFound] too; [ErrNotMember] or [ErrForbidden] for the requesting user; ErrNotFound; [ErrNotPending] for one that
-// is resolved or has lapsed; [ErrChanged] for another Version; ErrForbidden for a role; ErrInvalid for metadata that the
-// patch makes larger than Config.MaxMetadata.
+// [ErrNotFound] too; [ErrNotMember] or [ErrForbidden] for the requesting user; ErrNotFound; [ErrNotPending] for one
+// that is resolved or has lapsed; [ErrChanged] for another Version; ErrForbidden for a role; ErrInvalid for metadata
+// that the patch makes larger than Config.MaxMetadata.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)
 	return inv, failed("update", err)
