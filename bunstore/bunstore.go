@@ -25,6 +25,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
@@ -49,8 +50,9 @@ type Config struct {
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
 	e     engine
-	scope *scope // nil on a *bun.DB
-	err   error  // what every call returns, where WithTx was given what it cannot use
+	safe  *atomic.Bool // whether the engine has found the connections safe
+	scope *scope       // nil on a *bun.DB
+	err   error        // what every call returns, where WithTx was given what it cannot use
 }
 
 var _ storage.Storage = (*Store)(nil)
@@ -68,7 +70,7 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{e: e}
+	s := &Store{e: e, safe: new(atomic.Bool)}
 	switch db := db.(type) {
 	case *bun.DB:
 		s.db = db
@@ -93,7 +95,7 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 //
 // A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, scope: newScope(nil, &txn{})}
+	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, &txn{})}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("bunstore: WithTx was given no transaction")

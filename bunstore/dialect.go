@@ -26,8 +26,14 @@ type engine interface {
 	migrations() []Migration
 	// startMigrating makes the migrations table and keeps other processes out until the transaction ends.
 	startMigrating(ctx context.Context, h handle) error
+	// commitsDDL: a CREATE commits the transaction it is in. Migrations can then be run any number of times instead.
+	commitsDDL() bool
 	// objects are the names of the tables and indexes there are, of any owner.
 	objects(ctx context.Context, h handle) (map[string]bool, error)
+	// sound refuses tables that are there and would break a rule.
+	sound(ctx context.Context, h handle) error
+	// safe refuses connections that values would not survive. It is asked before a Store's first statement.
+	safe(ctx context.Context, h handle) error
 
 	// txOptions are what an outermost transaction of ours begins with, and begin is its first statement.
 	txOptions() *sql.TxOptions
@@ -35,10 +41,17 @@ type engine interface {
 	// writeContext is what a writing statement in a transaction runs with, for engines where a cancelled one would
 	// take the whole transaction along.
 	writeContext(ctx context.Context) context.Context
+	// cancelLoses: where a context ends while its statement runs, the transaction is lost.
+	cancelLoses() bool
+	// alone: a single statement that writes may run without a transaction.
+	alone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.
 	lock(ctx context.Context, h handle, key string, own bool) error
 	// forUpdate prepares for a current read and returns what the SELECT ends with.
 	forUpdate(ctx context.Context, h handle, own bool) (suffix string, err error)
+
+	// current ends a SELECT that has to see what a unique index has refused, whatever the transaction's snapshot.
+	current() string
 
 	// class says what err means; breach whether a unique index refused.
 	class(err error) class
@@ -53,6 +66,8 @@ type engine interface {
 	// holders asks which of these slots are held; its rows are id, organization_id, pending_key.
 	holders(q *statement, slots []slot)
 
+	// pick is what follows the name of the table, so that a page is read from the index that has its order.
+	pick(w search, list []part, emails []string, fields []term, limited bool) string
 	// row is what the readColumns of one row are scanned into.
 	row() row
 	// time writes t as a literal, as the columns keep it.
@@ -85,8 +100,11 @@ func newEngine(name dialect.Name, cfg *Config) (engine, error) {
 	switch name {
 	case dialect.SQLite:
 		return newSQLite(t), nil
+	case dialect.MySQL:
+		return newMySQL(t), nil
 	default:
-		return nil, fmt.Errorf("bunstore: no support for the dialect %v; there is for %v", name, dialect.SQLite)
+		return nil, fmt.Errorf("bunstore: no support for the dialect %v; there is for %v and %v", name,
+			dialect.SQLite, dialect.MySQL)
 	}
 }
 
@@ -95,6 +113,8 @@ type tables struct {
 	schema, prefix                 string
 	invitations, locks, migrations string
 	read, get                      string // SELECT the readColumns: of all, of the id that is the argument
+	byID                           string // invitations, where its rows are to be found by id and in that order
+	deleteFrom                     string // DELETE, where they are
 }
 
 const (
@@ -127,6 +147,7 @@ func (t tables) named(quote string) tables {
 		return name
 	}
 	t.invitations, t.locks, t.migrations = qualified(baseName), qualified(locksName), qualified(appliedName)
+	t.byID, t.deleteFrom = t.invitations, "DELETE FROM "+t.invitations
 	t.read = "SELECT " + readColumns + " FROM " + t.invitations
 	t.get = t.read + " WHERE id = ?"
 	return t
@@ -208,6 +229,29 @@ func recordRows(e engine, records []storage.Record) appender {
 				b = appendColumn(e, gen, b, &records[i], c)
 			}
 			b = append(b, ')')
+		}
+		return b
+	}
+}
+
+// recordSelects is the same as SELECT … UNION ALL SELECT …, the columns named.
+func recordSelects(e engine, records []storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		b = slices.Grow(b, textOf(records...))
+		for i := range records {
+			if i > 0 {
+				b = append(b, " UNION ALL "...)
+			}
+			b = append(b, "SELECT "...)
+			for c := range columns {
+				if c > 0 {
+					b = append(b, ',')
+				}
+				b = appendColumn(e, gen, b, &records[i], c)
+				if i == 0 {
+					b = append(append(b, " AS "...), columns[c]...)
+				}
+			}
 		}
 		return b
 	}

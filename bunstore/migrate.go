@@ -49,29 +49,51 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if s.Check(ctx) == nil {
 		return nil // without writing, so that a process that may only read can start too
 	}
+	if s.e.commitsDDL() {
+		return s.migrateInPlace(ctx, op)
+	}
 	nothing := func(context.Context, handle) error { return nil } // what begin needs is not there yet
 	return s.atomically(ctx, op, nothing, func(ctx context.Context, tx *Store) error {
 		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
 			if err := tx.e.startMigrating(ctx, h); err != nil {
 				return err
 			}
-			applied, err := tx.applied(ctx, h)
-			if err != nil {
-				return err
-			}
-			for _, m := range tx.e.migrations() {
-				if applied[m.ID] {
-					continue
-				}
-				for _, statement := range m.SQL {
-					if _, err := h.ExecContext(ctx, statement); err != nil {
-						return fmt.Errorf("%s: %w", m.ID, err)
-					}
-				}
-			}
-			return tx.check(ctx, h)
+			return tx.apply(ctx, h)
 		})
 	})
+}
+
+// migrateInPlace is Migrate where a CREATE commits, and each migration may be run any number of times.
+func (s *Store) migrateInPlace(ctx context.Context, op string) error {
+	if s.inTx() {
+		return wrap(op, fmt.Errorf("%v commits a transaction that creates a table: call Migrate on the database, "+
+			"outside of it", s.e.name()))
+	}
+	return s.do(ctx, op, reads, func(ctx context.Context, h handle) error {
+		if err := s.e.startMigrating(ctx, h); err != nil {
+			return err
+		}
+		return s.apply(ctx, h)
+	})
+}
+
+// apply runs the migrations that are missing.
+func (s *Store) apply(ctx context.Context, h handle) error {
+	applied, err := s.applied(ctx, h)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.e.migrations() {
+		if applied[m.ID] {
+			continue
+		}
+		for _, statement := range m.SQL {
+			if _, err := h.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %w", m.ID, err)
+			}
+		}
+	}
+	return s.check(ctx, h)
 }
 
 // Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
@@ -113,7 +135,7 @@ func (s *Store) check(ctx context.Context, h handle) error {
 		return fmt.Errorf("there is no %s, although the migrations are recorded as applied: create it again with its "+
 			"statement from Migrations, or restore a backup", strings.Join(missing, ", "))
 	}
-	return nil
+	return s.e.sound(ctx, h)
 }
 
 // applied are the recorded migrations.

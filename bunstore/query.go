@@ -381,6 +381,7 @@ func (s *Store) page(q storage.Query, w search, fields, place []term) *statement
 	st := &statement{}
 	one := func(list []part, emails []string, limit, offset int) {
 		st.add(s.e.tables().read)
+		st.add(s.e.pick(w, list, emails, fields, limit > 0))
 		s.where(st, w, emails)
 		s.status(st, w, list)
 		if len(place) > 0 {
@@ -416,7 +417,7 @@ func (s *Store) page(q storage.Query, w search, fields, place []term) *statement
 		for _, l := range lists {
 			st.add(sep + "SELECT * FROM (")
 			one(l, e, most, 0)
-			st.add(")")
+			st.add(") AS b")
 			sep = " UNION ALL "
 		}
 	}

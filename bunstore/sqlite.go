@@ -123,6 +123,12 @@ func (e *sqlite) objects(ctx context.Context, h handle) (map[string]bool, error)
 	return found, err
 }
 
+func (e *sqlite) commitsDDL() bool { return false }
+
+func (e *sqlite) sound(context.Context, handle) error { return nil }
+
+func (e *sqlite) safe(context.Context, handle) error { return nil }
+
 func (e *sqlite) txOptions() *sql.TxOptions { return nil }
 
 // begin takes the write lock with the first statement: a transaction that reads before it writes is refused to write
@@ -136,6 +142,10 @@ func (e *sqlite) begin(ctx context.Context, h handle) error {
 // statements after it would commit one by one.
 func (e *sqlite) writeContext(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
+func (e *sqlite) cancelLoses() bool { return false }
+
+func (e *sqlite) alone() bool { return true }
+
 func (e *sqlite) lock(ctx context.Context, h handle, _ string, own bool) error {
 	if own {
 		return nil
@@ -146,6 +156,8 @@ func (e *sqlite) lock(ctx context.Context, h handle, _ string, own bool) error {
 func (e *sqlite) forUpdate(ctx context.Context, h handle, own bool) (string, error) {
 	return "", e.lock(ctx, h, "", own)
 }
+
+func (e *sqlite) current() string { return "" }
 
 // Result codes of SQLite that mean something here, https://www.sqlite.org/rescode.html. The lowest 8 bits are the
 // primary code.
@@ -251,6 +263,8 @@ func (e *sqlite) after(q *statement, terms []term) {
 	}
 	rowValues(q, terms)
 }
+
+func (e *sqlite) pick(search, []part, []string, []term, bool) string { return "" }
 
 func (e *sqlite) contains(q *statement, text string) {
 	q.add("instr(email_key, ?) > 0", text) // LIKE would fold case

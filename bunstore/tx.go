@@ -2,7 +2,6 @@ package bunstore
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -130,15 +129,33 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 	}
 	defer s.leave()
 	if s.inTx() {
-		return wrap(op, s.settle(ctx, fn(s.statementContext(ctx, write), s.db)))
+		return wrap(op, s.settle(ctx, s.safely(s.statementContext(ctx, write), fn)))
+	}
+	if write && !s.e.alone() {
+		return retry(ctx, func() error {
+			return s.outermost(ctx, op, s.e.begin, func(ctx context.Context, tx *Store) error {
+				return tx.do(ctx, op, write, fn)
+			})
+		})
 	}
 	return wrap(op, retry(ctx, func() error {
-		err := s.failed(ctx, fn(ctx, s.db))
+		err := s.failed(ctx, s.safely(ctx, fn))
 		if f, ok := errors.AsType[*failure](err); ok && write && s.class(f.cause) == lost {
 			return &failure{kind: storage.ErrOutcomeUnknown, cause: f.cause}
 		}
 		return err
 	}))
+}
+
+// safely runs fn on a connection that values survive on. One is asked, because all of a pool are made alike.
+func (s *Store) safely(ctx context.Context, fn func(context.Context, handle) error) error {
+	if !s.safe.Load() {
+		if err := s.e.safe(ctx, s.db); err != nil {
+			return err
+		}
+		s.safe.Store(true)
+	}
+	return fn(ctx, s.db)
 }
 
 // statementContext is the context a statement in a transaction runs with.
@@ -154,6 +171,9 @@ func (s *Store) settle(ctx context.Context, err error) error {
 	err = s.failed(ctx, err)
 	if f, ok := errors.AsType[*failure](err); ok {
 		return s.scope.tx.kill(f)
+	}
+	if done := ctx.Err(); err != nil && done != nil && s.e.cancelLoses() {
+		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err})
 	}
 	return err
 }
@@ -224,13 +244,13 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	}
 	tx, err := conn.BeginTx(uncancelled, s.e.txOptions())
 	if err != nil {
-		if pooled && errors.Is(err, driver.ErrBadConn) {
+		if pooled && s.class(err) == lost {
 			return wrap(op, &failure{kind: storage.ErrAborted, cause: err, again: true})
 		}
 		return wrap(op, s.failed(ctx, err))
 	}
 
-	child := &Store{db: tx, e: s.e, scope: newScope(s.scope, &txn{own: true})}
+	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, &txn{own: true})}
 	ended := false
 	defer func() { // also where fn panics or ends its goroutine
 		if !ended {
@@ -295,7 +315,7 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 	if _, err := s.db.ExecContext(uncancelled, "SAVEPOINT "+name); err != nil {
 		return wrap(op, s.settle(uncancelled, err))
 	}
-	child := &Store{db: s.db, e: s.e, scope: newScope(s.scope, s.scope.tx)}
+	child := &Store{db: s.db, e: s.e, safe: s.safe, scope: newScope(s.scope, s.scope.tx)}
 	released := false
 	defer func() { // also where fn panics or ends its goroutine
 		child.scope.close()

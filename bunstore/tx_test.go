@@ -452,6 +452,9 @@ func TestConcurrentWriters(t *testing.T) {
 			wg.Go(func() {
 				for i := range rounds {
 					is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+						if err := tx.Lock(ctx, "a"); err != nil {
+							return err
+						}
 						r, err := tx.Get(ctx, "a")
 						if err != nil {
 							return err

@@ -147,7 +147,7 @@ func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, 
 		for id := range ids {
 			list = append(list, id)
 		}
-		q.add("SELECT id FROM "+s.e.tables().invitations+" WHERE id IN (?)", texts(list))
+		q.add("SELECT id FROM "+s.e.tables().byID+" WHERE id IN (?)"+s.e.current(), texts(list))
 		var id string
 		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
 			return err
@@ -215,7 +215,7 @@ func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Recor
 	case err == nil && n == 1:
 		return nil
 	case err == nil:
-		return s.stale(ctx, h, records, "")
+		return s.stale(ctx, h, records, s.e.current())
 	case s.e.breach(err):
 		return s.refuse(ctx, h, records, false)
 	default:
@@ -226,7 +226,7 @@ func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Recor
 // stale returns ErrNotFound or ErrConflict where one applies. suffix is what its SELECT ends with.
 func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, suffix string) error {
 	q := statement{}
-	q.add("SELECT id, version FROM "+s.e.tables().invitations+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
+	q.add("SELECT id, version FROM "+s.e.tables().byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
 	q.add(suffix)
 	var id string
 	var version int64
@@ -264,7 +264,7 @@ func (s *Store) update(ctx context.Context, h handle, records []storage.Record) 
 			return s.refuse(ctx, h, records, false)
 		}
 		q := statement{}
-		q.add("UPDATE "+s.e.tables().invitations+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
+		q.add("UPDATE "+s.e.tables().byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
 		if _, err := q.exec(ctx, h); err != nil {
 			return err
 		}
@@ -297,6 +297,6 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 
 func (s *Store) delete(ctx context.Context, h handle, ids []string) (int64, error) {
 	q := statement{}
-	q.add("DELETE FROM "+s.e.tables().invitations+" WHERE id IN (?)", texts(ids))
+	q.add(s.e.tables().deleteFrom+" WHERE id IN (?)", texts(ids))
 	return q.exec(ctx, h)
 }

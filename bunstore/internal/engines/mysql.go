@@ -1,9 +1,136 @@
 package engines
 
 import (
-	_ "github.com/go-sql-driver/mysql"
-	_ "github.com/uptrace/bun/dialect/mysqldialect"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"log"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	gomysql "github.com/go-sql-driver/mysql"
+	"github.com/uptrace/bun/dialect/mysqldialect"
+	"github.com/uptrace/bun/schema"
 )
 
-// mysql are the engines that speak MySQL.
-func mysql() []Engine { return nil }
+func init() {
+	// Tests cancel statements and kill nodes; the driver would report each connection that ends so.
+	_ = gomysql.SetLogger(log.New(io.Discard, "", 0))
+}
+
+// mysql are the engines that speak MySQL, by what a DSN may say. Addresses are DSNs of go-sql-driver, of a cluster
+// one for each node, separated by commas.
+func mysql() []Engine {
+	set := func(name, value string) func(*gomysql.Config) {
+		return func(c *gomysql.Config) { c.Params[name] = value }
+	}
+	return []Engine{
+		onMySQL("mariadb", "ORGINVITE_MARIADB", func(c *gomysql.Config) { c.ParseTime = true }),
+		onMySQL("mariadb-text-times", "ORGINVITE_MARIADB",
+			func(c *gomysql.Config) { c.ParseTime = false }, set("time_zone", "'+05:30'")),
+		onMySQL("mariadb-options", "ORGINVITE_MARIADB",
+			func(c *gomysql.Config) { c.ParseTime, c.ClientFoundRows, c.InterpolateParams = true, true, true },
+			set("tx_isolation", "'READ-COMMITTED'")),
+		onMySQL("galera", "ORGINVITE_GALERA", func(c *gomysql.Config) { c.ParseTime = true }, set("wsrep_sync_wait", "1")),
+	}
+}
+
+func onMySQL(name, variable string, settings ...func(*gomysql.Config)) Engine {
+	return Engine{
+		Name: name, Variable: variable, conns: 8, connector: mysqlConnector,
+		dialect: func() schema.Dialect { return mysqldialect.New() },
+		create:  func(t testing.TB, server string) string { return newDatabase(t, server, settings) },
+	}
+}
+
+// newDatabase creates a database and returns its address.
+func newDatabase(t testing.TB, server string, settings []func(*gomysql.Config)) string {
+	t.Helper()
+	admin := mysqlAdmin(t, server)
+	name := unique()
+	if _, err := admin.Exec("CREATE DATABASE " + name + " CHARACTER SET utf8mb4"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.Exec("DROP DATABASE " + name); err != nil {
+			t.Error(err)
+		}
+	})
+	var nodes []string
+	for dsn := range strings.SplitSeq(server, ",") {
+		cfg, err := gomysql.ParseDSN(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Params == nil {
+			cfg.Params = map[string]string{}
+		}
+		for _, set := range settings {
+			set(cfg)
+		}
+		cfg.DBName = name
+		nodes = append(nodes, cfg.FormatDSN())
+	}
+	return strings.Join(nodes, ",")
+}
+
+// mysqlConnector connects to the nodes in turn, and passes over those that do not answer.
+func mysqlConnector(address string) (driver.Connector, error) {
+	var list roundRobin
+	for dsn := range strings.SplitSeq(address, ",") {
+		cfg, err := gomysql.ParseDSN(dsn)
+		if err != nil {
+			return nil, err
+		}
+		c, err := gomysql.NewConnector(cfg)
+		if err != nil {
+			return nil, err
+		}
+		list.nodes = append(list.nodes, c)
+	}
+	return &list, nil
+}
+
+type roundRobin struct {
+	nodes []driver.Connector
+	next  atomic.Uint64
+}
+
+func (r *roundRobin) Driver() driver.Driver { return r.nodes[0].Driver() }
+
+func (r *roundRobin) Connect(ctx context.Context) (driver.Conn, error) {
+	var errs []error
+	first := r.next.Add(1)
+	for i := range r.nodes {
+		conn, err := r.nodes[(first+uint64(i))%uint64(len(r.nodes))].Connect(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+var mysqlAdmins sync.Map // of *sql.DB, by server; they last as long as the process
+
+func mysqlAdmin(t testing.TB, server string) *sql.DB {
+	t.Helper()
+	if admin, ok := mysqlAdmins.Load(server); ok {
+		return admin.(*sql.DB)
+	}
+	c, err := mysqlConnector(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := sql.OpenDB(c)
+	pool.SetMaxIdleConns(2)
+	admin, loaded := mysqlAdmins.LoadOrStore(server, pool)
+	if loaded {
+		_ = pool.Close()
+	}
+	return admin.(*sql.DB)
+}
