@@ -20,7 +20,7 @@ import (
 type mysql struct {
 	t tables
 
-	insertInto, updateOne, updateJoin, updateSet string
+	insertInto, updateOne, updateJoin string
 }
 
 // mysqlCollation is equal, unique and ordered as Go compares. Each server takes the comment that is for it.

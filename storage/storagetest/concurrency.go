@@ -136,16 +136,15 @@ var concurrencyRules = []rule{
 		var gone atomic.Int64
 		together(t, rivals, func(ctx context.Context, i int) {
 			doomed := slices.Concat(names[i:], names[:i])
-			err := ways[i%2].run(ctx, s, func(s storage.Storage) error {
-				n, err := s.Delete(ctx, doomed...)
-				if err == nil {
-					gone.Add(int64(n))
-				}
+			n := 0
+			err := ways[i%2].run(ctx, s, func(s storage.Storage) (err error) {
+				n, err = s.Delete(ctx, doomed...) // once more counts anew
 				return err
 			})
 			if err != nil {
 				t.Errorf("Delete: %v", err)
 			}
+			gone.Add(int64(n))
 		})
 		if gone.Load() != 20 {
 			t.Errorf("20 records were counted as deleted %d times", gone.Load())

@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	gomysql "github.com/go-sql-driver/mysql"
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/mysqldialect"
-	"github.com/uptrace/bun/schema"
 )
 
 func init() {
@@ -39,11 +39,23 @@ func mysql() []Engine {
 	}
 }
 
+// OneNode is Galera with every connection of a handle on the same node, for what only a node by itself does: make a
+// transaction wait for another one's lock. Across nodes both go on, and the one that commits last is aborted.
+func OneNode() Engine {
+	e := onMySQL("galera-one-node", "ORGINVITE_GALERA", func(c *gomysql.Config) { c.ParseTime = true })
+	create := e.create
+	e.create = func(t testing.TB, server string) string {
+		first, _, _ := strings.Cut(server, ",")
+		return create(t, first)
+	}
+	return e
+}
+
 func onMySQL(name, variable string, settings ...func(*gomysql.Config)) Engine {
 	return Engine{
 		Name: name, Variable: variable, conns: 8, connector: mysqlConnector,
-		dialect: func() schema.Dialect { return mysqldialect.New() },
-		create:  func(t testing.TB, server string) string { return newDatabase(t, server, settings) },
+		on:     func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, mysqldialect.New()) },
+		create: func(t testing.TB, server string) string { return newDatabase(t, server, settings) },
 	}
 }
 
