@@ -79,9 +79,9 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	case *bun.Conn:
 		s.db, s.scope = *db, newScope(nil, nil)
 	case bun.Tx:
-		s.db, s.scope = db, newScope(nil, &txn{})
+		s.db, s.scope = db, newScope(nil, newTxn(e, db, false))
 	case *bun.Tx:
-		s.db, s.scope = *db, newScope(nil, &txn{})
+		s.db, s.scope = *db, newScope(nil, newTxn(e, *db, false))
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
@@ -95,7 +95,7 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 //
 // A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, &txn{})}
+	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, newTxn(s.e, tx, false))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("bunstore: WithTx was given no transaction")

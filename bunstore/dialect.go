@@ -43,6 +43,8 @@ type engine interface {
 	writeContext(ctx context.Context) context.Context
 	// cancelLoses: where a context ends while its statement runs, the transaction is lost.
 	cancelLoses() bool
+	// endsAlone: a transaction that the engine has given up is over, and statements after it would commit one by one.
+	endsAlone() bool
 	// alone: a single statement that writes may run without a transaction.
 	alone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.

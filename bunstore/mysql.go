@@ -200,6 +200,9 @@ func (e *mysql) writeContext(ctx context.Context) context.Context { return ctx }
 
 func (e *mysql) cancelLoses() bool { return true }
 
+// endsAlone: after a deadlock the server has no transaction any more, and answers COMMIT as if all were well.
+func (e *mysql) endsAlone() bool { return true }
+
 // alone: no. The server does not notice that a client has gone while a statement of its waits for a lock, and would
 // commit it by itself when it has got it.
 func (e *mysql) alone() bool { return false }

@@ -144,6 +144,8 @@ func (e *sqlite) writeContext(ctx context.Context) context.Context { return cont
 
 func (e *sqlite) cancelLoses() bool { return false }
 
+func (e *sqlite) endsAlone() bool { return false }
+
 func (e *sqlite) alone() bool { return true }
 
 func (e *sqlite) lock(ctx context.Context, h handle, _ string, own bool) error {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -24,6 +25,10 @@ const (
 type txn struct {
 	own bool // begun by us, so that we may run it again, and the engine's begin has run in it
 
+	// end, where it is set, rolls the transaction back as soon as it is dead. What the host still runs on its own
+	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
+	end func()
+
 	mu   sync.Mutex
 	dead error
 }
@@ -31,11 +36,44 @@ type txn struct {
 // kill keeps the first reason why the transaction is of no use any more, and returns it.
 func (t *txn) kill(err error) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.dead == nil {
+	first := t.dead == nil
+	if first {
 		t.dead = err
 	}
-	return t.dead
+	err = t.dead
+	t.mu.Unlock()
+	if first && t.end != nil {
+		t.end()
+	}
+	return err
+}
+
+// newTxn is for a transaction on tx.
+func newTxn(e engine, tx bun.Tx, own bool) *txn {
+	t := &txn{own: own}
+	if e.endsAlone() && tx.Tx != nil {
+		t.end = func() { _ = tx.Tx.Rollback() }
+	}
+	return t
+}
+
+// watch is a hook that sees a statement fail which the host has run by itself on DB(tx). A host that makes nothing of a
+// deadlock must not commit what is left.
+type watch struct {
+	s  *Store
+	tx atomic.Pointer[txn]
+}
+
+func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+
+func (w *watch) AfterQuery(_ context.Context, event *bun.QueryEvent) {
+	tx := w.tx.Load()
+	if tx == nil || event.Err == nil {
+		return
+	}
+	if c := w.s.class(event.Err); c != plain {
+		tx.kill(&failure{kind: storage.ErrAborted, cause: event.Err, again: c == aborted})
+	}
 }
 
 func (t *txn) reason() error {
@@ -235,7 +273,8 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
 	// rolled back behind our back, in the middle of a statement.
 	uncancelled := context.WithoutCancel(ctx)
-	conn, pooled, err := s.conn(ctx)
+	seen := &watch{s: s}
+	conn, pooled, err := s.conn(ctx, seen)
 	if err != nil {
 		return wrap(op, s.failed(ctx, err))
 	}
@@ -250,7 +289,8 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, s.failed(ctx, err))
 	}
 
-	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, &txn{own: true})}
+	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, newTxn(s.e, tx, true))}
+	seen.tx.Store(child.scope.tx)
 	ended := false
 	defer func() { // also where fn panics or ends its goroutine
 		if !ended {
@@ -273,6 +313,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	}
 	child.scope.close()
 	ended = true
+	seen.tx.Store(nil) // what COMMIT says is for the one who commits
 	if err := tx.Commit(); err != nil {
 		if s.class(err) == lost {
 			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: err})
@@ -283,8 +324,11 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 }
 
 // conn is the connection to begin a transaction on; pooled ones go back by Close.
-func (s *Store) conn(ctx context.Context) (conn bun.Conn, pooled bool, err error) {
+func (s *Store) conn(ctx context.Context, seen *watch) (conn bun.Conn, pooled bool, err error) {
 	if db, ok := s.db.(*bun.DB); ok {
+		if s.e.endsAlone() {
+			db = db.WithQueryHook(seen)
+		}
 		conn, err = db.Conn(ctx)
 		return conn, true, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -42,6 +43,11 @@ func validate(records []storage.Record) error {
 	for i, r := range records {
 		if err := r.Validate(); err != nil {
 			return fmt.Errorf("record %d: %w", i, err)
+		}
+		for _, t := range []time.Time{r.CreatedAt, r.UpdatedAt, r.ExpiresAt, r.SentAt, r.ResolvedAt} {
+			if y := t.UTC().Year(); y < 1 || y > 9999 { // what the column types of every engine hold
+				return fmt.Errorf("record %d: a time is not between the years 1 and 9999", i)
+			}
 		}
 	}
 	return nil
