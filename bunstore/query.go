@@ -331,6 +331,15 @@ func orderBy(q *statement, fields []term) {
 	}
 }
 
+// columnsOf lists the columns of an order.
+func columnsOf(fields []term) string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.column
+	}
+	return strings.Join(names, ", ")
+}
+
 // The most branches of one page. A user has a few addresses and a record five statuses.
 const maxBranches = 32
 
@@ -379,8 +388,8 @@ func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, er
 // branch that an index can read in order and stop; what is sorted are the branches' few rows.
 func (s *Store) page(q storage.Query, w search, fields, place []term) *statement {
 	st := &statement{}
-	one := func(list []part, emails []string, limit, offset int) {
-		st.add(s.e.tables().read)
+	one := func(read string, list []part, emails []string, limit, offset int) {
+		st.add(read)
 		st.add(s.e.pick(w, list, emails, fields, limit > 0))
 		s.where(st, w, emails)
 		s.status(st, w, list)
@@ -407,23 +416,51 @@ func (s *Store) page(q storage.Query, w search, fields, place []term) *statement
 		}
 	}
 	// IDs name the rows already, and without a limit all of them are sorted anyway.
-	if len(emails)*len(lists) == 1 || w.IDs != nil || q.Limit == 0 {
-		one(w.parts, w.EmailKeys, q.Limit, q.Offset)
+	t := s.e.tables()
+	single := len(emails)*len(lists) == 1 || w.IDs != nil || q.Limit == 0
+	join := s.e.joinPage()
+	if w.IDs != nil || q.Limit == 0 || single && q.Offset == 0 {
+		join = ""
+	}
+	// What a page passes over, and what its branches are sorted by, is in the index; records are read of what is left.
+	finish := func() *statement {
+		if join != "" {
+			st.add(") AS p" + join + t.invitations + " AS t ON t.id = p.i")
+			orderBy(st, fields)
+		}
 		return st
 	}
+	if join != "" {
+		st.add("SELECT " + readColumns + " FROM (")
+	}
+	if single {
+		read := t.read
+		if join != "" {
+			read = "SELECT id AS i FROM " + t.invitations
+		}
+		one(read, w.parts, w.EmailKeys, q.Limit, q.Offset)
+		return finish()
+	}
 	most := q.Limit + min(q.Offset, math.MaxInt-q.Limit)
-	sep := ""
+	read, sep := t.read, ""
+	if join != "" {
+		st.add("SELECT id AS i FROM (")
+		read = "SELECT " + columnsOf(fields) + " FROM " + t.invitations
+	}
 	for _, e := range emails {
 		for _, l := range lists {
 			st.add(sep + "SELECT * FROM (")
-			one(l, e, most, 0)
+			one(read, l, e, most, 0)
 			st.add(") AS b")
 			sep = " UNION ALL "
 		}
 	}
+	if join != "" {
+		st.add(") AS u")
+	}
 	orderBy(st, fields)
 	s.e.limit(st, q.Limit, q.Offset)
-	return st
+	return finish()
 }
 
 // Count implements [storage.Storage], in one statement.

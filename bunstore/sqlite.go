@@ -268,6 +268,8 @@ func (e *sqlite) after(q *statement, terms []term) {
 
 func (e *sqlite) pick(search, []part, []string, []term, bool) string { return "" }
 
+func (e *sqlite) joinPage() string { return "" }
+
 func (e *sqlite) contains(q *statement, text string) {
 	q.add("instr(email_key, ?) > 0", text) // LIKE would fold case
 }

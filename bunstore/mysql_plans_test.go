@@ -1,0 +1,156 @@
+package bunstore
+
+import (
+	"database/sql"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// At a hundred thousand records the pages that matter are read from an index, in order, and stop: no scan, and no sort
+// but that of the branches' few rows. What the server counts as read agrees.
+func TestMySQLPlans(t *testing.T) {
+	t.Parallel()
+	hook := &lastQuery{}
+	db := engines.Named(t, "mariadb").Open(t).WithQueryHook(hook)
+	s, err := New(db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"INSERT INTO organization_invitations SELECT concat('i', lpad(seq, 8, '0')), " +
+			"if(seq % 2 = 0, 'o', concat('o', seq % 500)), '', 'e', concat('u', seq % 20000, '@example.com'), " +
+			"if(seq % 5 < 3, concat('u', seq, '@example.com'), NULL), 'org:member', " +
+			"elt(seq % 5 + 1, 'pending', 'pending', 'pending', 'accepted', 'expired'), '{}', '{}', 'ann', '', 1, " +
+			"'2026-01-01' + INTERVAL seq MINUTE, '2026-01-01', '2026-02-01' + INTERVAL seq MINUTE, '2026-01-01', NULL, '', 1 " +
+			"FROM seq_1_to_100000",
+		"ANALYZE TABLE organization_invitations",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	on, err := New(conn, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	after := &storage.Record{ID: "i", CreatedAt: now, ExpiresAt: now}
+	pending := []string{storage.Pending}
+	some := []string{storage.Pending, "accepted", storage.Expired}
+	one, two := []string{"u6@example.com"}, []string{"u6@example.com", "u16@example.com"}
+	const limit = 10
+	for _, c := range []struct {
+		name  string
+		query storage.Query
+		index string
+		most  int // rows read for a page
+	}{
+		{"an organization", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}}, indexOrg, 20},
+		{"an organization, after", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}, After: after},
+			indexOrg, 20},
+		{"an organization's pending ones",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}},
+			indexOrgStatus, 20},
+		{"an organization's pending ones, after", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}, After: after,
+		}, indexOrgStatus, 20},
+		{"an organization's of several statuses", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now},
+		}, indexOrgStatus, 200},
+		{"an organization's of several statuses, after", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now}, After: after,
+		}, indexOrgStatus, 200},
+		{"an organization's, by offset", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}, Offset: 50},
+			indexOrg, 150},
+		{"a user's pending ones", storage.Query{Filter: storage.Filter{EmailKeys: one, Statuses: pending, Now: now}},
+			indexEmail, 20},
+		{"a user's of several statuses and addresses",
+			storage.Query{Filter: storage.Filter{EmailKeys: two, Statuses: some, Now: now}, After: after}, indexEmail, 100},
+		{"everything", storage.Query{}, indexCreated, 20},
+		{"everything, after", storage.Query{After: after}, indexCreated, 20},
+		{"everything of a status", storage.Query{Filter: storage.Filter{StoredStatuses: pending}}, indexStatus, 20},
+		{"everything of several statuses, after",
+			storage.Query{Filter: storage.Filter{Statuses: some, Now: now}, After: after}, indexStatus, 200},
+		{"the sweep", storage.Query{
+			Filter: storage.Filter{StoredStatuses: pending, Statuses: []string{storage.Expired}, Now: now},
+			Sort:   []storage.Sort{{Field: storage.FieldExpiresAt}},
+		}, indexDue, 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			c.query.Limit = limit
+			_, err := conn.ExecContext(t.Context(), "FLUSH STATUS")
+			is.NoErr(err)
+			_, err = on.List(t.Context(), c.query)
+			is.NoErr(err)
+			text, read := hook.text, 0
+			for _, row := range rowsOf(t, conn, "SHOW SESSION STATUS LIKE 'Handler_read%'") {
+				n, err := strconv.Atoi(row["Value"])
+				is.NoErr(err)
+				read += n
+			}
+			t.Logf("%d reads", read)
+			is.True(read <= c.most) // and stops
+			for _, step := range rowsOf(t, conn, "EXPLAIN "+text) {
+				t.Log(step)
+				if step["table"] != baseName {
+					continue // the branches' rows, or those of a page
+				}
+				is.Equal(step["key"], c.index)
+				is.True(step["type"] != "ALL")
+				is.True(step["type"] != "index" || c.index == indexCreated) // the page of everything walks its index
+				is.True(!strings.Contains(step["Extra"], "filesort"))
+			}
+		})
+	}
+}
+
+// rowsOf returns what a statement answers, by the names of its columns.
+func rowsOf(t *testing.T, db bun.IConn, statement string) []map[string]string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	names, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []map[string]string
+	for rows.Next() {
+		values, dest := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			t.Fatal(err)
+		}
+		row := map[string]string{}
+		for i, name := range names {
+			row[name] = values[i].String
+		}
+		list = append(list, row)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
