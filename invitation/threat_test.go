@@ -285,7 +285,7 @@ func threatAddress(t *testing.T, w *world) {
 		return err
 	}
 	for _, email := range []string{"e@evilcorp.example", "e@corp.example.evil.com", "e@сorp.example", "e@corp.example@evil.com",
-		"e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example", `"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
+		"e＠evil.com@corp.example", "e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example", `"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
 		if err := create(email); err == nil {
 			t.Errorf("%q got through", email)
 		}
