@@ -116,6 +116,9 @@ func DB(tx storage.Storage) bun.IDB {
 			if t == nil {
 				return nil
 			}
+			if t.inTx() {
+				t.scope.tx.lent.Store(true)
+			}
 			return t.db
 		case interface{ Unwrap() storage.Storage }:
 			tx = t.Unwrap()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/schema"
 
@@ -38,19 +39,20 @@ type engine interface {
 	// txOptions are what an outermost transaction of ours begins with, and begin is its first statement.
 	txOptions() *sql.TxOptions
 	begin(ctx context.Context, h handle) error
-	// writeContext is what a writing statement in a transaction runs with, for engines where a cancelled one would
-	// take the whole transaction along.
-	writeContext(ctx context.Context) context.Context
-	// cancelLoses: where a context ends while its statement runs, the transaction is lost.
-	cancelLoses() bool
+	// end is the last before COMMIT, in a transaction of ours whose handle the host has had.
+	end(ctx context.Context, tx bun.Tx, conn bun.Conn) error
+	// statementContext is what a statement in a transaction runs with. done frees it, and says whether ctx ended while
+	// the statement ran and the transaction is lost for it.
+	statementContext(ctx context.Context, write bool) (inner context.Context, done func() (cut bool))
 	// endsAlone: a transaction that the engine has given up is over, and statements after it would commit one by one.
 	endsAlone() bool
 	// alone: a single statement that writes may run without a transaction.
 	alone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.
 	lock(ctx context.Context, h handle, key string, own bool) error
-	// forUpdate prepares for a current read and returns what the SELECT ends with.
-	forUpdate(ctx context.Context, h handle, own bool) (suffix string, err error)
+	// forUpdate prepares for a SELECT that is a current read of the rows with these ids and locks them, in the order
+	// of the ids, and returns what it ends with. ids is nil where the SELECT itself has that order.
+	forUpdate(ctx context.Context, h handle, ids []string, own bool) (suffix string, err error)
 
 	// current ends a SELECT that has to see what a unique index has refused, whatever the transaction's snapshot.
 	current() string
@@ -104,11 +106,13 @@ func newEngine(name dialect.Name, cfg *Config) (engine, error) {
 	switch name {
 	case dialect.SQLite:
 		return newSQLite(t), nil
+	case dialect.PG:
+		return newPostgres(t), nil
 	case dialect.MySQL:
 		return newMySQL(t), nil
 	default:
-		return nil, fmt.Errorf("bunstore: no support for the dialect %v; there is for %v and %v", name,
-			dialect.SQLite, dialect.MySQL)
+		return nil, fmt.Errorf("bunstore: no support for the dialect %v; there is for %v, %v and %v", name,
+			dialect.SQLite, dialect.PG, dialect.MySQL)
 	}
 }
 

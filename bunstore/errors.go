@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -13,6 +15,7 @@ var (
 	errFinished = errors.New("the transaction's function has returned, its handle is of no use any more")
 	errOuter    = errors.New("a level of this transaction is open: use the Storage its function was given")
 	errNoTx     = errors.New("only inside a transaction")
+	errSpoiled  = errors.New("a statement has failed, and nothing more is done until this level is rolled back")
 )
 
 // class is what an error of the engine means for the transaction it happened in.
@@ -20,6 +23,7 @@ type class int
 
 const (
 	plain   class = iota // nothing: the statement failed, no more
+	spoiled              // nothing will be done any more until the level, or the transaction, is rolled back
 	aborted              // given up; the same transaction may be run again
 	gone                 // given up, and running it again would not help
 	lost                 // the connection is
@@ -54,12 +58,13 @@ func (s *Store) failed(ctx context.Context, err error) error {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
+	c := s.class(err)
 	done := ctx.Err()
 	if done != nil && !errors.Is(err, done) {
 		// Whatever the engine calls it: it happened to somebody who does not wait any more.
 		err = fmt.Errorf("%w: %w", done, err)
 	}
-	switch s.class(err) {
+	switch c {
 	case aborted:
 		return &failure{kind: storage.ErrAborted, cause: err, again: done == nil}
 	case lost:
@@ -70,8 +75,22 @@ func (s *Store) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// class adds to what the engine knows what database/sql knows.
+// class is what err, of a statement of ours, means: to what the engine knows it adds what database/sql and the network
+// know.
 func (s *Store) class(err error) class {
+	var network *net.OpError
+	switch {
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		errors.Is(err, net.ErrClosed):
+		return lost
+	case errors.As(err, &network) && network.Op != "dial": // nothing has been sent by who cannot connect
+		return lost
+	}
+	return s.e.class(err)
+}
+
+// hostsClass is what err means that fn has returned, who may well talk to others than the database.
+func (s *Store) hostsClass(err error) class {
 	if errors.Is(err, driver.ErrBadConn) {
 		return lost
 	}

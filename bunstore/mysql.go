@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 
 	"github.com/orginvite/orginvite/storage"
@@ -194,11 +195,13 @@ func (e *mysql) txOptions() *sql.TxOptions { return &sql.TxOptions{Isolation: sq
 
 func (e *mysql) begin(context.Context, handle) error { return nil }
 
-// writeContext is ctx: a statement may wait long for a lock. The driver closes the connection where ctx ends in flight,
-// and the transaction is lost, see cancelLoses.
-func (e *mysql) writeContext(ctx context.Context) context.Context { return ctx }
+func (e *mysql) end(context.Context, bun.Tx, bun.Conn) error { return nil }
 
-func (e *mysql) cancelLoses() bool { return true }
+// statementContext is ctx: a statement may wait long for a lock. The driver closes the connection where ctx ends in
+// flight, and the transaction is lost.
+func (e *mysql) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
+	return ctx, func() bool { return ctx.Err() != nil }
+}
 
 // endsAlone: after a deadlock the server has no transaction any more, and answers COMMIT as if all were well.
 func (e *mysql) endsAlone() bool { return true }
@@ -242,7 +245,9 @@ func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error 
 var errOldSnapshot = errors.New("the transaction has read before it took the lock, and its snapshot is older than " +
 	"what others committed since: take the lock first, or begin the transaction READ COMMITTED")
 
-func (e *mysql) forUpdate(context.Context, handle, bool) (string, error) { return " FOR UPDATE", nil }
+func (e *mysql) forUpdate(context.Context, handle, []string, bool) (string, error) {
+	return " FOR UPDATE", nil
+}
 
 func (e *mysql) current() string { return " LOCK IN SHARE MODE" }
 

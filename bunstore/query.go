@@ -303,6 +303,17 @@ func rowValues(q *statement, place []term) {
 	q.add(")")
 }
 
+// seek leaves out what does not come after place, in the form an index can be searched by.
+func seek(q *statement, place []term) {
+	for _, t := range place {
+		if t.descending != place[0].descending {
+			nested(q, place)
+			return
+		}
+	}
+	rowValues(q, place)
+}
+
 // nested is the same condition for terms of any direction: a >= ? AND (a > ? OR b < ? OR (b = ? AND …)). The bound on
 // the first column is what an index is searched by.
 func nested(q *statement, place []term) {
@@ -357,7 +368,7 @@ func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, er
 				return errNoTx
 			}
 			var err error
-			if suffix, err = s.e.forUpdate(ctx, h, s.scope.tx.own); err != nil {
+			if suffix, err = s.e.forUpdate(ctx, h, distinct(q.IDs), s.scope.tx.own); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 
 	"github.com/orginvite/orginvite/storage"
@@ -138,11 +139,16 @@ func (e *sqlite) begin(ctx context.Context, h handle) error {
 	return err
 }
 
-// writeContext is never cancelled: sqlite3_interrupt in a writing statement rolls the whole transaction back, and the
-// statements after it would commit one by one.
-func (e *sqlite) writeContext(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+func (e *sqlite) end(context.Context, bun.Tx, bun.Conn) error { return nil }
 
-func (e *sqlite) cancelLoses() bool { return false }
+// statementContext of a write is never cancelled: sqlite3_interrupt in a writing statement rolls the whole transaction
+// back, and the statements after it would commit one by one.
+func (e *sqlite) statementContext(ctx context.Context, write bool) (context.Context, func() bool) {
+	if write {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return ctx, func() bool { return false }
+}
 
 func (e *sqlite) endsAlone() bool { return false }
 
@@ -155,7 +161,7 @@ func (e *sqlite) lock(ctx context.Context, h handle, _ string, own bool) error {
 	return e.begin(ctx, h)
 }
 
-func (e *sqlite) forUpdate(ctx context.Context, h handle, own bool) (string, error) {
+func (e *sqlite) forUpdate(ctx context.Context, h handle, _ []string, own bool) (string, error) {
 	return "", e.lock(ctx, h, "", own)
 }
 
@@ -256,15 +262,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-func (e *sqlite) after(q *statement, terms []term) {
-	for _, t := range terms {
-		if t.descending != terms[0].descending {
-			nested(q, terms)
-			return
-		}
-	}
-	rowValues(q, terms)
-}
+func (e *sqlite) after(q *statement, terms []term) { seek(q, terms) }
 
 func (e *sqlite) pick(search, []part, []string, []term, bool) string { return "" }
 

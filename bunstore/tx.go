@@ -23,7 +23,8 @@ const (
 
 // txn is what the levels of one transaction share.
 type txn struct {
-	own bool // begun by us, so that we may run it again, and the engine's begin has run in it
+	own  bool        // begun by us, so that we may run it again, and the engine's begin has run in it
+	lent atomic.Bool // the host has had its handle
 
 	// end, where it is set, rolls the transaction back as soon as it is dead. What the host still runs on its own
 	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
@@ -71,7 +72,7 @@ func (w *watch) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 	if tx == nil || event.Err == nil {
 		return
 	}
-	if c := w.s.class(event.Err); c != plain {
+	if c := w.s.class(event.Err); c != plain && c != spoiled {
 		tx.kill(&failure{kind: storage.ErrAborted, cause: event.Err, again: c == aborted})
 	}
 }
@@ -88,7 +89,8 @@ type scope struct {
 	parent *scope
 	tx     *txn          // nil: a connection, no transaction
 	turn   chan struct{} // full while somebody has the turn
-	closed bool          // by whoever has the turn
+	closed bool          // by whoever has the turn; as are those below
+	spoilt error         // what a statement has failed with, where that leaves the level of no use
 	depth  int
 }
 
@@ -139,6 +141,8 @@ func (s *Store) enter(ctx context.Context) error {
 	} else if tx := s.scope.tx; tx != nil {
 		if dead := tx.reason(); dead != nil {
 			err = dead
+		} else if s.scope.spoilt != nil {
+			err = s.scope.spoilt
 		}
 	}
 	if err != nil {
@@ -167,7 +171,9 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 	}
 	defer s.leave()
 	if s.inTx() {
-		return wrap(op, s.settle(ctx, s.safely(s.statementContext(ctx, write), fn)))
+		inner, done := s.e.statementContext(ctx, write)
+		err := s.safely(inner, fn)
+		return wrap(op, s.settle(ctx, err, done()))
 	}
 	if write && !s.e.alone() {
 		return retry(ctx, func() error {
@@ -196,22 +202,48 @@ func (s *Store) safely(ctx context.Context, fn func(context.Context, handle) err
 	return fn(ctx, s.db)
 }
 
-// statementContext is the context a statement in a transaction runs with.
-func (s *Store) statementContext(ctx context.Context, write bool) context.Context {
-	if write {
-		return s.e.writeContext(ctx)
+// linger is how long a statement in a transaction may still take when its context is done.
+const linger = 250 * time.Millisecond
+
+// lingering is the statementContext of engines that lose the connection with a statement that is cut short. Most are
+// done in no time: they are let through, so that a level whose context is done can be undone and the transaction goes
+// on. Those that wait for a lock are not.
+func lingering(ctx context.Context) (inner context.Context, done func() (cut bool)) {
+	if ctx.Done() == nil {
+		return ctx, func() bool { return false }
 	}
-	return ctx
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	free := cancel
+	if at, ok := ctx.Deadline(); ok { // as a deadline too, for drivers that look at nothing else
+		inner, free = context.WithDeadline(inner, at.Add(linger))
+	}
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(linger, cancel) })
+	return inner, func() bool {
+		cut := inner.Err() != nil
+		stop()
+		free()
+		cancel()
+		return cut
+	}
 }
 
-// settle gives err, of a statement in the transaction of s, its meaning, and remembers where that is the end of it.
-func (s *Store) settle(ctx context.Context, err error) error {
+// settle gives err, of a statement in the transaction of s, its meaning, and remembers where that is the end of it, or
+// of the level. cut: the connection went with the statement.
+func (s *Store) settle(ctx context.Context, err error, cut bool) error {
+	if err == nil {
+		return nil
+	}
+	c := s.class(err)
 	err = s.failed(ctx, err)
+	if cut && c == plain {
+		err = &failure{kind: storage.ErrAborted, cause: err}
+	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		return s.scope.tx.kill(f)
 	}
-	if done := ctx.Err(); err != nil && done != nil && s.e.cancelLoses() {
-		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err})
+	// In the host's own level we cannot know: it may have rolled back to a savepoint of its own.
+	if c == spoiled && (s.scope.tx.own || s.scope.parent != nil) && s.scope.spoilt == nil {
+		s.scope.spoilt = fmt.Errorf("%w: %w", errSpoiled, err)
 	}
 	return err
 }
@@ -312,6 +344,14 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, err)
 	}
 	child.scope.close()
+	if child.scope.spoilt != nil {
+		return wrap(op, child.scope.spoilt)
+	}
+	if child.scope.tx.lent.Load() {
+		if err := s.e.end(uncancelled, tx, conn); err != nil {
+			return wrap(op, s.failed(uncancelled, err))
+		}
+	}
 	ended = true
 	seen.tx.Store(nil) // what COMMIT says is for the one who commits
 	if err := tx.Commit(); err != nil {
@@ -341,8 +381,8 @@ func (s *Store) outcome(err error) error {
 	if dead := s.scope.tx.reason(); dead != nil {
 		return dead
 	}
-	switch c := s.class(err); {
-	case err == nil, c == plain:
+	switch c := s.hostsClass(err); {
+	case err == nil, c == plain, c == spoiled:
 		return nil
 	default:
 		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err, again: c == aborted})
@@ -357,7 +397,7 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 	uncancelled := context.WithoutCancel(ctx)
 	name := "orginvite_" + strconv.Itoa(s.scope.depth)
 	if _, err := s.db.ExecContext(uncancelled, "SAVEPOINT "+name); err != nil {
-		return wrap(op, s.settle(uncancelled, err))
+		return wrap(op, s.settle(uncancelled, err, false))
 	}
 	child := &Store{db: s.db, e: s.e, safe: s.safe, scope: newScope(s.scope, s.scope.tx)}
 	released := false
@@ -382,8 +422,11 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 		return wrap(op, err)
 	}
 	child.scope.close()
+	if child.scope.spoilt != nil {
+		return wrap(op, child.scope.spoilt)
+	}
 	if _, err := s.db.ExecContext(uncancelled, "RELEASE SAVEPOINT "+name); err != nil {
-		return wrap(op, s.settle(uncancelled, err))
+		return wrap(op, child.settle(uncancelled, err, false)) // what it spoils is undone with the level
 	}
 	released = true
 	return nil

@@ -452,15 +452,12 @@ func TestConcurrentWriters(t *testing.T) {
 			wg.Go(func() {
 				for i := range rounds {
 					is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-						if err := tx.Lock(ctx, "a"); err != nil {
-							return err
-						}
-						r, err := tx.Get(ctx, "a")
+						list, err := tx.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{"a"}}, ForUpdate: true})
 						if err != nil {
 							return err
 						}
-						r.Generation++
-						return tx.Update(ctx, r)
+						list[0].Generation++
+						return tx.Update(ctx, list[0])
 					}))
 					is.NoErr(s.Insert(t.Context(), record(fmt.Sprint(w, "-", i))))
 				}

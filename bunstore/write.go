@@ -1,6 +1,7 @@
 package bunstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,15 +87,20 @@ func (s *Store) insert(ctx context.Context, h handle, records []storage.Record) 
 	if collide(records) {
 		return s.refuse(ctx, h, records, true)
 	}
+	// In one order, so that two calls cannot wait for each other.
+	sorted := slices.SortedStableFunc(slices.Values(records), func(a, b storage.Record) int {
+		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.EmailKey, b.EmailKey),
+			cmp.Compare(a.ID, b.ID))
+	})
 	written := 0
-	for _, c := range chunks(records) {
+	for _, c := range chunks(sorted) {
 		ok, err := s.e.insert(ctx, h, c)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			if written > 0 { // what is in the way is looked for among stored records, not among these
-				if _, err := s.delete(ctx, h, idsOf(records[:written])); err != nil {
+				if _, err := s.delete(ctx, h, idsOf(sorted[:written])); err != nil {
 					return err
 				}
 			}
@@ -258,7 +264,7 @@ func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, s
 // update writes several records, in a level of its own. It decides by what is stored, releases the slots, so that
 // they may be swapped, and writes.
 func (s *Store) update(ctx context.Context, h handle, records []storage.Record) error {
-	suffix, err := s.e.forUpdate(ctx, h, s.scope.tx.own)
+	suffix, err := s.e.forUpdate(ctx, h, nil, s.scope.tx.own)
 	if err != nil {
 		return err
 	}

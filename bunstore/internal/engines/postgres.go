@@ -1,10 +1,89 @@
 package engines
 
 import (
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/uptrace/bun/dialect/pgdialect"
-	_ "github.com/uptrace/bun/driver/pgdriver"
+	"database/sql"
+	"database/sql/driver"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/driver/pgdriver"
 )
 
-// postgres are the engines of PostgreSQL.
-func postgres() []Engine { return nil }
+// postgres are the engines of PostgreSQL, by driver and by the isolation transactions have unless they say otherwise.
+// The address is a URL.
+func postgres() []Engine {
+	const simple, isolation = "default_query_exec_mode", "default_transaction_isolation"
+	return []Engine{
+		onPostgres("postgres", pgxConnector, url.Values{simple: {"simple_protocol"}}),
+		onPostgres("postgres-pgx-default", pgxConnector, nil),
+		onPostgres("postgres-pgdriver", pgdriverConnector, nil),
+		onPostgres("postgres-repeatable-read", pgxConnector,
+			url.Values{simple: {"simple_protocol"}, isolation: {"repeatable read"}}),
+		onPostgres("postgres-serializable", pgxConnector,
+			url.Values{simple: {"simple_protocol"}, isolation: {"serializable"}}),
+	}
+}
+
+func onPostgres(name string, connector func(string) (driver.Connector, error), settings url.Values) Engine {
+	return Engine{
+		Name: name, Variable: "ORGINVITE_POSTGRES", conns: 8, connector: connector,
+		on:     func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, pgdialect.New()) },
+		create: func(t testing.TB, server string) string { return newSchema(t, server, settings) },
+	}
+}
+
+var admins sync.Map // of *sql.DB, by address; they last as long as the process
+
+// newSchema creates a schema and returns the address of a database that knows no other.
+func newSchema(t testing.TB, server string, settings url.Values) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("ORGINVITE_POSTGRES is no URL: %v", err)
+	}
+	admin, ok := admins.Load(server)
+	if !ok {
+		pool, err := sql.Open("pgx", server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool.SetMaxIdleConns(2)
+		if admin, ok = admins.LoadOrStore(server, pool); ok {
+			_ = pool.Close()
+		}
+	}
+	name := unique()
+	if _, err := admin.(*sql.DB).Exec("CREATE SCHEMA " + name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.(*sql.DB).Exec("DROP SCHEMA " + name + " CASCADE"); err != nil {
+			t.Error(err)
+		}
+	})
+	all := u.Query()
+	for key, value := range settings {
+		all[key] = value
+	}
+	all.Set("search_path", name)
+	u.RawQuery = strings.ReplaceAll(all.Encode(), "+", "%20") // a + is a blank to HTML forms only
+	return u.String()
+}
+
+func pgxConnector(address string) (driver.Connector, error) {
+	cfg, err := pgx.ParseConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	return stdlib.GetConnector(*cfg), nil
+}
+
+func pgdriverConnector(address string) (driver.Connector, error) {
+	return pgdriver.NewDriver().OpenConnector(address)
+}
