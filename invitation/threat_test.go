@@ -343,11 +343,25 @@ func threatInjection(t *testing.T, w *world) {
 			t.Errorf("%q: %v", redirect, err)
 		}
 	}
-	for _, email := range []string{"a@example.com\r\nBcc: all@example.com", "a\n@example.com", "a@example.com,b@example.com", strings.Repeat("a", 400) + "@example.com"} {
-		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
-		w.is.True(errors.Is(err, invitation.ErrInvalid))
+	careless := w.service(w.host, &invitation.Config{AllowRedirect: func(*url.URL) error { return nil }}) // allows what it is asked
+	for _, redirect := range []string{"javascript://app.example.com/%0aalert(1)", "https://user@app.example.com/", `https://app.example.com/a\b`} {
+		_, err := careless.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
+		if !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%q: %v", redirect, err)
+		}
 	}
-	_, err := w.svc.CreateBulk(w.ctx, "acme", make([]invitation.CreateParams, 1001))
+	for _, email := range []string{"a@example.com\r\nBcc: all@example.com", "a\n@example.com", "a@example.com,b@example.com",
+		"a\u202e@example.com", "a\u200b@example.com", strings.Repeat("a", 400) + "@example.com"} {
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
+		if !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%q: %v", email, err)
+		}
+	}
+	spam := make([]invitation.CreateParams, 1001)
+	for i := range spam {
+		spam[i] = with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) })
+	}
+	_, err := w.svc.CreateBulk(w.ctx, "acme", spam)
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 	inv := w.invite("carl@example.com")
 	_, err = w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
