@@ -19,6 +19,14 @@
 // first statement, and are run again while somebody else holds it. A host's transaction that reads before it
 // writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
 // waits in busy_timeout, so a long one delays cancellation by as much.
+//
+// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8,
+// which is not tested. Before its first statement a Store refuses connections on which values would not be safe or
+// would change: those with NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than
+// utf8mb4, or with a loc other than UTC. Where a context ends while a statement runs, the driver closes the
+// connection: the whole transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted]
+// along with the context's error. Once a transaction was given up there it is rolled back at once, a host's too,
+// because the server would otherwise commit every further statement by itself.
 package bunstore
 
 import (
@@ -40,8 +48,8 @@ type Config struct {
 	TablePrefix string
 
 	// Schema is the schema the tables are in: lower case letters, digits and underscores, at most 63 bytes.
-	// Migrate does not create it. On SQLite it is an attached database, which every connection of the pool has to
-	// attach. Default the connection's own.
+	// Migrate does not create it. On MySQL it is a database, on SQLite an attached one, which every connection of
+	// the pool has to attach. Default the connection's own.
 	Schema string
 }
 
@@ -60,7 +68,7 @@ var _ storage.Storage = (*Store)(nil)
 // New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. It runs no statement;
 // see [Store.Migrate] and [Store.Check].
 //
-// It refuses a nil db, a dialect other than SQLite's, and a Config it cannot make names of.
+// It refuses a nil db, a dialect it has no support for, and a Config it cannot make names of.
 func New(db bun.IDB, cfg *Config) (*Store, error) {
 	name, ok := dialectOf(db)
 	if !ok {

@@ -18,8 +18,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A node that is killed under load leaves all of a bulk or none of it, loses nothing that was acknowledged, and the pool
-// goes on with the others. Not parallel: no other test should miss the node.
+// A node that is killed under load leaves all of a bulk or none of it, loses nothing that was acknowledged, and the
+// pool goes on with the others. Not parallel: no other test should miss the node.
 func TestGaleraNodeKilled(t *testing.T) {
 	dir := os.Getenv("ORGINVITE_GALERA_DIR")
 	if dir == "" {

@@ -44,6 +44,9 @@ func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
 // Migrate brings the tables up to date: it applies the [Migrations] that are missing, in one transaction, and does
 // nothing where there are none. Several processes may call it at once. At the end everything [Store.Check] looks
 // for is there, or the error says what is not.
+//
+// On MySQL and MariaDB, where creating a table commits, it is refused in a transaction, and each step can be repeated
+// instead.
 func (s *Store) Migrate(ctx context.Context) error {
 	const op = "migrate"
 	if s.Check(ctx) == nil {

@@ -277,9 +277,8 @@ func mysqlNumber(err error) int {
 			return n
 		}
 	}
-	text := err.Error()
-	if i := strings.Index(text, ": Error "); i >= 0 {
-		n, _ := leadingNumber(text[i+2:])
+	if _, quoted, found := strings.Cut(err.Error(), ": Error "); found {
+		n, _ := leadingNumber("Error " + quoted)
 		return n
 	}
 	return 0
@@ -292,9 +291,12 @@ func leadingNumber(text string) (int, bool) {
 		return 0, false
 	}
 	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
-	n, err := strconv.Atoi(text[:digits])
 	rest := text[digits:]
-	return n, err == nil && (strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, " ("))
+	if !strings.HasPrefix(rest, ": ") && !strings.HasPrefix(rest, " (") {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text[:digits])
+	return n, err == nil
 }
 
 // chain yields err and everything it wraps.

@@ -62,7 +62,8 @@ func TestMySQLRefusesConnection(t *testing.T) {
 	}
 	// A zone that decides over nothing does no harm.
 	is := is.New(t)
-	other := newStore(t, e.Connect(t, strings.Replace(address, "parseTime=true", "parseTime=false&loc=Europe%2FBerlin", 1)))
+	text := strings.Replace(address, "parseTime=true", "parseTime=false&loc=Europe%2FBerlin", 1)
+	other := newStore(t, e.Connect(t, text))
 	is.NoErr(other.Insert(t.Context(), record("a")))
 	r, err := s.Get(t.Context(), "a")
 	is.NoErr(err)
@@ -76,7 +77,8 @@ func TestMySQLRefusesTables(t *testing.T) {
 	e := engines.Named(t, "mariadb")
 	for _, c := range []struct{ damage, names string }{
 		{"MODIFY email_key VARCHAR(320) COLLATE utf8mb4_bin NOT NULL", "organization_invitations.email_key"},
-		{"DROP KEY organization_invitations_org, ADD KEY organization_invitations_org (organization_id, email_key(20))",
+		{"DROP KEY organization_invitations_org, " +
+			"ADD KEY organization_invitations_org (organization_id, email_key(20))",
 			"organization_invitations_org on email_key"},
 		{"ENGINE=MyISAM", "InnoDB"},
 		{"DROP KEY organization_invitations_due", "organization_invitations_due"},
@@ -92,7 +94,8 @@ func TestMySQLRefusesTables(t *testing.T) {
 			is.Equal(rows, int64(0))
 			if c.names == "InnoDB" { // whose keys are shorter
 				for _, name := range []string{"org", "org_state", "email", "slot"} {
-					_, err := db.ExecContext(t.Context(), "ALTER TABLE organization_invitations DROP KEY organization_invitations_"+name)
+					_, err := db.ExecContext(t.Context(),
+						"ALTER TABLE organization_invitations DROP KEY organization_invitations_"+name)
 					is.NoErr(err)
 				}
 				_, err := db.ExecContext(t.Context(), "ALTER TABLE organization_invitations "+
@@ -137,8 +140,8 @@ func TestMySQLDeadlock(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
 	is := is.New(t)
-	for _, statement := range []string{"CREATE TABLE weights (n INT) ENGINE=InnoDB", "CREATE TABLE notes (n INT) ENGINE=InnoDB"} {
-		_, err := db.ExecContext(t.Context(), statement)
+	for _, table := range []string{"weights", "notes"} {
+		_, err := db.ExecContext(t.Context(), "CREATE TABLE "+table+" (n INT) ENGINE=InnoDB")
 		is.NoErr(err)
 	}
 	is.NoErr(s.Insert(t.Context(), record("a"), record("b")))

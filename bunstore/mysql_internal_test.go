@@ -2,6 +2,8 @@ package bunstore
 
 import (
 	"database/sql"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -77,8 +79,8 @@ func TestMySQLPlans(t *testing.T) {
 		{"an organization's of several statuses, after", storage.Query{
 			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now}, After: after,
 		}, indexOrgStatus, 200},
-		{"an organization's, by offset", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}, Offset: 50},
-			indexOrg, 150},
+		{"an organization's, by offset",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}, Offset: 50}, indexOrg, 150},
 		{"a user's pending ones", storage.Query{Filter: storage.Filter{EmailKeys: one, Statuses: pending, Now: now}},
 			indexEmail, 20},
 		{"a user's of several statuses and addresses",
@@ -119,6 +121,43 @@ func TestMySQLPlans(t *testing.T) {
 				is.True(!strings.Contains(step["Extra"], "filesort"))
 			}
 		})
+	}
+}
+
+// Errors mean what their number says, wherever the driver's error is in the chain, and whatever values are in its text.
+func TestMySQLErrors(t *testing.T) {
+	is := is.New(t)
+	e := newMySQL(tables{})
+	deadlock := errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction")
+	taken := errors.New("Error 1062 (23000): Duplicate entry 'Error 1213 (40001): x' for key 'PRIMARY'")
+	for _, c := range []struct {
+		err    error
+		class  class
+		breach bool
+	}{
+		{nil, plain, false},
+		{deadlock, aborted, false},
+		{fmt.Errorf("join: %w", deadlock), aborted, false},
+		{fmt.Errorf("join: %v", deadlock), aborted, false}, // quoted, no more
+		{errors.Join(errors.New("host"), deadlock), aborted, false},
+		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), aborted, false},
+		{errors.New("Error 1020: Record has changed since last read in table 't'"), aborted, false},
+		{errors.New("Error 1206 (HY000): The total number of locks exceeds the lock table size"), gone, false},
+		{errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), lost, false},
+		{fmt.Errorf("join: %w", errors.New("invalid connection")), lost, false},
+		{taken, plain, true},
+		{fmt.Errorf("join: %w", taken), plain, true},
+		{fmt.Errorf("join: %v", taken), plain, true},
+		{errors.New("an Error 1213, they say"), plain, false},
+		{errors.New("Error 1213x"), plain, false},
+		{errors.New("host: Error 1213x"), plain, false},
+		{errors.New("Error 12130 (40001): x"), plain, false},
+		{errors.New("Error "), plain, false},
+		{errors.New("Error 1064 (42000): You have an error in your SQL syntax"), plain, false},
+	} {
+		t.Log(c.err)
+		is.Equal(e.class(c.err), c.class)
+		is.Equal(e.breach(c.err), c.breach)
 	}
 }
 
