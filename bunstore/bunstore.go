@@ -20,13 +20,13 @@
 // writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
 // waits in busy_timeout, so a long one delays cancellation by as much.
 //
-// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8,
-// which is not tested. Before its first statement a Store refuses connections on which values would not be safe or
-// would change: those with NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than
-// utf8mb4, or with a loc other than UTC. Where a context ends while a statement runs, the driver closes the
-// connection: the whole transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted]
-// along with the context's error. Once a transaction was given up there it is rolled back at once, a host's too,
-// because the server would otherwise commit every further statement by itself.
+// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested.
+// Before its first statement a Store refuses connections on which values would not be safe or would change: those
+// with NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc
+// other than UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the
+// whole transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the
+// context's error. Once a transaction was given up there it is rolled back at once, a host's too, because the
+// server would otherwise commit every further statement by itself.
 package bunstore
 
 import (

@@ -197,10 +197,9 @@ func (e *mysql) begin(context.Context, handle) error { return nil }
 
 func (e *mysql) end(context.Context, bun.Tx, bun.Conn) error { return nil }
 
-// statementContext is ctx: a statement may wait long for a lock. The driver closes the connection where ctx ends in
-// flight, and the transaction is lost.
+// statementContext lingers: the driver closes the connection where a context ends in flight.
 func (e *mysql) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
-	return ctx, func() bool { return ctx.Err() != nil }
+	return lingering(ctx)
 }
 
 // endsAlone: after a deadlock the server has no transaction any more, and answers COMMIT as if all were well.
