@@ -106,9 +106,9 @@ func (s *Store) WithTx(tx bun.Tx) *Store {
 	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, newTxn(s.e, tx, false))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
-		c.db, c.err = nil, errors.New("bunstore: WithTx was given no transaction")
+		c.db, c.err = nil, errors.New("WithTx was given no transaction")
 	case name != s.e.name():
-		c.db, c.err = nil, fmt.Errorf("bunstore: WithTx was given a transaction on %v, the store is for %v",
+		c.db, c.err = nil, fmt.Errorf("WithTx was given a transaction on %v, the store is for %v",
 			name, s.e.name())
 	}
 	return c

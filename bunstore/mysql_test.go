@@ -394,3 +394,49 @@ func TestMySQLMigrateAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Whatever the server, the pool or the caller is wrong about, the error says so, wraps the cause, and holds no values.
+func TestMySQLBadInput(t *testing.T) {
+	e, address, db := mariadb(t)
+	is := is.New(t)
+	const secret = "s3cret"
+	r := record(secret)
+	r.PrivateMetadata = []byte(`{"k":"` + secret + `"}`)
+	check := func(s *bunstore.Store, says string) {
+		t.Helper()
+		everyCall(t.Context(), s, func(name string, err error) {
+			if name == "Lock" || name == "Insert of none" || name == "RunInTx" {
+				return // which are errors, or none, before anything is asked
+			}
+			if err == nil || !strings.Contains(err.Error(), says) || errors.Is(err, storage.ErrAborted) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		err := s.Insert(t.Context(), r)
+		is.True(err != nil && !strings.Contains(err.Error(), secret))
+		is.True(strings.Count(err.Error(), "bunstore: ") == 1)
+	}
+	empty, err := bunstore.New(db, nil)
+	is.NoErr(err)
+	check(empty, "Error 1146") // no such table
+	is.True(strings.Contains(empty.Check(t.Context()).Error(), "Migrate"))
+
+	closing := e.Connect(t, address)
+	closed := newStore(t, closing)
+	is.NoErr(closing.Close())
+	check(closed, "database is closed")
+
+	s := newStore(t, db)
+	tx, err := engines.SQLite(t, ":memory:", nil, 1).BeginTx(t.Context(), nil)
+	is.NoErr(err)
+	defer func() { _ = tx.Rollback() }()
+	check(s.WithTx(tx), "sqlite")
+
+	for _, year := range []int{0, 10000} { // no column holds them
+		far := record("far")
+		far.ExpiresAt = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		is.True(s.Insert(t.Context(), far) != nil)
+		is.True(s.Insert(t.Context(), record("near"), far) != nil)
+	}
+	is.Equal(count(t, s), 0)
+}
