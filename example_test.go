@@ -888,6 +888,8 @@ func TestImportDirections(t *testing.T) {
 			return err
 		case d.IsDir() && (d.Name() == "testdata" || file != "." && strings.ContainsAny(d.Name()[:1], "._")):
 			return fs.SkipDir // as the go command does
+		case d.IsDir() && file != "." && isModule(file):
+			return fs.SkipDir // it has requirements of its own
 		case path.Ext(file) != ".go":
 			return nil
 		}
@@ -928,6 +930,12 @@ func TestImportDirections(t *testing.T) {
 			t.Errorf("%s: no Go file there; drop it from this test", dir)
 		}
 	}
+}
+
+// isModule reports whether a directory is the root of a module.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(filepath.FromSlash(dir), "go.mod"))
+	return err == nil
 }
 
 // TestREADME keeps the README's code the code that the tests run: its quickstart is all of the example's file but
