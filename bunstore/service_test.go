@@ -1,16 +1,22 @@
 package bunstore_test
 
 import (
+	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/matryer/is"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
@@ -92,10 +98,10 @@ type house struct {
 // build migrates the database and fills it: ann is the admin of acme, u0 to u39 are users.
 func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	t.Helper()
-	h := &house{is: is.New(t), db: db, host: &sqlHost{}, clock: clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	h := &house{is: is.New(t), db: db}
 	ctx := t.Context()
 	for _, model := range []any{(*hostUser)(nil), (*hostMember)(nil)} {
-		_, err := db.NewCreateTable().Model(model).Exec(ctx)
+		_, err := db.NewCreateTable().Model(model).IfNotExists().Exec(ctx)
 		h.is.NoErr(err)
 	}
 	users := []hostUser{{ID: "ann", Email: "ann@example.com"}}
@@ -109,10 +115,17 @@ func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	h.store, err = bunstore.New(db, nil)
 	h.is.NoErr(err)
 	h.is.NoErr(h.store.Migrate(ctx))
-	cfg.Clock = h.clock
-	cfg.TicketKeys, cfg.AcceptURL = [][]byte{make([]byte, 32)}, "https://app.example.com/join"
-	h.svc, err = invitation.NewService(h.store, h.host, &cfg)
+	return attach(t, db, cfg)
+}
+
+// attach is a service on a database that has been built.
+func attach(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
+	t.Helper()
+	h := &house{is: is.New(t), db: db, host: &sqlHost{}, clock: clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	var err error
+	h.store, err = bunstore.New(db, nil)
 	h.is.NoErr(err)
+	h.svc = h.with(t, cfg)
 	return h
 }
 
@@ -270,35 +283,50 @@ func (h *house) with(t testing.TB, cfg invitation.Config) *invitation.Service {
 // commits has it all, the membership included.
 func TestServiceInTheHostsTransaction(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
-		h := build(t, db, invitation.Config{MaxPending: 5})
-		undo := errors.New("undo")
-		var inv invitation.Invitation
-		run := func(end error) error {
-			return db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-				svc := h.svc.WithStorage(h.store.WithTx(tx))
-				h.is.NoErr(svc.LockOrganization(ctx, "acme"))
-				_, err := tx.NewInsert().Model(&hostUser{ID: "new", Email: "new@example.com"}).Exec(ctx)
-				h.is.NoErr(err)
-				p := invitation.CreateParams{EmailAddress: "new@example.com", Role: invitation.RoleMember, InviterUserID: "ann"}
-				inv, err = svc.Create(ctx, "acme", p)
-				h.is.NoErr(err)
-				_, err = svc.Create(ctx, "acme", p)
-				h.is.True(errors.Is(err, invitation.ErrDuplicate))
-				_, err = svc.Accept(ctx, accept(inv, "new")) // by a user who is in this transaction only
-				h.is.NoErr(err)
-				return end
-			})
+		levels := []sql.IsolationLevel{sql.LevelDefault}
+		if db.Dialect().Name() != dialect.SQLite { // which has one
+			levels = append(levels, sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable)
 		}
-		h.is.True(errors.Is(run(undo), undo))
-		_, err := h.svc.Get(t.Context(), "acme", inv.ID)
-		h.is.True(errors.Is(err, invitation.ErrNotFound))
-		h.is.Equal(h.members(t), 1)
-		h.is.NoErr(run(nil))
-		got, err := h.svc.Get(t.Context(), "acme", inv.ID)
-		h.is.NoErr(err)
-		h.is.Equal(got.Status, invitation.StatusAccepted)
-		h.is.Equal(h.members(t), 2)
+		for _, level := range levels {
+			t.Run(level.String(), func(t *testing.T) { inTheHostsTransaction(t, db, level) })
+		}
 	})
+}
+
+func inTheHostsTransaction(t *testing.T, db *bun.DB, level sql.IsolationLevel) {
+	h := build(t, db, invitation.Config{MaxPending: 5})
+	undo := errors.New("undo")
+	var inv invitation.Invitation
+	run := func(end error) error {
+		return db.RunInTx(t.Context(), &sql.TxOptions{Isolation: level}, func(ctx context.Context, tx bun.Tx) error {
+			svc := h.svc.WithStorage(h.store.WithTx(tx))
+			h.is.NoErr(svc.LockOrganization(ctx, "acme"))
+			_, err := tx.NewInsert().Model(&hostUser{ID: "new", Email: "new@example.com"}).Exec(ctx)
+			h.is.NoErr(err)
+			p := invitation.CreateParams{EmailAddress: "new@example.com", Role: invitation.RoleMember, InviterUserID: "ann"}
+			inv, err = svc.Create(ctx, "acme", p)
+			h.is.NoErr(err)
+			_, err = svc.Create(ctx, "acme", p)
+			h.is.True(errors.Is(err, invitation.ErrDuplicate))
+			_, err = svc.Accept(ctx, accept(inv, "new")) // by a user who is in this transaction only
+			h.is.NoErr(err)
+			return end
+		})
+	}
+	h.is.True(errors.Is(run(undo), undo))
+	_, err := h.svc.Get(t.Context(), "acme", inv.ID)
+	h.is.True(errors.Is(err, invitation.ErrNotFound))
+	h.is.Equal(h.members(t), 1)
+	h.is.NoErr(run(nil))
+	got, err := h.svc.Get(t.Context(), "acme", inv.ID)
+	h.is.NoErr(err)
+	h.is.Equal(got.Status, invitation.StatusAccepted)
+	h.is.Equal(h.members(t), 2)
+
+	for _, table := range []string{"organization_invitations", "host_users", "host_members"} {
+		_, err := db.ExecContext(t.Context(), "DELETE FROM "+table)
+		h.is.NoErr(err)
+	}
 }
 
 // atOnce calls fn n times at the same time and returns how many succeeded; every other one must be a refusal.
@@ -344,6 +372,84 @@ func TestServiceConcurrentCreates(t *testing.T) {
 	})
 }
 
+// The same from two processes, each with its own pool and its own service.
+func TestServiceCreatesOfTwoProcesses(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		if e.Single {
+			t.Skip("nobody shares it")
+		}
+		address := e.New(t)
+		h := build(t, e.Connect(t, address), invitation.Config{})
+		children := []*child{startChild(t, e.Name, address), startChild(t, e.Name, address)}
+		for _, c := range children { // both are ready
+			_, err := fmt.Fprintln(c.in, "go")
+			h.is.NoErr(err)
+		}
+		created := 0
+		for _, c := range children {
+			var n int
+			_, err := fmt.Fscanf(c.out, "created %d, and nothing but duplicates\n", &n)
+			h.is.NoErr(err)
+			created += n
+		}
+		h.is.Equal(created, 1)
+		page, err := h.svc.List(t.Context(), "acme", invitation.ListParams{})
+		h.is.NoErr(err)
+		h.is.Equal(page.TotalCount, 1)
+	})
+}
+
+// child is another process of this test binary, in TestChild.
+type child struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// startChild returns when the child is ready.
+func startChild(t *testing.T, engine, address string) *child {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), "ORGINVITE_TEST_ENGINE="+engine, "ORGINVITE_TEST_ADDRESS="+address)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+	c := &child{in, bufio.NewReader(out)}
+	if line, err := c.out.ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the other process says %q, %v", line, err)
+	}
+	return c
+}
+
+// TestChild is what the other processes do: 16 creates at once, when they are told to.
+func TestChild(t *testing.T) {
+	engine := os.Getenv("ORGINVITE_TEST_ENGINE")
+	if engine == "" {
+		t.Skip("no other test has started this process")
+	}
+	h := attach(t, engines.Named(t, engine).Connect(t, os.Getenv("ORGINVITE_TEST_ADDRESS")), invitation.Config{})
+	fmt.Println("ready")
+	_, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	h.is.NoErr(err)
+	p := invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember, InviterUserID: "ann"}
+	n := atOnce(t, 16, invitation.ErrDuplicate, func(int) error {
+		_, err := h.svc.Create(t.Context(), "acme", p)
+		return err
+	})
+	if !t.Failed() {
+		fmt.Printf("created %d, and nothing but duplicates\n", n)
+	}
+}
+
 // Seats and MaxPending are exact, whoever comes at the same time (C21).
 func TestServiceConcurrentLimits(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
@@ -380,7 +486,11 @@ func TestServiceRaces(t *testing.T) {
 		_, err := db.NewInsert().Model(&hostUser{ID: "twin", Email: "u1@example.com"}).Exec(t.Context())
 		h.is.NoErr(err)
 		accepted := 0
-		for range 50 {
+		rounds := 200
+		if raceDetector {
+			rounds = 50
+		}
+		for range rounds {
 			inv := h.invite(t, "u1@example.com")
 			var wg sync.WaitGroup
 			wg.Go(func() { _, _ = h.svc.Accept(t.Context(), accept(inv, "u1")) })
@@ -404,6 +514,6 @@ func TestServiceRaces(t *testing.T) {
 			_, err = db.NewDelete().Model((*hostMember)(nil)).Where("user_id <> 'ann'").Exec(t.Context())
 			h.is.NoErr(err)
 		}
-		t.Logf("accept won %d of 50", accepted)
+		t.Logf("accept won %d of %d", accepted, rounds)
 	})
 }
