@@ -1,0 +1,515 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// onPostgres runs fn with every driver of PostgreSQL.
+func onPostgres(t *testing.T, fn func(t *testing.T, e engines.Engine)) {
+	t.Helper()
+	var list []engines.Engine
+	for _, name := range []string{"postgres", "postgres-pgx-default", "postgres-pgdriver"} {
+		list = append(list, engines.Named(t, name))
+	}
+	engines.On(t, list, fn)
+}
+
+// with is address with one more setting.
+func with(t *testing.T, address, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20")
+	return u.String()
+}
+
+// D3: a host's transaction whose snapshot is older than what the last holder of the lock wrote does not get it, nor the
+// rows. One that has read nothing yet does.
+func TestPostgresOldSnapshot(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		s := newStore(t, db)
+		is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
+		change := func() { // as the service does: under the lock
+			is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Lock(ctx, "k"))
+				r, err := tx.Get(ctx, "a")
+				is.NoErr(err)
+				return tx.Update(ctx, r)
+			}))
+		}
+		for _, level := range []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable} {
+			for name, call := range map[string]func(*bunstore.Store) error{
+				"Lock": func(in *bunstore.Store) error { return in.Lock(t.Context(), "k") },
+				"ForUpdate": func(in *bunstore.Store) error {
+					_, err := in.List(t.Context(), storage.Query{Filter: storage.Filter{IDs: []string{"a", "b"}}, ForUpdate: true})
+					return err
+				},
+				"Update": func(in *bunstore.Store) error { return in.Update(t.Context(), record("a"), record("b")) },
+				"Insert": func(in *bunstore.Store) error { return in.Insert(t.Context(), record("new")) },
+			} {
+				t.Run(fmt.Sprint(name, " ", level), func(t *testing.T) {
+					is := is.New(t)
+					begin := func() (*bunstore.Store, bun.Tx) {
+						tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+						is.NoErr(err)
+						return s.WithTx(tx), tx
+					}
+					in, tx := begin()
+					is.NoErr(in.Lock(t.Context(), "k")) // first of all: it sees everything
+					is.NoErr(tx.Rollback())
+
+					in, tx = begin()
+					defer func() { _ = tx.Rollback() }()
+					count(t, in) // the snapshot is taken
+					change()
+					if name == "Insert" {
+						is.NoErr(s.Insert(t.Context(), record("new")))
+						defer func() { _, _ = s.Delete(t.Context(), "new") }()
+					}
+					is.True(errors.Is(call(in), storage.ErrAborted))
+					_, err := in.Count(t.Context(), storage.Filter{})
+					is.True(errors.Is(err, storage.ErrAborted)) // it stays given up
+				})
+			}
+		}
+	})
+}
+
+// Seats are exact in transactions of the host's at every level: counted under Lock, or the transaction is given up.
+func TestPostgresSeatsInHostsTransactions(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
+			t.Run(level.String(), func(t *testing.T) {
+				is := is.New(t)
+				db := e.Open(t)
+				s := newStore(t, db)
+				const seats = 5
+				full := errors.New("full")
+				taken := atOnce(t, 12, full, func(i int) error {
+					for {
+						err := db.RunInTx(t.Context(), &sql.TxOptions{Isolation: level}, func(ctx context.Context, tx bun.Tx) error {
+							in := s.WithTx(tx)
+							if i%2 == 0 { // who has read before has an old snapshot, perhaps
+								if _, err := in.Count(ctx, storage.Filter{}); err != nil {
+									return err
+								}
+							}
+							if err := in.Lock(ctx, "o"); err != nil {
+								return err
+							}
+							n, err := in.Count(ctx, storage.Filter{OrganizationID: "o"})
+							if err != nil {
+								return err
+							}
+							if n >= seats {
+								return full
+							}
+							return in.Insert(ctx, record(fmt.Sprint(i)))
+						})
+						if !errors.Is(err, storage.ErrAborted) && !strings.Contains(fmt.Sprint(err), "40001") {
+							return err
+						}
+					}
+				})
+				is.Equal(taken, seats)
+				is.Equal(count(t, s), seats)
+			})
+		}
+	})
+}
+
+// A statement whose context ends is let through if it is done soon, and its level alone is undone.
+func TestPostgresCancelledInFlight(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &faults{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			for _, statement := range []string{"INSERT", "SELECT"} {
+				inner, cancel := context.WithCancel(ctx)
+				err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error {
+					f.set(statement, nil, 1)
+					f.onHit = cancel
+					is.NoErr(tx.Insert(ctx, record("lost")))
+					if statement == "SELECT" {
+						_, err := tx.Get(ctx, "a")
+						is.NoErr(err)
+					}
+					return ctx.Err()
+				})
+				is.True(errors.Is(err, context.Canceled))
+				is.Equal(count(t, tx), 1)
+			}
+			return tx.Insert(ctx, record("b"))
+		}))
+		is.Equal(count(t, s), 2)
+	})
+}
+
+// holding keeps a lock and a row until it is told to let go.
+func holding(t *testing.T, s *bunstore.Store) (release func()) {
+	t.Helper()
+	held, free, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- s.RunInTx(context.Background(), func(ctx context.Context, tx storage.Storage) error {
+			err := errors.Join(tx.Lock(ctx, "k"), tx.Insert(ctx, record("held")))
+			close(held)
+			<-free
+			return errors.Join(err, errUndo)
+		})
+	}()
+	<-held
+	return func() {
+		close(free)
+		if err := <-done; !errors.Is(err, errUndo) || errors.Is(err, storage.ErrAborted) {
+			t.Error(err)
+		}
+	}
+}
+
+// Who waits for a lock stops waiting when its context ends. The connection goes with the statement, and the whole
+// transaction with that: nothing of it is left, and it is said.
+func TestPostgresCancelledWhileWaiting(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		s := newStore(t, db)
+		release := holding(t, s)
+		for name, call := range map[string]func(context.Context, storage.Storage) error{
+			"Lock":   func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, "k") },
+			"Insert": func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, record("held")) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				began, runs := time.Now(), 0
+				err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+					runs++
+					is.NoErr(tx.Insert(ctx, record(name))) // pgdriver leaves the server waiting, with this
+					inner, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+					defer cancel()
+					err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error { return call(ctx, tx) })
+					is.True(errors.Is(err, context.DeadlineExceeded))
+					is.True(errors.Is(err, storage.ErrAborted))
+					everyCall(ctx, tx, func(name string, err error) { is.True(errors.Is(err, storage.ErrAborted)) })
+					return nil // swallowed
+				})
+				is.True(errors.Is(err, storage.ErrAborted))
+				is.Equal(runs, 1)
+				is.True(time.Since(began) < 5*time.Second)
+				is.Equal(count(t, s), 0)
+
+				inner, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				is.True(errors.Is(s.Insert(inner, record("held")), context.DeadlineExceeded)) // outside of one
+				cancel()
+			})
+		}
+		release()
+		is.Equal(count(t, s), 0) // nor does what nobody waits for any more happen later
+		is.NoErr(s.Insert(t.Context(), record("held")))
+	})
+}
+
+// With a pgx that asks the server to cancel, the connection stays, and only the level is undone.
+func TestPostgresCancelRequest(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		address := e.New(t)
+		s := newStore(t, e.Connect(t, address))
+		cfg, err := pgx.ParseConfig(address)
+		is.NoErr(err)
+		cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+			return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: time.Minute}
+		}
+		db := bun.NewDB(stdlib.OpenDB(*cfg), pgdialect.New())
+		defer func() { _ = db.Close() }()
+		asking, err := bunstore.New(db, nil)
+		is.NoErr(err)
+		release := holding(t, s)
+		is.NoErr(asking.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			inner, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			defer cancel()
+			err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Insert(ctx, record("lost")))
+				return tx.Lock(ctx, "k")
+			})
+			is.True(errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, storage.ErrAborted))
+			return tx.Insert(ctx, record("b"))
+		}))
+		release()
+		is.Equal(count(t, s), 2)
+	})
+}
+
+// A statement that fails spoils its level, of which nothing is committed even where fn makes nothing of it, whichever
+// handle it ran on; and no other level.
+func TestPostgresFailedStatement(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &faults{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		refused := &pgconn.PgError{Code: "42501", Message: "permission denied"}
+		swallow := func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("lost")))
+			f.set("INSERT", refused, 1)
+			is.True(errors.Is(tx.Insert(ctx, record("more")), refused))
+			_, err := tx.Get(ctx, "a")
+			is.True(errors.Is(err, refused) && strings.Contains(err.Error(), "rolled back"))
+			return nil
+		}
+		host := func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("lost")))
+			_, err := bunstore.DB(tx).ExecContext(ctx, "SELECT no_such_column")
+			is.True(err != nil)
+			return nil
+		}
+		is.True(errors.Is(s.RunInTx(t.Context(), swallow), refused))
+		is.Equal(count(t, s), 0)
+		plain := newStore(t, e.Connect(t, e.New(t)))
+		is.True(plain.RunInTx(t.Context(), host) != nil)
+		is.Equal(count(t, plain), 0)
+
+		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			is.True(errors.Is(tx.RunInTx(ctx, swallow), refused))
+			return tx.Insert(ctx, record("b"))
+		}))
+		is.Equal(count(t, s), 2)
+	})
+}
+
+// What the server ends is ErrAborted and not run again, and at COMMIT ErrOutcomeUnknown.
+func TestPostgresLostConnection(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		s := newStore(t, db)
+		for _, at := range []string{"a statement", "COMMIT", "nothing"} {
+			runs := 0
+			err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				runs++
+				is.NoErr(tx.Insert(ctx, record("lost")))
+				var pid int
+				is.NoErr(bunstore.DB(tx).QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&pid))
+				if at != "nothing" {
+					var gone bool // waits until it is
+					is.NoErr(db.QueryRowContext(ctx, "SELECT pg_terminate_backend(?, 10000)", pid).Scan(&gone))
+					is.True(gone)
+				}
+				if at == "a statement" {
+					err := tx.Insert(ctx, record("more"))
+					is.True(errors.Is(err, storage.ErrAborted))
+				}
+				return nil
+			})
+			is.Equal(runs, 1)
+			switch at {
+			case "a statement":
+				is.True(errors.Is(err, storage.ErrAborted) && !errors.Is(err, storage.ErrOutcomeUnknown))
+			case "COMMIT":
+				// pgdriver asks whether the transaction is well first, and so finds out before.
+				is.True(errors.Is(err, storage.ErrOutcomeUnknown) ||
+					e.Name == "postgres-pgdriver" && errors.Is(err, storage.ErrAborted))
+			default:
+				is.NoErr(err)
+			}
+		}
+		is.Equal(count(t, s), 1)
+	})
+}
+
+// What the engine gives up is done again, at a statement and at COMMIT.
+func TestPostgresRetry(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		for _, code := range []string{"40001", "40P01"} {
+			for _, statement := range []string{"INSERT", "SELECT", "COMMIT", "SAVEPOINT"} {
+				t.Run(code+" at "+statement, func(t *testing.T) {
+					is := is.New(t)
+					f := &faults{}
+					s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+					runs := 0
+					f.set(statement, &pgconn.PgError{Code: code}, 2)
+					is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+						runs++
+						_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+							_, _ = tx.Get(ctx, "a")
+							return nil
+						})
+						_ = tx.Insert(ctx, record("a"))
+						return nil
+					}))
+					is.Equal(runs, 3)
+					is.Equal(count(t, s), 1)
+				})
+			}
+		}
+	})
+}
+
+// Two transactions that take two locks in opposite order both get through.
+func TestPostgresDeadlock(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		s := newStore(t, e.Open(t))
+		var both sync.WaitGroup
+		both.Add(2)
+		keys := []string{"a", "b"}
+		is.Equal(atOnce(t, 2, errUndo, func(i int) error {
+			first := true
+			return s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				if err := tx.Lock(ctx, keys[i]); err != nil {
+					return err
+				}
+				if first { // both hold one
+					first = false
+					both.Done()
+					both.Wait()
+				}
+				if err := tx.Lock(ctx, keys[1-i]); err != nil {
+					return err
+				}
+				return tx.Insert(ctx, record(fmt.Sprint(i)))
+			})
+		}), 2)
+		is.Equal(count(t, s), 2)
+	})
+}
+
+// Literals are not written where they would not be safe, and the error says what to do.
+func TestPostgresUnsafeConnection(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		for _, c := range []struct{ name, value string }{
+			{"standard_conforming_strings", "off"}, {"client_encoding", "LATIN1"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				is := is.New(t)
+				address := e.New(t)
+				newStore(t, e.Connect(t, address))
+				db := e.Connect(t, address)
+				// By a statement, because drivers refuse some of it in a DSN.
+				db.SetMaxOpenConns(1)
+				_, err := db.ExecContext(t.Context(), "SET "+c.name+" = '"+c.value+"'")
+				is.NoErr(err)
+				s, err := bunstore.New(db, nil)
+				is.NoErr(err)
+				refused := func(name string, err error) {
+					t.Helper()
+					text := fmt.Sprint(err) // pgx refuses by itself to run anything simple there
+					if !strings.Contains(text, c.name) || e.Name != "postgres" && !strings.Contains(text, "ALTER ROLE") {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				refused("Check", s.Check(t.Context()))
+				refused("Migrate", s.Migrate(t.Context()))
+				is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+					everyCall(ctx, tx, func(name string, err error) {
+						if name != "Insert of two" && name != "Update of two" && name != "RunInTx" {
+							refused(name, err)
+						}
+					})
+					return nil
+				}))
+				tx, err := db.BeginTx(t.Context(), nil)
+				is.NoErr(err)
+				refused("in the host's", s.WithTx(tx).Insert(t.Context(), record(`\'`)))
+				is.NoErr(tx.Rollback())
+			})
+		}
+	})
+}
+
+// Check refuses what Migrate would not have made.
+func TestPostgresCheckRefuses(t *testing.T) {
+	for _, c := range []struct{ damage, names, do string }{
+		{`ALTER TABLE organization_invitations ALTER COLUMN email_key TYPE text COLLATE "default"`,
+			"organization_invitations.email_key", "ALTER TABLE"},
+		{`ALTER TABLE organization_invitation_locks ALTER COLUMN k TYPE text COLLATE "en-x-icu"`,
+			"organization_invitation_locks.k", "ALTER TABLE"},
+		{"DROP INDEX organization_invitations_slot; CREATE INDEX organization_invitations_slot " +
+			"ON organization_invitations (organization_id, pending_key)", "organization_invitations_slot", "Migrations"},
+	} {
+		t.Run(c.names, func(t *testing.T) {
+			engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
+				is := is.New(t)
+				db := e.Open(t)
+				s := newStore(t, db)
+				_, err := db.ExecContext(t.Context(), c.damage)
+				is.NoErr(err)
+				for _, err := range []error{s.Check(t.Context()), s.Migrate(t.Context())} {
+					is.True(err != nil && strings.Contains(err.Error(), c.names) && strings.Contains(err.Error(), c.do))
+				}
+			})
+		})
+	}
+}
+
+// A server that may only be read says so, and can be read.
+func TestPostgresReadOnly(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		address := e.New(t)
+		writable := newStore(t, e.Connect(t, address))
+		is.NoErr(writable.Insert(t.Context(), record("a")))
+		s := newStore(t, e.Connect(t, with(t, address, "default_transaction_read_only", "on"))) // nothing to migrate
+		_, err := s.Get(t.Context(), "a")
+		is.NoErr(err)
+		for _, err := range []error{
+			s.Insert(t.Context(), record("b")),
+			s.Insert(t.Context(), record("b"), record("c")),
+			s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, "k") }),
+		} {
+			is.True(err != nil && strings.Contains(err.Error(), "read-only"))
+			is.True(!errors.Is(err, storage.ErrAborted))
+		}
+		is.Equal(count(t, s), 1)
+	})
+}
+
+// Times are what they were, whatever zone a connection is in.
+func TestPostgresZones(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		address := e.New(t)
+		newStore(t, e.Connect(t, address))
+		for _, zone := range []string{"America/New_York", "Europe/Berlin", "UTC"} {
+			is := is.New(t)
+			s := newStore(t, e.Connect(t, with(t, address, "TimeZone", zone)))
+			r := record(zone)
+			r.CreatedAt = time.Date(2026, 3, 29, 2, 30, 0, 123456000, time.UTC)
+			r.ExpiresAt = time.Date(9999, 12, 31, 12, 0, 0, 0, time.UTC)
+			r.SentAt = time.Date(1850, 1, 1, 0, 0, 0, 1000, time.UTC)
+			is.NoErr(s.Insert(t.Context(), r))
+			got, err := s.Get(t.Context(), zone)
+			is.NoErr(err)
+			is.Equal(got.CreatedAt, r.CreatedAt)
+			is.Equal(got.ExpiresAt, r.ExpiresAt)
+			is.Equal(got.SentAt, r.SentAt)
+		}
+	})
+}
