@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,22 +24,24 @@ func TestMigrateConcurrently(t *testing.T) {
 		if e.Single {
 			t.Skip("nobody shares it")
 		}
-		for range 3 {
-			is := is.New(t)
-			address := e.New(t)
-			var stores []*bunstore.Store
-			for range 2 {
-				s, err := bunstore.New(e.Connect(t, address), nil)
-				is.NoErr(err)
-				stores = append(stores, s)
-			}
-			var wg sync.WaitGroup
-			for i := range 16 {
-				wg.Go(func() { is.NoErr(stores[i%2].Migrate(t.Context())) })
-			}
-			wg.Wait()
-			is.NoErr(stores[0].Check(t.Context()))
-			is.NoErr(stores[1].Migrate(t.Context())) // once more does nothing
+		for i := range 3 {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				is := is.New(t)
+				address := e.New(t)
+				var stores []*bunstore.Store
+				for range 2 {
+					s, err := bunstore.New(e.Connect(t, address), nil)
+					is.NoErr(err)
+					stores = append(stores, s)
+				}
+				var wg sync.WaitGroup
+				for i := range 16 {
+					wg.Go(func() { is.NoErr(stores[i%2].Migrate(t.Context())) })
+				}
+				wg.Wait()
+				is.NoErr(stores[0].Check(t.Context()))
+				is.NoErr(stores[1].Migrate(t.Context())) // once more does nothing
+			})
 		}
 	})
 }
