@@ -1,0 +1,183 @@
+package bunstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Among 100,000 records the pages that matter are read from an index, in order, and stop: no scan of the table, and no
+// sort but of the branches' few rows.
+func TestPostgresPlans(t *testing.T) {
+	hook := &lastQuery{}
+	db := engines.Named(t, "postgres").Open(t).WithQueryHook(hook)
+	s, err := New(db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"INSERT INTO organization_invitations SELECT 'i' || lpad(n::text, 8, '0'), " +
+			"CASE n % 10 WHEN 0 THEN 'o' ELSE 'o' || n % 500 END, '', 'e', 'u' || n % 50 || '@example.com', " +
+			"CASE WHEN n / 50 % 5 < 3 THEN 'u' || n || '@example.com' END, 'org:member', " +
+			"(ARRAY['pending', 'pending', 'pending', 'accepted', 'expired'])[n / 50 % 5 + 1], '{}', '{}', 'ann', '', 1, " +
+			"timestamptz '2026-01-01 00:00+00' + n * interval '1 min', '2026-01-01', " +
+			"timestamptz '2026-02-01 00:00+00' + n * interval '1 min', '2026-01-01', NULL, '', 1 " +
+			"FROM generate_series(1, 100000) AS n",
+		"ANALYZE organization_invitations",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	after := &storage.Record{ID: "i", CreatedAt: now, ExpiresAt: now}
+	pending := []string{storage.Pending}
+	some := []string{storage.Pending, "accepted", storage.Expired}
+	one, two := []string{"u6@example.com"}, []string{"u6@example.com", "u16@example.com"}
+	const limit = 10
+	for _, c := range []struct {
+		name     string
+		query    storage.Query
+		branches int
+	}{
+		{"an organization", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}}, 1},
+		{"an organization, after", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}, After: after},
+			1},
+		{"an organization's pending ones",
+			storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}},
+			1},
+		{"an organization's pending ones, after", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: pending, Now: now}, After: after,
+		}, 1},
+		{"an organization's of several statuses", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now},
+		}, 3},
+		{"an organization's of several statuses, after", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, Now: now}, After: after,
+		}, 3},
+		{"a user's pending ones", storage.Query{Filter: storage.Filter{EmailKeys: one, Statuses: pending, Now: now}},
+			1},
+		{"a user's of several statuses and addresses, after",
+			storage.Query{Filter: storage.Filter{EmailKeys: two, Statuses: some, Now: now}, After: after}, 6},
+		{"everything", storage.Query{}, 1},
+		{"everything, after", storage.Query{After: after}, 1},
+		{"everything of a status", storage.Query{Filter: storage.Filter{StoredStatuses: pending}}, 1},
+		{"everything of several statuses, after",
+			storage.Query{Filter: storage.Filter{Statuses: some, Now: now}, After: after}, 3},
+		{"the sweep", storage.Query{
+			Filter: storage.Filter{StoredStatuses: pending, Statuses: []string{storage.Expired}, Now: now},
+			Sort:   []storage.Sort{{Field: storage.FieldExpiresAt}},
+		}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			c.query.Limit = limit
+			list, err := s.List(t.Context(), c.query)
+			is.NoErr(err)
+			is.True(len(list) > 0) // it is a page of something
+			plan := planOf(t, db, hook.text)
+			t.Log("\n" + plan)
+			is.True(!strings.Contains(plan, "Seq Scan"))
+			is.True(!strings.Contains(plan, "Bitmap")) // which knows no order
+			scans := 0
+			for step := range strings.Lines(plan) {
+				if strings.Contains(step, " on "+baseName) {
+					scans++
+					is.True(strings.Contains(step, " using "+baseName+"_")) // which of them is the planner's to say
+				}
+				if strings.Contains(step, "Sort  (") {
+					is.True(c.branches > 1)
+				}
+				if _, actual, ok := strings.Cut(step, "rows="); ok { // what any step handed on
+					var n int
+					_, err := fmt.Sscan(strings.Fields(actual)[0], &n)
+					is.NoErr(err)
+					is.True(n <= limit*c.branches)
+				}
+				if _, removed, ok := strings.Cut(step, "Rows Removed by Filter: "); ok {
+					var n int
+					_, err := fmt.Sscan(removed, &n)
+					is.NoErr(err)
+					is.True(n < 500) // it stops
+				}
+			}
+			is.Equal(scans, c.branches)
+			if strings.HasSuffix(c.name, "after") {
+				is.Equal(strings.Count(plan, "(ROW(created_at, id) < ROW("), c.branches) // it seeks
+				is.True(!strings.Contains(plan, "Filter: (ROW("))
+			}
+			if c.name == "the sweep" {
+				is.True(strings.Contains(plan, "using "+indexDue+" ") && !strings.Contains(plan, "Filter"))
+			}
+		})
+	}
+}
+
+// planOf is the plan of a statement as it was run, with what each step really handed on.
+func planOf(t *testing.T, db *bun.DB, statement string) string {
+	t.Helper()
+	rows, err := db.DB.QueryContext(t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	for rows.Next() {
+		var step string
+		if err := rows.Scan(&step); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(step + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}
+
+// stateError is an error of pgx or lib/pq, fieldError one of pgdriver.
+type stateError string
+
+func (e stateError) Error() string    { return "state" }
+func (e stateError) SQLState() string { return string(e) }
+
+type fieldError string
+
+func (e fieldError) Error() string { return "field" }
+func (e fieldError) Field(k byte) string {
+	if k == 'C' {
+		return string(e)
+	}
+	return ""
+}
+
+// Errors mean what their SQLSTATE says, wherever in the chain the driver's error is, and whatever driver that is.
+func TestPostgresErrors(t *testing.T) {
+	is := is.New(t)
+	e := newPostgres(tables{})
+	for state, want := range map[string]class{
+		"40001": aborted, "40P01": aborted, "55P03": aborted, "57P01": lost, "08006": lost,
+		"23505": spoiled, "57014": spoiled, "42P01": spoiled, "25P02": spoiled, "": plain,
+	} {
+		for _, err := range []error{stateError(state), fieldError(state), errors.New("FATAL: text (SQLSTATE " + state + ")")} {
+			for _, err := range []error{err, fmt.Errorf("join: %w", err), errors.Join(errNoTx, err)} {
+				is.Equal(e.class(err), want)
+				is.Equal(e.breach(err), state == "23505")
+			}
+		}
+	}
+	is.Equal(e.class(nil), plain)
+	is.Equal(e.class(errors.New("SQLSTATE")), plain)
+}
