@@ -73,7 +73,7 @@ type engine interface {
 	// pick is what follows the name of the table, so that a page is read from the index that has its order.
 	pick(w search, list []part, emails []string, fields []term, limited bool) string
 	// joinPage joins the ids of a page with their records, where that is faster than to carry records along; else "".
-	joinPage() string
+	joinPage(offset int) string
 	// row is what the readColumns of one row are scanned into.
 	row() row
 	// time writes t as a literal, as the columns keep it.

@@ -429,7 +429,7 @@ func (s *Store) page(q storage.Query, w search, fields, place []term) *statement
 	// IDs name the rows already, and without a limit all of them are sorted anyway.
 	t := s.e.tables()
 	single := len(emails)*len(lists) == 1 || w.IDs != nil || q.Limit == 0
-	join := s.e.joinPage()
+	join := s.e.joinPage(q.Offset)
 	if w.IDs != nil || q.Limit == 0 || single && q.Offset == 0 {
 		join = ""
 	}

@@ -266,7 +266,7 @@ func (e *sqlite) after(q *statement, terms []term) { seek(q, terms) }
 
 func (e *sqlite) pick(search, []part, []string, []term, bool) string { return "" }
 
-func (e *sqlite) joinPage() string { return "" }
+func (e *sqlite) joinPage(int) string { return "" }
 
 func (e *sqlite) contains(q *statement, text string) {
 	q.add("instr(email_key, ?) > 0", text) // LIKE would fold case

@@ -321,6 +321,31 @@ func TestManyAddressesAndStatuses(t *testing.T) {
 	})
 }
 
+// A page far down by Offset is the one that is there.
+func TestDeepOffset(t *testing.T) {
+	engines.Each(t, func(t *testing.T, db *bun.DB) {
+		is := is.New(t)
+		s := newStore(t, db)
+		var records []storage.Record
+		for i := range 1200 {
+			r := record(fmt.Sprintf("r%04d", i))
+			r.CreatedAt = now.Add(time.Duration(i) * time.Second)
+			records = append(records, r)
+		}
+		is.NoErr(s.Insert(t.Context(), records...))
+		for _, statuses := range [][]string{nil, {storage.Pending, "accepted"}} {
+			list, err := s.List(t.Context(), storage.Query{
+				Filter: storage.Filter{OrganizationID: "o", StoredStatuses: statuses}, Limit: 3, Offset: 1100,
+			})
+			is.NoErr(err)
+			is.Equal(len(list), 3)
+			for i, r := range list {
+				is.Equal(r.ID, records[1199-1100-i].ID)
+			}
+		}
+	})
+}
+
 // No value, and least of all private metadata, gets into the text of an error.
 func TestErrorsHoldNoValues(t *testing.T) {
 	const secret = "s3cret"
