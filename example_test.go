@@ -149,7 +149,7 @@ func organizations(ctx context.Context, tx storage.Storage, ids []string) (map[s
 func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 	var jobs []mailJob
 	for _, e := range events {
-		if e.Type == invitation.EventCreated && !e.Silent {
+		if e.Type == invitation.EventResent || e.Type == invitation.EventCreated && !e.Silent {
 			jobs = append(jobs, mailJob{OrganizationID: e.Invitation.OrganizationID, InvitationID: e.Invitation.ID})
 		}
 	}

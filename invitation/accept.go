@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,11 +31,17 @@ func (p AcceptParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.Acc
 // LogValue conceals the ticket.
 func (p AcceptParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
+// MarshalJSON conceals the ticket, for params that are logged inside of something else.
+func (p AcceptParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
+
 // Format conceals the ticket.
 func (p DeclineParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.DeclineParams") }
 
 // LogValue conceals the ticket.
 func (p DeclineParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
+
+// MarshalJSON conceals the ticket, as that of AcceptParams does.
+func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
 
 // Accept makes the invited user a member: it calls [Directory.Join] and resolves the invitation, in one transaction.
 //
@@ -200,11 +207,11 @@ func (w *work) answered(ctx context.Context, r storage.Record, userID string, ev
 }
 
 func (w *work) isMember(ctx context.Context, organizationID, userID string) (bool, error) {
-	_, err := w.dir.Role(ctx, w.store, organizationID, userID)
-	if errors.Is(err, ErrNotMember) && !shown(err) {
+	_, err := w.role(ctx, organizationID, userID)
+	switch {
+	case notMember(err):
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, directory("Role", paramOrganization, err)
 	}
 	return true, nil
@@ -252,10 +259,8 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 		return problemNotAllowed.about("", "the role of this invitation no longer exists; ask for another invitation")
 	}
 	if r.InviterUserID != "" && !s.cfg.KeepWithoutInviter {
-		inviter, err := s.dir.Role(ctx, s.store, r.OrganizationID, r.InviterUserID)
-		switch {
-		case errors.Is(err, ErrNotMember) && !shown(err):
-		case err != nil:
+		inviter, err := s.role(ctx, r.OrganizationID, r.InviterUserID)
+		if err != nil && !notMember(err) {
 			return directory("Role", paramOrganization, err)
 		}
 		if err != nil || !s.cfg.Roles.grants(inviter, role) {

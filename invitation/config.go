@@ -87,7 +87,8 @@ type Config struct {
 	// negative means no limit.
 	ResendAfter time.Duration
 
-	// AllowRedirect refuses a redirect URL by returning an error, which becomes the cause of an ErrInvalid. It is
+	// AllowRedirect refuses a redirect URL by returning an error, which becomes the cause of an ErrInvalid, or is an [*Error] of the
+	// host's own. It is
 	// asked only about absolute http and https URLs without user info; nothing else is ever allowed. Default: the
 	// origin of AcceptURL and no other; without TicketKeys every such URL.
 	AllowRedirect func(*url.URL) error
@@ -170,7 +171,10 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		if len(k) < minTicketKey {
 			refuse(problemValue, field, "must be at least 32 bytes, from a random source")
 		}
-		if slices.ContainsFunc(c.TicketKeys[:i], func(other []byte) bool { return bytes.Equal(k, other) }) {
+		// HMAC fills a key up with zeros: those that differ in them alone are one.
+		if slices.ContainsFunc(c.TicketKeys[:i], func(other []byte) bool {
+			return bytes.Equal(bytes.TrimRight(k, "\x00"), bytes.TrimRight(other, "\x00"))
+		}) {
 			refuse(problemValue, field, "must differ from the keys before it")
 		}
 	}
@@ -209,7 +213,7 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 	setDefault(&c.MaxPending, noLimit)
 	setDefault(&c.MaxMetadata, defaultMaxMetadata)
 	setDefault(&c.ResendAfter, defaultResendAfter)
-	if c.Clock == nil {
+	if isNil(c.Clock) {
 		c.Clock = clock.System()
 	}
 	if c.NewID == nil {
@@ -274,11 +278,13 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// isNil reports whether an interface holds nothing, a typed nil pointer included.
+// isNil reports whether an interface holds nothing, a typed nil included.
 func isNil(v any) bool {
-	if v == nil {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
 		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return r.IsNil()
 	}
-	r := reflect.ValueOf(v)
-	return r.Kind() == reflect.Pointer && r.IsNil()
+	return false
 }

@@ -35,6 +35,9 @@ func (p CreateParams) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("email_address", p.EmailAddress), slog.String("role", string(p.Role)))
 }
 
+// MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
+func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
+
 // Create invites an address into an organization and returns the invitation with its acceptance link.
 //
 // With an inviter that user must be a member whose role manages and may grant the role; without one the caller is
@@ -87,10 +90,11 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 	}
 	var created []Invitation
 	err = s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		if err := w.mayCreate(ctx, organizationID, drafts); err != nil {
+		granters, err := w.inviters(ctx, organizationID, drafts)
+		if err != nil {
 			return err
 		}
-		created, err = w.insert(ctx, organizationID, drafts)
+		created, err = w.insert(ctx, organizationID, drafts, granters)
 		return err
 	})
 	if err != nil {
@@ -140,9 +144,7 @@ func (s *Service) checkDraft(d draft) Errors {
 		errs = append(errs, unknownRole(d.at))
 	}
 	if d.RedirectURL != "" {
-		if err := s.checkRedirect(d.at+"redirect_url", d.RedirectURL); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, s.checkRedirect(d.at+"redirect_url", d.RedirectURL)...)
 	}
 	errs = append(errs, s.checkMetadata(d.at, d.PublicMetadata, d.PrivateMetadata)...)
 	return append(errs, checkExpiry(d.at, d.ExpiresIn)...)
@@ -179,29 +181,21 @@ func (s *Service) checkMetadata(prefix string, public, private Metadata) Errors 
 	return errs
 }
 
-func (s *Service) checkRedirect(param, raw string) *Error {
+func (s *Service) checkRedirect(param, raw string) Errors {
 	u, e := checkURL(param, raw)
 	if e != nil {
-		return e
+		return Errors{e}
 	}
 	err := s.cfg.AllowRedirect(u)
-	var own *Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &own):
+	if own := refusals(err); err == nil || own != nil {
 		return own
 	}
-	return problemFormat.about(param, "must be a URL of this application").because(err)
+	return Errors{problemFormat.about(param, "must be a URL of this application").because(err)}
 }
 
-// mayCreate makes the checks that need the host: inviter, organization, ceiling, address, membership.
-func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []draft) error {
+// mayCreate makes the checks that need the host, after that of the inviters: organization, ceiling, address, membership.
+func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
 	var errs Errors
-	granters, err := w.inviters(ctx, organizationID, drafts)
-	if err != nil {
-		return err
-	}
 	keys := make([]string, len(drafts))
 	for i, d := range drafts {
 		keys[i] = d.key
@@ -227,13 +221,11 @@ func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []dr
 func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, members []string) error {
 	var errs Errors
 	for _, d := range drafts {
-		e, err := w.allowed(ctx, organizationID, d)
+		refused, err := w.allowed(ctx, organizationID, d)
 		if err != nil {
 			return err
 		}
-		if e != nil {
-			errs = append(errs, e)
-		}
+		errs = append(errs, refused...)
 	}
 	if err := errs.err(); err != nil {
 		return err
@@ -262,34 +254,32 @@ func (w *work) inviters(ctx context.Context, organizationID string, drafts []dra
 		}
 		a, asked := answers[d.InviterUserID]
 		if !asked {
-			a.role, a.err = w.dir.Role(ctx, w.store, organizationID, d.InviterUserID)
+			a.role, a.err = w.role(ctx, organizationID, d.InviterUserID)
 			answers[d.InviterUserID] = a
 		}
-		var refused *Error
-		if err := w.manages(a.role, a.err, d.at+paramInviter); errors.As(err, &refused) {
-			errs = append(errs, refused)
-		} else if err != nil {
-			return nil, err
+		if err := w.manages(a.role, a.err, d.at+paramInviter); err != nil {
+			refused := refusals(err)
+			if refused == nil {
+				return nil, err
+			}
+			errs = append(errs, refused...)
 		}
 		roles[d.InviterUserID] = a.role
 	}
 	return roles, errs.err()
 }
 
-// allowed asks Config.AllowEmail: a refusal, or an internal error.
-func (w *work) allowed(ctx context.Context, organizationID string, d draft) (*Error, error) {
+// allowed asks Config.AllowEmail: refusals, or an internal error.
+func (w *work) allowed(ctx context.Context, organizationID string, d draft) (Errors, error) {
 	if w.cfg.AllowEmail == nil {
 		return nil, nil
 	}
 	err := w.cfg.AllowEmail(ctx, w.store, organizationID, d.key)
-	var own *Error
-	switch {
-	case err == nil:
-		return nil, nil
-	case errors.As(err, &own):
+	switch own := refusals(err); {
+	case err == nil || own != nil:
 		return own, nil
 	case errors.Is(err, ErrForbidden):
-		return problemNotAllowed.about(d.email(), "may not be invited into this organization").because(err), nil
+		return Errors{problemNotAllowed.about(d.email(), "may not be invited into this organization").because(err)}, nil
 	}
 	return nil, callback("Config.AllowEmail", err)
 }
@@ -309,10 +299,16 @@ func canonicalSet(addresses []string) map[string]bool {
 const maxInsertRounds = 3
 
 // insert makes way for the drafts where it may, and writes them.
-func (w *work) insert(ctx context.Context, organizationID string, drafts []draft) ([]Invitation, error) {
+func (w *work) insert(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
+	[]Invitation, error) {
 	for round := 1; ; round++ {
+		// Before the members are looked at: who accepts at this moment has the row locked, and is a member, or has not
+		// begun, and the row is pending. The other way round they would be neither.
 		holders, err := w.holders(ctx, organizationID, drafts)
 		if err != nil {
+			return nil, err
+		}
+		if err := w.mayCreate(ctx, organizationID, drafts, granters); err != nil {
 			return nil, err
 		}
 		now := w.now() // after every lock there was to wait for
@@ -447,7 +443,7 @@ func (w *work) quota(ctx context.Context, organizationID string, more int, now t
 func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]storage.Record,
 	records []storage.Record, now time.Time) ([]Event, error) {
 	if len(holders) == 0 {
-		return nil, w.store.Insert(ctx, records...)
+		return nil, insertSorted(ctx, w.store, records)
 	}
 	var events []Event
 	var moved []storage.Record
@@ -474,8 +470,33 @@ func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]s
 		if err := tx.Update(ctx, moved...); err != nil {
 			return err
 		}
-		return tx.Insert(ctx, records...)
+		return insertSorted(ctx, tx, records)
 	})
+}
+
+// insertSorted inserts records in the order of their addresses, so that two bulks with the same ones never wait for
+// each other's slots.
+func insertSorted(ctx context.Context, tx storage.Storage, records []storage.Record) error {
+	order := make([]int, len(records))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(records[a].EmailKey, records[b].EmailKey) })
+	sorted := make([]storage.Record, len(records))
+	for i, at := range order {
+		sorted[i] = records[at]
+	}
+	err := tx.Insert(ctx, sorted...)
+	var taken *storage.ExistsError
+	if !errors.As(err, &taken) {
+		return err
+	}
+	indexes := make([]int, len(taken.Indexes))
+	for i, at := range taken.Indexes {
+		indexes[i] = order[at]
+	}
+	slices.Sort(indexes)
+	return &storage.ExistsError{Indexes: indexes}
 }
 
 // lost says what became of an insert that found ids or slots taken: an error, or nil to look again.
@@ -489,10 +510,14 @@ func (w *work) lost(ctx context.Context, drafts []draft, records []storage.Recor
 		return err
 	case used > 0 || len(slices.Compact(ids)) < len(records):
 		return errors.New("Config.NewID returned an id that is taken")
-	case last:
-		return duplicate(drafts, taken.Indexes)
+	case !last:
+		return nil
 	}
-	return nil
+	duplicates := slices.DeleteFunc(slices.Clone(taken.Indexes), func(i int) bool { return drafts[i].Replace })
+	if len(duplicates) == 0 { // others replace it as fast as we do
+		return fmt.Errorf("the pending invitation to be replaced: %w", ErrConflict)
+	}
+	return duplicate(drafts, duplicates)
 }
 
 // records builds what the drafts store.

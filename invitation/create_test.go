@@ -501,7 +501,7 @@ func TestCreateLosesASlot(t *testing.T) {
 		"a duplicate after all":                    {1, false, invitation.ErrDuplicate},
 		"replaced after all":                       {1, true, nil},
 		"replaced at the last moment":              {2, true, nil},
-		"never seen, as with an old snapshot":      {3, true, invitation.ErrDuplicate},
+		"never seen, as with an old snapshot":      {3, true, invitation.ErrConflict},
 		"never seen, and not meant to be replaced": {3, false, invitation.ErrDuplicate},
 	} {
 		t.Run(name, func(t *testing.T) {

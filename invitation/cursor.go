@@ -59,6 +59,12 @@ func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.R
 	if string(cursorPosition(order, last)) != string(position) {
 		return nil, false
 	}
+	// A position can be forged, and must still be one that a database can be asked for.
+	for _, at := range []time.Time{last.CreatedAt, last.ExpiresAt} {
+		if at.Year() < 1 || at.Year() > 9999 {
+			return nil, false
+		}
+	}
 	return &last, storage.ValidText(last.EmailKey) && storage.ValidText(last.ID)
 }
 

@@ -374,9 +374,9 @@ func ErrorBody(err error) []byte {
 
 // refusalsOf returns what can be shown of err, at least one.
 func refusalsOf(err error) Errors {
-	var errs Errors
+	errs := refusals(err)
 	switch {
-	case errors.As(err, &errs) && len(errs) > 0 && errs[0].Status >= 400 && errs[0].Status <= 599:
+	case errs != nil && errs[0].Status >= 400 && errs[0].Status <= 599:
 		return errs
 	case errors.Is(err, ErrAborted):
 		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}

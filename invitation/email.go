@@ -57,7 +57,7 @@ func canonicalEmail(param, addr string) (string, *Error) {
 	if strings.ContainsAny(norm.NFKC.String(local), "\"(),:;<>@[\\] ") {
 		return "", malformed
 	}
-	domain, err := domains().ToASCII(norm.NFC.String(addr[at+1:]))
+	domain, err := domains().ToASCII(lower(norm.NFC.String(addr[at+1:])))
 	if err != nil {
 		return "", malformed.because(err)
 	}
@@ -77,5 +77,9 @@ func lower(s string) string {
 	return norm.NFC.String(strings.ToLower(strings.ReplaceAll(s, "İ", "i̇")))
 }
 
-// invisible reports what has no place in an address: controls, blanks, and characters that show nothing.
-func invisible(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
+// invisible reports what has no place in an address: controls, blanks, and characters that show nothing, some of which
+// Unicode counts as letters, marks or symbols.
+func invisible(r rune) bool {
+	return r == ' ' || !unicode.IsPrint(r) || r == '\u2800' || r == '\U0001d159' || // a blank pattern, a note without a head
+		unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}

@@ -75,6 +75,9 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) text() string {
+	if e == nil { // which a host may return behind an error
+		return "a nil *Error"
+	}
 	text := e.LongMessage
 	if text == "" {
 		text = e.Message
@@ -87,6 +90,9 @@ func (e *Error) text() string {
 
 // Unwrap returns the sentinels the error stands for, and its cause.
 func (e *Error) Unwrap() []error {
+	if e == nil {
+		return nil
+	}
 	if e.cause == nil {
 		return e.is
 	}
@@ -96,10 +102,11 @@ func (e *Error) Unwrap() []error {
 // As makes errors.As find [Errors] in a single error too, so that a caller needs one way only.
 func (e *Error) As(target any) bool {
 	errs, ok := target.(*Errors)
-	if ok {
-		*errs = Errors{e}
+	if !ok || e == nil {
+		return false
 	}
-	return ok
+	*errs = Errors{e}
+	return true
 }
 
 // Errors is several refusals at once: every failing parameter, or every failing item of a bulk, in their order.
@@ -210,8 +217,17 @@ func (e *Error) with(key string, value any) *Error {
 	return e
 }
 
-// shown reports whether err is, or carries, a refusal that can be shown as it is.
-func shown(err error) bool {
-	var e *Error
-	return errors.As(err, &e)
+// refusals returns what of err can be shown as it is, nil where nothing can.
+func refusals(err error) Errors {
+	var errs Errors
+	if !errors.As(err, &errs) {
+		return nil
+	}
+	if errs = slices.DeleteFunc(slices.Clone(errs), func(e *Error) bool { return e == nil }); len(errs) == 0 {
+		return nil
+	}
+	return errs
 }
+
+// shown reports whether err is, or carries, a refusal that can be shown as it is.
+func shown(err error) bool { return refusals(err) != nil }

@@ -11,6 +11,7 @@
 package invitation
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -143,6 +144,19 @@ func (m Membership) LogValue() slog.Value {
 		slog.String("user_id", m.UserID),
 		slog.String("invitation_id", m.InvitationID),
 		slog.String("role", string(m.Role)))
+}
+
+// MarshalJSON shows what LogValue logs, for a membership that is logged inside of something else. A Directory reads
+// the fields.
+func (m Membership) MarshalJSON() ([]byte, error) { return marshalGroup(m.LogValue()) }
+
+// marshalGroup returns the attributes of a group as a JSON object.
+func marshalGroup(group slog.Value) ([]byte, error) {
+	object := map[string]any{}
+	for _, a := range group.Group() {
+		object[a.Key] = a.Value.Any()
+	}
+	return json.Marshal(object)
 }
 
 // concealed prints the name of a type that holds secrets, whatever the verb.

@@ -33,7 +33,7 @@ type ListParams struct {
 
 	Statuses     []Status // any of these; none means all, and in ListForUser pending
 	OrderBy      []Order  // the most significant first; none means newest first
-	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the address, whatever its case
+	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, whatever its case
 	EmailAddress string   // exactly this address, in any spelling
 }
 
@@ -127,6 +127,7 @@ func (s *Service) ListForUser(ctx context.Context, userID string, p ListParams) 
 // with no invitation, and ends it.
 func (s *Service) Each(ctx context.Context, organizationID string, p ListParams) iter.Seq2[Invitation, error] {
 	return func(yield func(Invitation, error) bool) {
+		p := p // each range begins anew
 		left := p.Limit
 		for {
 			p.Limit, p.SkipTotal = maxLimit, true
@@ -195,11 +196,7 @@ func (s *Service) listAll(ctx context.Context, p ListParams) (Page, error) {
 	if err := errs.err(); err != nil {
 		return Page{}, err
 	}
-	page, err := s.page(ctx, q)
-	if err != nil {
-		return Page{}, err
-	}
-	return page, s.fillOrganizations(ctx, page.Data)
+	return s.pageWithOrganizations(ctx, q)
 }
 
 func (s *Service) listForUser(ctx context.Context, userID string, p ListParams) (Page, error) {
@@ -227,11 +224,7 @@ func (s *Service) listForUser(ctx context.Context, userID string, p ListParams) 
 	}
 	q.EmailKeys = slices.AppendSeq([]string{}, maps.Keys(keys)) // never nil, which would mean everybody's
 	slices.Sort(q.EmailKeys)
-	page, err := s.page(ctx, q)
-	if err != nil {
-		return Page{}, err
-	}
-	return page, s.fillOrganizations(ctx, page.Data)
+	return s.pageWithOrganizations(ctx, q)
 }
 
 // listing is a list as the store is asked for it.
@@ -337,9 +330,22 @@ func (s *Service) page(ctx context.Context, l listing) (Page, error) {
 	page.Data = s.views(records, l.Now)
 	page.TotalCount = l.Offset + len(records)
 	if !l.skipTotal {
-		page.TotalCount, err = s.store.Count(ctx, l.Filter)
+		if page.TotalCount, err = s.store.Count(ctx, l.Filter); err != nil {
+			return Page{}, err
+		}
 	}
-	return page, err
+	return page, nil
+}
+
+func (s *Service) pageWithOrganizations(ctx context.Context, l listing) (Page, error) {
+	page, err := s.page(ctx, l)
+	if err == nil {
+		err = s.fillOrganizations(ctx, page.Data)
+	}
+	if err != nil {
+		return Page{}, err
+	}
+	return page, nil
 }
 
 func (s *Service) views(records []storage.Record, now time.Time) []Invitation {

@@ -37,7 +37,6 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 		if _, err := w.requester(ctx, organizationID, p.RequestingUserID); err != nil {
 			return err
 		}
-		var r storage.Record
 		r, err := w.one(ctx, organizationID, invitationID)
 		if err != nil {
 			return err

@@ -246,16 +246,28 @@ func checkIDs(organizationID, invitationID string) Errors {
 	return errs
 }
 
+// role asks for a user's role. A Directory that has none to tell, and says nothing of it, knows no member.
+func (s *Service) role(ctx context.Context, organizationID, userID string) (Role, error) {
+	role, err := s.dir.Role(ctx, s.store, organizationID, userID)
+	if err == nil && role == "" {
+		err = ErrNotMember
+	}
+	return role, err
+}
+
+// notMember reports whether Directory.Role said that the user is no member, and nothing of its own.
+func notMember(err error) bool { return errors.Is(err, ErrNotMember) && !shown(err) }
+
 // manager checks that a user's role manages invitations, and returns the role. param names the user.
 func (s *Service) manager(ctx context.Context, organizationID, userID, param string) (Role, error) {
-	role, err := s.dir.Role(ctx, s.store, organizationID, userID)
+	role, err := s.role(ctx, organizationID, userID)
 	return role, s.manages(role, err, param)
 }
 
-// manages judges what Directory.Role answered about a user.
+// manages judges what is known of a user's role.
 func (s *Service) manages(role Role, err error, param string) error {
 	switch {
-	case errors.Is(err, ErrNotMember) && !shown(err):
+	case notMember(err):
 		return problemNotMember.about(param, "is no member of this organization").because(err)
 	case err != nil:
 		return directory("Role", paramOrganization, err)
@@ -282,7 +294,7 @@ func (s *Service) seats(ctx context.Context, organizationID string, more int) er
 	if err != nil {
 		return callback("Config.Seats", err)
 	}
-	if limit > 0 && members+more > limit {
+	if limit != 0 && more > limit-members { // a negative limit is one that was passed long ago
 		return problemQuota.about("", "the organization has no free seat; free one or raise its limit")
 	}
 	return nil

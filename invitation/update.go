@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -16,6 +17,14 @@ type UpdateParams struct {
 
 	Version int64 `wire:"version" validate:"min=0"` // the one that was shown; 0 is not compared
 }
+
+// LogValue logs what is to change, without metadata.
+func (p UpdateParams) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("role", string(p.Role)), slog.Int64("version", p.Version))
+}
+
+// MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
+func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
 // Update changes the role or the metadata of a pending invitation, and returns it with its current link. Another role
 // voids every older link, so that nobody accepts what they were not shown, and makes the requesting user the inviter.

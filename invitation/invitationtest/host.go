@@ -155,17 +155,17 @@ func (h *Host) VerifiedEmails(_ context.Context, tx storage.Storage, userID stri
 
 // Join implements [invitation.Directory]. Outside a transaction of [Host.Storage] it is an error.
 func (h *Host) Join(_ context.Context, tx storage.Storage, m invitation.Membership) error {
-	t, ok := tx.(*store)
-	if !ok || t.tx == nil {
+	t := open(tx)
+	if t == nil {
 		return fmt.Errorf("invitationtest: Join outside a transaction of this host")
 	}
-	t.tx.mu.Lock()
-	defer t.tx.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	key := member{m.OrganizationID, m.UserID}
-	if _, joined := t.tx.state.members[key]; joined {
+	if _, joined := t.state.members[key]; joined {
 		return invitation.ErrAlreadyMember
 	}
-	t.tx.state.members[key] = m
+	t.state.members[key] = m
 	return nil
 }
 
@@ -210,13 +210,28 @@ func (h *Host) set(change func(*state)) {
 
 // read reads what the transaction sees, or what is committed.
 func (h *Host) read(tx storage.Storage, fn func(state)) {
-	if t, ok := tx.(*store); ok && t.tx != nil {
-		t.tx.mu.Lock()
-		defer t.tx.mu.Unlock()
-		fn(t.tx.state)
+	if t := open(tx); t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		fn(t.state)
 		return
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	fn(h.state)
+}
+
+// open returns the transaction tx works in, nil outside of one. It looks through wrappers that have a method
+// Unwrap() storage.Storage.
+func open(tx storage.Storage) *transaction {
+	for {
+		switch t := tx.(type) {
+		case *store:
+			return t.tx
+		case interface{ Unwrap() storage.Storage }:
+			tx = t.Unwrap()
+		default:
+			return nil
+		}
+	}
 }

@@ -1,0 +1,472 @@
+package invitation_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/clock"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// What hosts, stores and clients do that nobody meant.
+
+// hooked is a storage that calls back before it does what it is asked.
+type hooked struct {
+	storage.Storage
+	list func(q storage.Query)
+	lock func() error
+}
+
+func (s hooked) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	if s.list != nil {
+		s.list(q)
+	}
+	return s.Storage.List(ctx, q)
+}
+
+func (s hooked) Lock(ctx context.Context, key string) error {
+	if s.lock != nil {
+		if err := s.lock(); err != nil {
+			return err
+		}
+	}
+	return s.Storage.Lock(ctx, key)
+}
+
+func (s hooked) Unwrap() storage.Storage { return s.Storage }
+
+func (s hooked) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, hooked{tx, s.list, s.lock})
+	})
+}
+
+// Who accepts while Create looks at the members is a member, or has a pending invitation, when it looks: it looks for
+// the invitation first, and at the members after that.
+func TestCreateLooksForTheInvitationFirst(t *testing.T) {
+	w := setup(t, nil)
+	var order []string
+	dir := &noting{failing: &failing{Host: w.host}, note: func() { order = append(order, "members") }}
+	svc := w.service(dir, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.StoredStatuses != nil {
+			order = append(order, "invitations")
+		}
+	}})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err)
+	w.is.Equal(order, []string{"invitations", "members"})
+}
+
+type noting struct {
+	*failing
+	note func()
+}
+
+func (d *noting) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+	d.note()
+	clear(emails) // which is the directory's own to change
+	return nil, nil
+}
+
+// The instant that decides is one after the last wait: for the organization's lock, or the row's (C14).
+func TestTheClockIsReadAfterTheLocks(t *testing.T) {
+	for _, where := range []string{"lock", "row"} {
+		for name, call := range map[string]func(w *world, svc *invitation.Service, inv invitation.Invitation) error{
+			"accept": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Accept(w.ctx, byTicket(t, inv, "carl"))
+				return err
+			},
+			"revoke": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+				return err
+			},
+			"update": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{})
+				return err
+			},
+		} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				w := setup(t, nil)
+				inv := w.invite("carl@example.com")
+				late := func() { w.clock.Set(inv.ExpiresAt) }
+				st := hooked{Storage: w.host.Storage()}
+				if where == "lock" {
+					st.lock = func() error { late(); return nil }
+				} else {
+					st.list = func(q storage.Query) {
+						if q.ForUpdate {
+							late()
+						}
+					}
+				}
+				svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(st)
+				err := call(w, svc, inv)
+				w.is.True(errors.Is(err, invitation.ErrExpired) || errors.Is(err, invitation.ErrNotPending))
+			})
+		}
+	}
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com") // Create decides by the instant after the lock too
+	svc := w.service(w.host, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.ForUpdate {
+			w.clock.Set(inv.ExpiresAt)
+		}
+	}})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err) // it lapsed while we waited for it
+}
+
+// A lock that cannot be had is an error, and nothing is written.
+func TestALockThatFails(t *testing.T) {
+	w := setup(t, nil)
+	boom := errors.New("boom")
+	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{Storage: w.host.Storage(), lock: func() error { return boom }})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.True(errors.Is(err, boom))
+	w.is.Equal(len(w.stored()), 0)
+}
+
+// Every record that is written was read with a lock before.
+func TestWhatIsWrittenWasLocked(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.clock.Advance(time.Hour)
+	locked := 0
+	svc := w.svc.WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.ForUpdate {
+			locked++
+		}
+	}})
+	for i, call := range []func() error{
+		func() error {
+			_, err := svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+			return err
+		},
+		func() error {
+			w.clock.Advance(time.Hour)
+			_, err := svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{RequestingUserID: "ann"})
+			return err
+		},
+		func() error {
+			w.clock.Advance(time.Hour)
+			_, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = true }))
+			return err
+		},
+		func() error {
+			_, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{"carl@example.com"}})
+			return err
+		},
+		func() error { _, err := svc.DeleteAll(w.ctx, "acme"); return err },
+	} {
+		w.is.NoErr(call())
+		w.is.Equal(locked, i+1)
+	}
+}
+
+// The version that was shown is compared for equality, whichever is the newer one (C7).
+func TestAnOlderVersion(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	for range 3 {
+		r := w.stored()[0]
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	}
+	for _, version := range []int64{1, 3, 5} {
+		p := byIDs(inv, "carl")
+		p.Version = version
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "version"}}, func() error { return w.accept(p) })
+		_, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Version: version})
+		w.is.True(errors.Is(err, invitation.ErrChanged))
+	}
+}
+
+// A ticket of a later generation than the stored one is as void as an earlier one, and a link is always current.
+func TestGenerations(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	r := w.stored()[0]
+	r.Generation = 5
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	link, err := w.svc.Link(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	later := ticketOf(t, invitation.Invitation{URL: link})
+	_, err = w.svc.Preview(w.ctx, later)
+	w.is.NoErr(err)
+	r = w.stored()[0]
+	r.Generation = 4
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	_, err = w.svc.Preview(w.ctx, later)
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
+}
+
+// Only who gave an answer gets it again: not a twin with the same address, a member or not.
+func TestTheTwinsAnswer(t *testing.T) {
+	w := setup(t, nil)
+	w.host.AddUser("twin", "carl@example.com")
+	declined := w.invite("carl@example.com")
+	_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(declined, "carl")))
+	w.is.NoErr(err)
+	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(declined, "twin")))
+	w.is.True(errors.Is(err, invitation.ErrNotPending))
+	accepted := w.invite("carl@example.com")
+	w.is.NoErr(w.accept(byIDs(accepted, "carl")))
+	w.host.AddMember("acme", "twin", invitation.RoleMember)
+	w.is.True(errors.Is(w.accept(byIDs(accepted, "twin")), invitation.ErrAccepted))
+}
+
+// Each inviter of a bulk has a ceiling of their own, and is asked for once.
+func TestCeilingsInABulk(t *testing.T) {
+	w := setup(t, &invitation.Config{Roles: ladder(t)})
+	w.host.AddMember("acme", "ann", "org:owner")
+	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+	item := func(email, inviter string, role invitation.Role) invitation.CreateParams {
+		return invitation.CreateParams{EmailAddress: email, InviterUserID: inviter, Role: role}
+	}
+	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", "[2].role"}, {403, "not_an_admin_in_organization", "[3].role"}}, func() error {
+		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{item("a@example.com", "", "org:owner"), item("b@example.com", "ann", "org:owner"),
+			item("c@example.com", "bob", "org:owner"), item("d@example.com", "bob", invitation.RoleAdmin)})
+		return err
+	})
+}
+
+// Outsiders are told that they are, before anything about the invitation (C20).
+func TestOutsidersAreToldNothing(t *testing.T) {
+	w := setup(t, nil)
+	elsewhere, err := w.svc.Create(w.ctx, "other", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err)
+	for _, id := range []string{"missing", elsewhere.ID, w.invite("dora@example.com").ID} {
+		for _, call := range []func() error{
+			func() error { _, err := w.svc.As("carl").Get(w.ctx, "acme", id); return err },
+			func() error { _, err := w.svc.As("carl").Link(w.ctx, "acme", id); return err },
+			func() error {
+				_, err := w.svc.As("carl").Revoke(w.ctx, "acme", id, invitation.RevokeParams{})
+				return err
+			},
+			func() error {
+				_, err := w.svc.As("carl").Resend(w.ctx, "acme", id, invitation.ResendParams{})
+				return err
+			},
+			func() error {
+				_, err := w.svc.As("carl").Update(w.ctx, "acme", id, invitation.UpdateParams{})
+				return err
+			},
+		} {
+			w.is.True(errors.Is(call(), invitation.ErrNotMember))
+		}
+	}
+}
+
+// A directory that scans an empty result and says nothing of it has not found a member.
+func TestAnEmptyRoleIsNoMembership(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	dir := &silent{&failing{Host: w.host}}
+	w.svc = w.service(dir, &invitation.Config{KeepWithoutInviter: true})
+	got, err := w.svc.Accept(w.ctx, byIDs(inv, "carl"))
+	w.is.NoErr(err)
+	w.is.Equal(got.Status, invitation.StatusAccepted)
+	w.is.Equal(len(w.host.Members("acme")), 3) // Join was called
+	_, err = w.svc.As("ann").Get(w.ctx, "acme", inv.ID)
+	w.is.True(errors.Is(err, invitation.ErrNotMember))
+}
+
+type silent struct{ *failing }
+
+func (silent) Role(context.Context, storage.Storage, string, string) (invitation.Role, error) {
+	return "", nil
+}
+
+// A directory that fails is not one that says no: nobody joins, and the caller is told nothing of the inside.
+func TestAFailingRoleIsNoAnswer(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {})) // by the back end
+	w.is.NoErr(err)
+	boom := errors.New("boom")
+	svc := w.service(&failing{Host: w.host, role: boom}, nil)
+	w.refuses(boom, nil, func() error { _, err := svc.Accept(w.ctx, byIDs(inv, "carl")); return err })
+	ticket := ticketOf(t, w.invite("dora@example.com"))
+	w.refuses(boom, nil, func() error { _, err := svc.Preview(w.ctx, ticket); return err })
+}
+
+// What the host says of its own is passed on as it is, whatever sentinel it carries besides.
+func TestTheHostsOwnRefusals(t *testing.T) {
+	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
+	for _, sentinel := range []error{invitation.ErrNotMember, invitation.ErrNotFound, invitation.ErrAlreadyMember, invitation.ErrForbidden} {
+		both := errors.Join(own, sentinel)
+		w := setup(t, nil)
+		inv := w.invite("carl@example.com")
+		for name, dir := range map[string]*failing{
+			"role": {Host: w.host, role: both}, "emails": {Host: w.host, verifiedEmails: both}, "join": {Host: w.host, join: both},
+		} {
+			_, err := w.service(dir, nil).Accept(w.ctx, byIDs(inv, "carl"))
+			if invitation.HTTPStatus(err) != 402 {
+				t.Errorf("%s with %v: %v", name, sentinel, err)
+			}
+		}
+		_, err := w.service(&failing{Host: w.host, memberEmails: both}, nil).Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
+		w.is.Equal(invitation.HTTPStatus(err), 402)
+	}
+	// Several at once, and a nil of the type: not a permission.
+	two := invitation.Errors{own, {Status: 403, Code: "second"}}
+	var none *invitation.Error
+	for _, tt := range []struct {
+		err  error
+		want []refusal
+	}{{two, []refusal{{402, "payment_required", ""}, {403, "second", ""}, {402, "payment_required", ""}, {403, "second", ""}}}, {none, nil}} {
+		w := setup(t, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error { return tt.err }})
+		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+			with(func(*invitation.CreateParams) {}), with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" })})
+		w.is.True(err != nil)
+		w.is.Equal(refusals(err), tt.want)
+	}
+	w := setup(t, &invitation.Config{AllowRedirect: func(*url.URL) error { return none }})
+	_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL }))
+	w.is.True(errors.Is(err, invitation.ErrInvalid))
+}
+
+// A limit that was passed long ago, or that a host computed below zero, is no licence.
+func TestOddSeats(t *testing.T) {
+	for _, tt := range []struct{ members, limit int }{{2, -1}, {1 << 62, 5}, {9, 3}, {0, -1 << 62}} {
+		w := setup(t, nil)
+		inv := w.invite("carl@example.com")
+		w.svc = w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) {
+			return tt.members, tt.limit, nil
+		}})
+		w.refuses(invitation.ErrQuotaExceeded, []refusal{{403, "organization_membership_quota_exceeded", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
+		w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
+	}
+}
+
+func TestOddConfigs(t *testing.T) {
+	w := setup(t, nil)
+	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour})
+	w.is.NoErr(err) // a typed nil is no clock
+	large := mustMetadata(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)
+	inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = large }))
+	w.is.NoErr(err)
+	w.is.Equal(inv.ExpiresAt.Sub(inv.CreatedAt), 365*24*time.Hour)
+
+	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} { // HMAC knows no difference
+		_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: keys, AcceptURL: acceptURL})
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+	w = setup(t, &invitation.Config{ExpiresIn: time.Second})
+	west := time.FixedZone("west", -8*3600)
+	w.clock.Set(noon.In(west).Add(999))
+	inv, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = time.Second + 1 }))
+	w.is.NoErr(err)
+	w.is.Equal(inv.CreatedAt, noon)                  // UTC, cut to the microsecond
+	w.is.Equal(inv.ExpiresAt, noon.Add(time.Second)) // as it is stored
+	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+		p.EmailAddress, p.PublicMetadata = "x@example.com", mustMetadata(t, `{"a":"`+strings.Repeat("x", 8185)+`"}`)
+	}))
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_exceeds_allowed_size", "public_metadata"}}) // 8193 bytes
+	_, err = w.svc.Create(w.ctx, strings.Repeat("ö", 65), with(func(*invitation.CreateParams) {}))
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_exceeds_allowed_size", "organization_id"}}) // bytes, not letters
+}
+
+// The longest of everything fits into a ticket and a cursor.
+func TestLongestTicketAndCursor(t *testing.T) {
+	n := 0
+	w := setup(t, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("%064d", n) }})
+	org := strings.Repeat("o", 128)
+	w.host.AddOrganization(invitation.Organization{ID: org})
+	domain := strings.Repeat("d", 63) + "." + strings.Repeat("d", 63) + "." + strings.Repeat("d", 59) + ".example"
+	for _, local := range []string{strings.Repeat("a", 64), strings.Repeat("b", 64)} {
+		inv, err := w.svc.Create(w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = local + "@" + domain }))
+		w.is.NoErr(err)
+		_, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
+		w.is.NoErr(err)
+	}
+	p := invitation.ListParams{Limit: 1, OrderBy: []invitation.Order{{Field: "email_address"}, {Field: "created_at"}, {Field: "expires_at"}}}
+	page, err := w.svc.List(w.ctx, org, p)
+	w.is.NoErr(err)
+	p.Cursor = page.NextCursor
+	page, err = w.svc.List(w.ctx, org, p)
+	w.is.NoErr(err)
+	w.is.Equal(len(page.Data), 1)
+	w.is.Equal(page.NextCursor, "")
+}
+
+// A sequence may be ranged over again, after a break too.
+func TestEachAgain(t *testing.T) {
+	w := setup(t, nil)
+	ps := make([]invitation.CreateParams, 700)
+	for i := range ps {
+		ps[i] = with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) })
+	}
+	_, err := w.svc.CreateBulk(w.ctx, "acme", ps)
+	w.is.NoErr(err)
+	seq := w.svc.Each(w.ctx, "acme", invitation.ListParams{Offset: 10})
+	for range 2 {
+		for range seq {
+			break
+		}
+		n := 0
+		for _, err := range seq {
+			w.is.NoErr(err)
+			n++
+		}
+		w.is.Equal(n, 690)
+	}
+}
+
+// Addresses that differ only in case, or in what does not show, are not two.
+func TestAddressesThatLookTheSame(t *testing.T) {
+	is := is.New(t)
+	for upper, lower := range map[string]string{
+		"ann@STRAẞE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example", "ẖ@example.com": "H\u0331@example.com",
+	} {
+		a, err := invitation.CanonicalEmail(upper)
+		is.NoErr(err)
+		b, err := invitation.CanonicalEmail(lower)
+		is.NoErr(err)
+		is.Equal(a, b)
+	}
+	for _, r := range "\u034f\u115f\u1160\u17b4\u180b\u180e\u180f\u2800\u3164\uffa0\ufe00\ufe0f\U000e0100\U0001d159\u1680\u00ad" {
+		for _, addr := range []string{"ann" + string(r) + "@example.com", "ann@exam" + string(r) + "ple.com"} {
+			if key, err := invitation.CanonicalEmail(addr); err == nil {
+				t.Errorf("%U does not show, and became %q", r, key)
+			}
+		}
+	}
+	for _, addr := range []string{"ann@a≠b.example", "ann@אa.example", "ann@" + strings.Repeat("d.", 124) + "example"} {
+		_, err := invitation.CanonicalEmail(addr)
+		is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+}
+
+// Logged inside of something else, nothing shows a ticket or private metadata either.
+func TestNestedSecrets(t *testing.T) {
+	const planted = "hunter2"
+	secret := mustMetadata(t, `{"secret":"hunter2"}`)
+	var out strings.Builder
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	for _, v := range []any{
+		[]invitation.CreateParams{{PrivateMetadata: secret}}, []invitation.UpdateParams{{PrivateMetadata: secret}},
+		[]invitation.Membership{{PrivateMetadata: secret}}, []invitation.AcceptParams{{Ticket: planted}},
+		struct{ D invitation.DeclineParams }{invitation.DeclineParams{Ticket: planted}},
+	} {
+		log.Info("m", "v", v)
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(b)
+		fmt.Fprintf(&out, "%v %+v", v, v)
+	}
+	if strings.Contains(out.String(), planted) {
+		t.Error(out.String())
+	}
+}
