@@ -25,6 +25,7 @@ const (
 	plain   class = iota // nothing: the statement failed, no more
 	spoiled              // nothing will be done any more until the level, or the transaction, is rolled back
 	aborted              // given up; the same transaction may be run again
+	unready              // likewise, by a server that does nothing now; what COMMIT has done nobody knows
 	gone                 // given up, and running it again would not help
 	lost                 // the connection is
 )
@@ -65,7 +66,7 @@ func (s *Store) failed(ctx context.Context, err error) error {
 		err = fmt.Errorf("%w: %w", done, err)
 	}
 	switch c {
-	case aborted:
+	case aborted, unready:
 		return &failure{kind: storage.ErrAborted, cause: err, again: done == nil}
 	case lost:
 		return &failure{kind: storage.ErrAborted, cause: err}

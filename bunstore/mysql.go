@@ -252,8 +252,9 @@ func (e *mysql) current() string { return " LOCK IN SHARE MODE" }
 
 // Error numbers that mean something here.
 const (
-	mysqlShutdown      = 1053 // and lost the connection
 	mysqlNotReady      = 1047 // a node that is not part of the cluster
+	mysqlShutdown      = 1053
+	mysqlCommitFailed  = 1180 // a node that has left the cluster in the middle of a COMMIT
 	mysqlChanged       = 1020 // MariaDB's innodb_snapshot_isolation
 	mysqlDuplicate     = 1062
 	mysqlLockWait      = 1205
@@ -329,9 +330,11 @@ func (e *mysql) class(err error) class {
 	switch mysqlNumber(err) {
 	case mysqlDeadlock, mysqlLockWait, mysqlChanged:
 		return aborted
+	case mysqlNotReady:
+		return unready
 	case mysqlLockTableFull:
 		return gone
-	case mysqlNotReady, mysqlShutdown, mysqlKilled, mysqlGoneAway, mysqlLost:
+	case mysqlCommitFailed, mysqlShutdown, mysqlKilled, mysqlGoneAway, mysqlLost:
 		return lost
 	case 0:
 	default:

@@ -143,7 +143,9 @@ func TestMySQLErrors(t *testing.T) {
 		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), aborted, false},
 		{errors.New("Error 1020: Record has changed since last read in table 't'"), aborted, false},
 		{errors.New("Error 1206 (HY000): The total number of locks exceeds the lock table size"), gone, false},
-		{errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), lost, false},
+		{errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), unready, false},
+		{errors.New("Error 1180 (HY000): Error while appending streaming replication fragment(provider status: " +
+			"Not connected to Primary Component)"), lost, false},
 		{fmt.Errorf("join: %w", errors.New("invalid connection")), lost, false},
 		{taken, plain, true},
 		{fmt.Errorf("join: %w", taken), plain, true},

@@ -73,7 +73,7 @@ func (w *watch) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 		return
 	}
 	if c := w.s.class(event.Err); c != plain && c != spoiled {
-		tx.kill(&failure{kind: storage.ErrAborted, cause: event.Err, again: c == aborted})
+		tx.kill(&failure{kind: storage.ErrAborted, cause: event.Err, again: c == aborted || c == unready})
 	}
 }
 
@@ -355,7 +355,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	ended = true
 	seen.tx.Store(nil) // what COMMIT says is for the one who commits
 	if err := tx.Commit(); err != nil {
-		if s.class(err) == lost {
+		if c := s.class(err); c == lost || c == unready {
 			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: err})
 		}
 		return wrap(op, s.failed(uncancelled, err))
@@ -385,7 +385,7 @@ func (s *Store) outcome(err error) error {
 	case err == nil, c == plain, c == spoiled:
 		return nil
 	default:
-		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err, again: c == aborted})
+		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err, again: c == aborted || c == unready})
 	}
 }
 
