@@ -20,6 +20,18 @@
 // writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
 // waits in busy_timeout, so a long one delays cancellation by as much.
 //
+// PostgreSQL is tested with 15, through pgx and through pgdriver. Open pgx with default_query_exec_mode set to
+// simple_protocol, because every argument is in the text and a statement is never the same twice:
+//
+//	postgres://app@db:5432/app?default_query_exec_mode=simple_protocol
+//
+// Before its first statement a Store refuses a connection with standard_conforming_strings off, or with another
+// client_encoding than UTF8. Its own transactions are READ COMMITTED. In a host's that is REPEATABLE READ or
+// SERIALIZABLE, Lock, ForUpdate and writes end with [storage.ErrAborted] where they meet what its snapshot does not
+// show yet. A statement that fails there spoils its level: nothing more is done in it until it is rolled back. Where
+// a context ends, a statement in a transaction has another quarter of a second; then, if it waits for a lock, pgx
+// closes the connection, and the whole transaction is lost with [storage.ErrAborted]. pgdriver sees only deadlines.
+//
 // MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested.
 // Before its first statement a Store refuses connections on which values would not be safe or would change: those
 // with NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc

@@ -195,8 +195,8 @@ func (e *postgres) txOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// alone: no. The server does not notice that a client has gone while its statement waits for a lock, and would commit it
-// when it has got it.
+// alone: no. The server does not notice that a client has gone while its statement waits for a lock, and would commit
+// it when it has got it.
 func (e *postgres) alone() bool { return false }
 
 func (e *postgres) endsAlone() bool { return false }
@@ -241,7 +241,8 @@ func (e *postgres) forUpdate(ctx context.Context, h handle, ids []string, _ bool
 
 func (e *postgres) current() string { return "" }
 
-// state is the SQLSTATE in err's chain, "" where there is none. https://www.postgresql.org/docs/current/errcodes-appendix.html
+// state is the SQLSTATE in err's chain, "" where there is none. See
+// https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func (e *postgres) state(err error) string {
 	var pgx interface{ SQLState() string } // and lib/pq
 	if errors.As(err, &pgx) {

@@ -171,7 +171,8 @@ func TestPostgresErrors(t *testing.T) {
 		"40001": aborted, "40P01": aborted, "55P03": aborted, "57P01": lost, "08006": lost,
 		"23505": spoiled, "57014": spoiled, "42P01": spoiled, "25P02": spoiled, "": plain,
 	} {
-		for _, err := range []error{stateError(state), fieldError(state), errors.New("FATAL: text (SQLSTATE " + state + ")")} {
+		text := errors.New("FATAL: text (SQLSTATE " + state + ")")
+		for _, err := range []error{stateError(state), fieldError(state), text} {
 			for _, err := range []error{err, fmt.Errorf("join: %w", err), errors.Join(errNoTx, err)} {
 				is.Equal(e.class(err), want)
 				is.Equal(e.breach(err), state == "23505")
