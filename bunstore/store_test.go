@@ -348,53 +348,55 @@ func TestDeepOffset(t *testing.T) {
 
 // No value, and least of all private metadata, gets into the text of an error.
 func TestErrorsHoldNoValues(t *testing.T) {
-	const secret = "s3cret"
-	ctx := t.Context()
-	r := record(secret)
-	r.PrivateMetadata = []byte(`{"k":"` + secret + `"}`)
-	check := func(t *testing.T, err error) {
-		t.Helper()
-		if err == nil || strings.Contains(err.Error(), secret) || !strings.HasPrefix(err.Error(), "bunstore: ") ||
-			strings.Count(err.Error(), "bunstore: ") != 1 {
-			t.Errorf("error: %v", err)
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		const secret = "s3cret"
+		ctx := t.Context()
+		r := record(secret)
+		r.PrivateMetadata = []byte(`{"k":"` + secret + `"}`)
+		check := func(t *testing.T, err error) {
+			t.Helper()
+			if err == nil || strings.Contains(err.Error(), secret) || !strings.HasPrefix(err.Error(), "bunstore: ") ||
+				strings.Count(err.Error(), "bunstore: ") != 1 {
+				t.Errorf("error: %v", err)
+			}
 		}
-	}
-	empty, err := bunstore.New(engines.SQLite(t, ":memory:", nil, 1), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	check(t, empty.Insert(ctx, r)) // no such table
-	check(t, empty.Insert(ctx, r, r))
-	check(t, empty.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
-	s := newStore(t, engines.SQLite(t, ":memory:", nil, 1))
-	check(t, s.Update(ctx, r))
-	if err := s.Insert(ctx, r); err != nil {
-		t.Fatal(err)
-	}
-	check(t, s.Insert(ctx, r))
-	check(t, s.Insert(ctx, r, r))
-	check(t, s.Update(ctx, r))
-	check(t, s.Lock(ctx, secret))
-	_, err = s.Get(ctx, secret+"2")
-	check(t, err)
-	bad := r
-	bad.Role = secret + "\xff"
-	check(t, s.Insert(ctx, bad))
-	check(t, s.Update(ctx, bad))
-	db := engines.SQLite(t, ":memory:", nil, 1)
-	closed := newStore(t, db)
-	_ = db.Close()
-	check(t, closed.Insert(ctx, r))
-	_, err = closed.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{secret}}})
-	check(t, err)
-	check(t, closed.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
-	cancelled, cancel := context.WithCancel(ctx)
-	cancel()
-	err = s.Insert(cancelled, record("x"), record("y"))
-	check(t, err)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
+		empty, err := bunstore.New(e.Open(t), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, empty.Insert(ctx, r)) // no such table
+		check(t, empty.Insert(ctx, r, r))
+		check(t, empty.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, "k") }))
+		s := newStore(t, e.Open(t))
+		check(t, s.Update(ctx, r))
+		if err := s.Insert(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		check(t, s.Insert(ctx, r))
+		check(t, s.Insert(ctx, r, r))
+		check(t, s.Update(ctx, r))
+		check(t, s.Lock(ctx, secret))
+		_, err = s.Get(ctx, secret+"2")
+		check(t, err)
+		bad := r
+		bad.Role = secret + "\xff"
+		check(t, s.Insert(ctx, bad))
+		check(t, s.Update(ctx, bad))
+		db := e.Open(t)
+		closed := newStore(t, db)
+		_ = db.Close()
+		check(t, closed.Insert(ctx, r))
+		_, err = closed.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{secret}}})
+		check(t, err)
+		check(t, closed.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
+		cancelled, cancel := context.WithCancel(ctx)
+		cancel()
+		err = s.Insert(cancelled, record("x"), record("y"))
+		check(t, err)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+	})
 }
 
 // A database that cannot be written says so, and can be read.
