@@ -137,7 +137,7 @@ func RunBenchmarks(b *testing.B, newStorage func(b *testing.B) storage.Storage) 
 	run("List by EmailContains", func(s storage.Storage, _ int) error {
 		return listed(s, storage.Query{
 			Filter: storage.Filter{OrganizationID: "org-3", EmailContains: "00029"}, Limit: 20,
-		}, 10)
+		}, 11) // 000029, and 000290 to 000299
 	})
 	run("Count pending", func(s storage.Storage, _ int) error {
 		n, err := s.Count(ctx, pending)
