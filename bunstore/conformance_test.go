@@ -98,7 +98,7 @@ func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
 // SQLite in Go twenty times as slow.
 func onlyRaces(t *testing.T) {
 	t.Helper()
-	if !raceDetector {
+	if !bunstore.RaceDetector {
 		return
 	}
 	for _, group := range []string{"/transactions/", "/locks/", "/concurrency/"} {

@@ -1,5 +1,6 @@
 //go:build !race
 
-package bunstore_test
+package bunstore
 
-const raceDetector = false
+// RaceDetector is for the tests of both packages.
+const RaceDetector = false
