@@ -46,6 +46,8 @@ pid_file = $dir/node$n/pid
 log_error = $dir/node$n.log
 binlog_format = ROW
 default_storage_engine = InnoDB
+# A node that is about to apply a CREATE DATABASE makes tables in it by this default; nodes have to agree.
+character_set_server = utf8mb4
 innodb_autoinc_lock_mode = 2
 innodb_buffer_pool_size = 128M
 max_connections = 300
