@@ -94,11 +94,10 @@ func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
 	}
 }
 
-// onlyRaces skips the cases of one goroutine where the race detector is on: it has nothing to find in them, and makes
-// SQLite in Go twenty times as slow.
+// onlyRaces skips the cases of one goroutine where that is slow: the race detector has nothing to find in them.
 func onlyRaces(t *testing.T) {
 	t.Helper()
-	if !bunstore.RaceDetector {
+	if !bunstore.Slow {
 		return
 	}
 	for _, group := range []string{"/transactions/", "/locks/", "/concurrency/"} {

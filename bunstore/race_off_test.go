@@ -2,5 +2,5 @@
 
 package bunstore
 
-// RaceDetector is for the tests of both packages.
-const RaceDetector = false
+// Slow is for the tests of both packages.
+const Slow = false

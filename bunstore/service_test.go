@@ -493,7 +493,7 @@ func TestServiceRaces(t *testing.T) {
 		h.is.NoErr(err)
 		accepted := 0
 		rounds := 200
-		if bunstore.RaceDetector {
+		if bunstore.Slow {
 			rounds = 50
 		}
 		for range rounds {
