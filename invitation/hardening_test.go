@@ -470,3 +470,103 @@ func TestNestedSecrets(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+// An answer to a body that is wrong in every place stays an answer that somebody can read.
+func TestErrorsAreBounded(t *testing.T) {
+	is := is.New(t)
+	keys := make([]string, 50000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf(`"k%d":0`, i)
+	}
+	for _, body := range []string{"[" + strings.Repeat("0,", 400000) + "0]", "[{" + strings.Join(keys, ",") + "}]"} {
+		_, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(body))
+		is.Equal(len(refusals(err)), 1000)
+	}
+	_, err := invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})
+	is.Equal(len(refusals(err)), 1)
+	_, err = invitation.ParseMetadata([]byte(`{"` + strings.Repeat("k", 1<<18) + `":1,"` + strings.Repeat("k", 1<<18) + `":1}`))
+	is.True(len(err.Error()) < 300)
+}
+
+func TestOddNumbersAndNothing(t *testing.T) {
+	is := is.New(t)
+	for _, n := range []string{"1e-400", "2.99999999999999999999", "0.5", "1e-1", "1.0000000000000000000000001"} {
+		_, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(`{"version":` + n + `}`))
+		is.Equal(refusals(err), []refusal{{422, "form_param_type_invalid", "version"}})
+	}
+	p, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(`{"version":70.0e-1}`))
+	is.NoErr(err)
+	is.Equal(p.Version, int64(7))
+	_, err = invitation.Decode[invitation.RevokeParams](nil)
+	is.NoErr(err)
+	_, err = invitation.Decode[invitation.CreateParams](nil)
+	is.True(errors.Is(err, invitation.ErrInvalid))
+	inv := invitation.Invitation{ID: "keep"}
+	is.NoErr(json.Unmarshal([]byte(`null`), &inv))
+	is.Equal(inv, invitation.Invitation{ID: "keep"})
+}
+
+// A patch that changes nothing but blanks changes nothing.
+func TestUpdateOfBlanks(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{ "a" : 1 }`) }))
+	w.is.NoErr(err)
+	for _, patch := range []string{`{"a":1}`, `{"x":null}`} {
+		got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, patch)})
+		w.is.NoErr(err)
+		w.is.Equal(got, inv)
+	}
+	w.is.Equal(len(w.events), 1)
+}
+
+// Who may not revoke all locks nothing and reads nothing.
+func TestRevokeAllLooksAtTheActorFirst(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("dora@example.com")
+	reads := 0
+	svc := w.svc.WithStorage(hooked{Storage: w.host.Storage(), list: func(storage.Query) { reads++ }})
+	_, err := svc.As("carl").RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", EmailAddresses: []string{"dora@example.com"}})
+	w.is.True(errors.Is(err, invitation.ErrNotMember))
+	w.is.Equal(reads, 0)
+}
+
+// An organization that is gone is said before a role that could not be granted in it.
+func TestResendIntoNowhere(t *testing.T) {
+	w := setup(t, nil)
+	w.host.AddMember("gone", "ann", invitation.RoleAdmin)
+	w.host.AddOrganization(invitation.Organization{ID: "gone"})
+	inv, err := w.svc.Create(w.ctx, "gone", with(func(p *invitation.CreateParams) { p.InviterUserID = "ann" }))
+	w.is.NoErr(err)
+	w.clock.Set(inv.ExpiresAt)
+	w.host.RemoveMember("gone", "ann")
+	w.svc = w.service(&failing{Host: w.host, memberEmails: invitation.ErrNotFound}, nil)
+	w.refuses(invitation.ErrNotFound, []refusal{{404, "resource_not_found", "organization_id"}}, func() error { _, err := w.resend(inv, ""); return err })
+}
+
+// A sweeper that finds the first batch taken by another goes on behind it.
+func TestASweeperGoesOnBehindAnother(t *testing.T) {
+	w := lapse(t, 700)
+	taken := false
+	svc := w.svc.WithStorage(overtaken{Storage: w.host.Storage(), taken: &taken})
+	n, err := svc.ExpireDue(w.ctx, 100000)
+	w.is.NoErr(err)
+	w.is.Equal(n, 200) // the other has the first 500
+}
+
+// overtaken is a storage in which another process is at the first batch: it is listed, and gone when it is locked.
+type overtaken struct {
+	storage.Storage
+	taken *bool
+}
+
+func (s overtaken) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	if q.ForUpdate && !*s.taken {
+		*s.taken = true
+		return nil, nil
+	}
+	return s.Storage.List(ctx, q)
+}
+
+func (s overtaken) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, overtaken{tx, s.taken}) })
+}

@@ -124,17 +124,20 @@ func (s *Service) maintains(limit int) error {
 func (s *Service) batches(ctx context.Context, limit int, query func(now time.Time) storage.Query,
 	fn func(ctx context.Context, w *work, found []storage.Record) error) (int, error) {
 	total := 0
+	var after *storage.Record
 	for total < limit {
-		looked, done := 0, 0
+		var last *storage.Record
+		done := 0
 		err := s.transact(ctx, func(ctx context.Context, w *work) error {
-			looked, done = 0, 0
+			last, done = nil, 0
 			q := query(w.now())
+			q.After = after
 			q.Limit = min(batchRecord, limit-total)
 			found, err := w.list(ctx, q)
 			if err != nil || len(found) == 0 {
 				return err
 			}
-			looked = len(found)
+			last = &found[len(found)-1]
 			if found, err = w.pick(ctx, q.Filter, idsOf(found)...); err != nil || len(found) == 0 {
 				return err
 			}
@@ -145,9 +148,11 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 			return total, err
 		}
 		total += done
-		// Nothing left; or nothing but what another process is at, which may be all a snapshot of ours ever shows.
-		if looked == 0 || done == 0 {
+		if last == nil { // nothing left
 			break
+		}
+		if done == 0 { // another process had all of these, and a snapshot of ours may show them for ever: go on behind
+			after = last
 		}
 	}
 	return total, nil
@@ -156,7 +161,8 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 // removeAll deletes everything that matches f, in one transaction.
 func (s *Service) removeAll(ctx context.Context, f storage.Filter) (int, error) {
 	total := 0
-	err := s.changeAcross(ctx, f, func(ctx context.Context, w *work, found []storage.Record) error {
+	may := func(context.Context, *work) error { return nil } // the back end was let in
+	err := s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) error {
 		total = len(found)
 		return remove(ctx, w, found)
 	})

@@ -75,7 +75,7 @@ func checkObject(dec *json.Decoder, depth int) error {
 		}
 		key, _ := t.(string) // the decoder lets nothing else stand there
 		if seen[key] {
-			return badMetadata(fmt.Sprintf("has the key %q twice in one object; drop one", key))
+			return badMetadata(fmt.Sprintf("has the key %q twice in one object; drop one", shortened(key)))
 		}
 		seen[key] = true
 		if err := checkValue(dec, depth); err != nil {
@@ -184,30 +184,34 @@ func merge(target, patch []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := make(map[string]int, len(ms)) // a patch may have a hundred thousand keys
+	for i, m := range ms {
+		at[m.key] = i
+	}
 	for _, c := range changes {
-		at := slices.IndexFunc(ms, func(m member) bool { return m.key == c.key })
+		i, held := at[c.key]
 		if string(c.value) == "null" {
-			if at >= 0 {
-				ms = slices.Delete(ms, at, at+1)
+			if held {
+				ms[i].text = nil // dropped below
 			}
 			continue
 		}
 		if isObject(c.value) {
 			old := []byte("{}") // a patch object replaces what is no object, and drops its nulls
-			if at >= 0 && isObject(ms[at].value) {
-				old = ms[at].value
+			if held && isObject(ms[i].value) {
+				old = ms[i].value
 			}
 			if c.value, err = merge(old, c.value); err != nil {
 				return nil, err
 			}
 		}
-		if at >= 0 {
-			ms[at].value = c.value
+		if held {
+			ms[i].value = c.value
 		} else {
 			ms = append(ms, c)
 		}
 	}
-	return object(ms), nil
+	return object(slices.DeleteFunc(ms, func(m member) bool { return m.text == nil })), nil
 }
 
 func object(ms []member) []byte {

@@ -24,9 +24,9 @@ type ResendParams struct {
 // Config.KeepWithoutInviter).
 //
 // It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrNotMember] or [ErrForbidden] for
-// the requesting user; [ErrNotFound]; [ErrNotPending] for one that is accepted, declined or revoked; ErrForbidden for
-// the role; for an expired one what Create refuses for its address (ErrNotFound for the organization, ErrForbidden,
-// [ErrAlreadyMember], [ErrDuplicate]); [ErrTooSoon] before Config.ResendAfter has passed since it was last sent; for an
+// the requesting user; [ErrNotFound]; [ErrNotPending] for one that is accepted, declined or revoked; for an expired one
+// ErrNotFound for the organization; ErrForbidden for the role; for an expired one what Create refuses for its address
+// (ErrForbidden, [ErrAlreadyMember], [ErrDuplicate]); [ErrTooSoon] before Config.ResendAfter has passed since it was last sent; for an
 // expired one [ErrQuotaExceeded].
 func (s *Service) Resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	inv, err := s.resend(ctx, organizationID, invitationID, p)
@@ -57,11 +57,31 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		if err != nil {
 			return err
 		}
+		expired := r.EffectiveStatus(now) == storage.Expired
+		var members []string
+		if expired {
+			if members, err = w.dir.MemberEmails(ctx, w.store, organizationID, []string{r.EmailKey}); err != nil {
+				return directory("MemberEmails", paramOrganization, err)
+			}
+		}
 		if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
 			return err
 		}
-		if err := w.mayRevive(ctx, r, holder, now); err != nil {
-			return err
+		if expired {
+			if err := w.mayInvite(ctx, organizationID, []draft{{key: r.EmailKey}}, members); err != nil {
+				return err
+			}
+			if holder != nil && !lapsed(*holder, now) {
+				return taken()
+			}
+		}
+		if e := w.tooSoon("", r, now); e != nil {
+			return e
+		}
+		if expired {
+			if err := w.quota(ctx, organizationID, 1, now); err != nil {
+				return err
+			}
 		}
 		// A lapsed one is written expired first, and so is one that lapsed in its slot.
 		for _, lapsing := range []*storage.Record{&r, holder} {
@@ -156,30 +176,6 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 		}
 	}
 	return found[at], nil, nil
-}
-
-// mayRevive makes the checks that depend on the address: of an expired invitation those of Create, of any the pause.
-func (w *work) mayRevive(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
-	expired := r.EffectiveStatus(now) == storage.Expired
-	if expired {
-		members, err := w.dir.MemberEmails(ctx, w.store, r.OrganizationID, []string{r.EmailKey})
-		if err != nil {
-			return directory("MemberEmails", paramOrganization, err)
-		}
-		if err := w.mayInvite(ctx, r.OrganizationID, []draft{{key: r.EmailKey}}, members); err != nil {
-			return err
-		}
-		if holder != nil && !lapsed(*holder, now) {
-			return taken()
-		}
-	}
-	if e := w.tooSoon("", r, now); e != nil {
-		return e
-	}
-	if expired {
-		return w.quota(ctx, r.OrganizationID, 1, now)
-	}
-	return nil
 }
 
 func taken() *Error {

@@ -109,10 +109,11 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		return 0, err
 	}
 	revoked := 0
-	err := s.changeAcross(ctx, f, func(ctx context.Context, w *work, found []storage.Record) error {
-		if _, err := w.requester(ctx, p.OrganizationID, p.RequestingUserID); err != nil {
-			return err
-		}
+	may := func(ctx context.Context, w *work) error {
+		_, err := w.requester(ctx, p.OrganizationID, p.RequestingUserID)
+		return err
+	}
+	err := s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) error {
 		now := w.now() // after every lock there was to wait for
 		var moved []storage.Record
 		for _, r := range found {
@@ -141,8 +142,8 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 }
 
 // changeAcross is change for all records that match f, of one organization or, where f names none, of every one. fn
-// gets them locked.
-func (s *Service) changeAcross(ctx context.Context, f storage.Filter,
+// gets them locked, once may has nothing against it.
+func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(ctx context.Context, w *work) error,
 	fn func(ctx context.Context, w *work, found []storage.Record) error) error {
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
 		organizations := []string{f.OrganizationID}
@@ -162,6 +163,9 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter,
 			if err := w.lock(ctx, id); err != nil {
 				return err
 			}
+		}
+		if err := may(ctx, w); err != nil {
+			return err
 		}
 		found, err := w.list(ctx, storage.Query{Filter: f})
 		if err != nil {

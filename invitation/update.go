@@ -1,7 +1,9 @@
 package invitation
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"github.com/orginvite/orginvite/storage"
@@ -120,11 +122,17 @@ func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if public == storedMetadata(r.PublicMetadata) && private == storedMetadata(r.PrivateMetadata) {
+	if same(public, storedMetadata(r.PublicMetadata)) && same(private, storedMetadata(r.PrivateMetadata)) {
 		return false, nil
 	}
 	r.PublicMetadata, r.PrivateMetadata = public.bytes(), private.bytes()
 	return true, w.checkMetadata("", public, private).err()
+}
+
+// same reports whether a and b differ in nothing but blanks.
+func same(a, b Metadata) bool {
+	var x, y bytes.Buffer
+	return a == b || json.Compact(&x, a.bytes()) == nil && json.Compact(&y, b.bytes()) == nil && x.String() == y.String()
 }
 
 func changed() *Error {

@@ -88,6 +88,9 @@ func (i Invitation) MarshalJSON() ([]byte, error) { return json.Marshal(i.fronte
 // UnmarshalJSON reads both views, for clients and tests in Go. What a view does not show is left empty; times come
 // back to the millisecond.
 func (i *Invitation) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" { // as json.Unmarshal has it
+		return nil
+	}
 	var v backend
 	if err := json.Unmarshal(b, &v); err != nil {
 		return err
