@@ -87,10 +87,9 @@ type Config struct {
 	// negative means no limit.
 	ResendAfter time.Duration
 
-	// AllowRedirect refuses a redirect URL by returning an error, which becomes the cause of an ErrInvalid, or is an [*Error] of the
-	// host's own. It is
-	// asked only about absolute http and https URLs without user info; nothing else is ever allowed. Default: the
-	// origin of AcceptURL and no other; without TicketKeys every such URL.
+	// AllowRedirect refuses a redirect URL by returning an error: an [*Error] of the host's own, or any other, which
+	// becomes the cause of an ErrInvalid. It is asked only about absolute http and https URLs without user info;
+	// nothing else is ever allowed. Default: the origin of AcceptURL and no other; without TicketKeys every such URL.
 	AllowRedirect func(*url.URL) error
 
 	// AllowEmail refuses an address of an organization by an error that wraps [ErrForbidden]. It gets the

@@ -193,7 +193,8 @@ func (s *Service) checkRedirect(param, raw string) Errors {
 	return Errors{problemFormat.about(param, "must be a URL of this application").because(err)}
 }
 
-// mayCreate makes the checks that need the host, after that of the inviters: organization, ceiling, address, membership.
+// mayCreate makes the checks that need the host, after that of the inviters: organization, ceiling, address,
+// membership.
 func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
 	var errs Errors
 	keys := make([]string, len(drafts))

@@ -80,6 +80,7 @@ func lower(s string) string {
 // invisible reports what has no place in an address: controls, blanks, and characters that show nothing, some of which
 // Unicode counts as letters, marks or symbols.
 func invisible(r rune) bool {
-	return r == ' ' || !unicode.IsPrint(r) || r == '\u2800' || r == '\U0001d159' || // a blank pattern, a note without a head
+	return r == ' ' || !unicode.IsPrint(r) ||
+		r == '\u2800' || r == '\U0001d159' || // a blank pattern, a note without a head
 		unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }

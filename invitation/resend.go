@@ -26,8 +26,8 @@ type ResendParams struct {
 // It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrNotMember] or [ErrForbidden] for
 // the requesting user; [ErrNotFound]; [ErrNotPending] for one that is accepted, declined or revoked; for an expired one
 // ErrNotFound for the organization; ErrForbidden for the role; for an expired one what Create refuses for its address
-// (ErrForbidden, [ErrAlreadyMember], [ErrDuplicate]); [ErrTooSoon] before Config.ResendAfter has passed since it was last sent; for an
-// expired one [ErrQuotaExceeded].
+// (ErrForbidden, [ErrAlreadyMember], [ErrDuplicate]); [ErrTooSoon] before Config.ResendAfter has passed since it was
+// last sent; for an expired one [ErrQuotaExceeded].
 func (s *Service) Resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	inv, err := s.resend(ctx, organizationID, invitationID, p)
 	return inv, failed("resend", err)
