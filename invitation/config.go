@@ -30,7 +30,7 @@ import (
 //
 // The interface will not grow: what a host may want to add later is a field of [Config].
 type Directory interface {
-	// Role returns the role the user has in the organization, or [ErrNotMember].
+	// Role returns the role the user has in the organization, or [ErrNotMember]. No role and no error means that too.
 	Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (Role, error)
 
 	// MemberEmails returns which of these canonical addresses belong to members of the organization, in any
@@ -96,9 +96,9 @@ type Config struct {
 	// canonical form. Default: all are allowed.
 	AllowEmail func(ctx context.Context, tx storage.Storage, organizationID, email string) error
 
-	// Seats returns how many members the organization has and how many it may have, 0 for any number. Create
-	// needs members, pending and new invitations to fit, Accept one more member; exactly, under any concurrency.
-	// Default: any number.
+	// Seats returns how many members the organization has and how many it may have: 0 for any number, and a negative
+	// limit is one that is passed. Create needs members, pending and new invitations to fit, Accept one more member;
+	// exactly, under any concurrency. Default: any number.
 	Seats func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error)
 
 	// Organizations returns what to show of these organizations, by id; it may leave some out. Default: nothing.

@@ -49,7 +49,7 @@ func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // once (an unknown role is [ErrNotFound] too); [ErrNotMember] or [ErrForbidden] for the inviter; ErrNotFound for
 // the organization; ErrForbidden for a role the inviter may not grant, and for an address that Config.AllowEmail
 // refuses; [ErrAlreadyMember]; ErrDuplicate; [ErrTooSoon] for a Replace before Config.ResendAfter has passed;
-// [ErrQuotaExceeded].
+// [ErrQuotaExceeded]. A Replace that others outrun again and again is [ErrConflict].
 func (s *Service) Create(ctx context.Context, organizationID string, p CreateParams) (Invitation, error) {
 	created, err := s.create(ctx, organizationID, []CreateParams{p}, func(int) string { return "" })
 	if err != nil {

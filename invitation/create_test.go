@@ -524,6 +524,22 @@ func TestCreateLosesASlot(t *testing.T) {
 	}
 }
 
+// In a bulk the addresses that lost are named, whatever order they were written in.
+func TestCreateBulkLosesASlot(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("b@example.com")
+	looks := 3
+	svc := w.svc.WithStorage(blind{w.host.Storage(), &looks})
+	_, err := svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "c@example.com" }),
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "a@example.com" }),
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "b@example.com" })})
+	var e *invitation.Error
+	w.is.True(errors.As(err, &e))
+	w.is.Equal(e.Meta["email_addresses"], []string{"b@example.com"})
+	w.is.Equal(len(w.stored()), 1)
+}
+
 // blind is a storage that at first does not see who holds a slot.
 type blind struct {
 	storage.Storage

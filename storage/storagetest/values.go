@@ -141,8 +141,8 @@ var valueRules = []rule{
 	{"nothing passed in is shared with what is stored", func(t *testing.T, s storage.Storage) {
 		spoil := func(records []storage.Record) {
 			for i := range records {
-				copy(records[i].PublicMetadata, "XXXXXXXX")
-				copy(records[i].PrivateMetadata, "XXXXXXXX")
+				copy(records[i].PublicMetadata, "overwrit")
+				copy(records[i].PrivateMetadata, "overwrit")
 				records[i] = storage.Record{ID: "spoilt"}
 			}
 		}
@@ -171,23 +171,23 @@ var valueRules = []rule{
 		q := storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}
 		first, second := list(t, s, q), list(t, s, q)
 		for i := range first {
-			_ = append(first[i].PublicMetadata, "XXXXXXXX"...)
-			_ = append(first[i].PrivateMetadata, "XXXXXXXX"...)
+			_ = append(first[i].PublicMetadata, "overwrit"...)
+			_ = append(first[i].PrivateMetadata, "overwrit"...)
 		}
 		for i := range first {
 			same(t, first[i], want[i].Stored())
-			copy(first[i].PublicMetadata, "XXXXXXXX")
-			copy(first[i].PrivateMetadata, "XXXXXXXX")
+			copy(first[i].PublicMetadata, "overwrit")
+			copy(first[i].PrivateMetadata, "overwrit")
 			same(t, second[i], want[i].Stored())
 		}
 		holds(t, s, want...)
 		for _, r := range want {
 			got, again := get(t, s, r.ID), get(t, s, r.ID)
-			copy(got.PublicMetadata, "XXXXXXXX")
+			copy(got.PublicMetadata, "overwrit")
 			if string(got.PrivateMetadata) != string(r.Stored().PrivateMetadata) {
 				t.Errorf("record %q: public and private metadata share memory", r.ID)
 			}
-			copy(got.PrivateMetadata, "XXXXXXXX")
+			copy(got.PrivateMetadata, "overwrit")
 			same(t, again, r.Stored())
 		}
 		holds(t, s, want...)
