@@ -46,13 +46,15 @@ type engine interface {
 	statementContext(ctx context.Context, write bool) (inner context.Context, done func() (cut bool))
 	// endsAlone: a transaction that the engine has given up is over, and statements after it would commit one by one.
 	endsAlone() bool
-	// alone: a single statement that writes may run without a transaction.
-	alone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.
 	lock(ctx context.Context, h handle, key string, own bool) error
 	// forUpdate prepares for a SELECT that is a current read of the rows with these ids and locks them, in the order
 	// of the ids, and returns what it ends with. ids is nil where the SELECT itself has that order.
 	forUpdate(ctx context.Context, h handle, ids []string, own bool) (suffix string, err error)
+
+	// mixesSnapshots: in one transaction a current read may show a row that other reads do not show yet. Other engines
+	// refuse such a read.
+	mixesSnapshots() bool
 
 	// current ends a SELECT that has to see what a unique index has refused, whatever the transaction's snapshot.
 	current() string
@@ -60,6 +62,16 @@ type engine interface {
 	// class says what err means; breach whether a unique index refused.
 	class(err error) class
 	breach(err error) bool
+	// refused reports whether err, of a COMMIT, proves that nothing was committed: it is the database's own answer, and
+	// not one by which a server says that it stops. All else leaves the outcome unknown.
+	refused(err error) bool
+	// remedy says what to do about err, "" where nothing is to be said.
+	remedy(err error) string
+	// keeps reports whether a connection on which COMMIT or ROLLBACK has failed with err has no transaction any more
+	// and may go back to the pool.
+	keeps(ctx context.Context, conn bun.Conn) bool
+	// warning says what about the driver's connection may surprise, "" where nothing does.
+	warning(conn any) string
 
 	// insert stores records no two of which collide, in one statement. Where a stored one is in the way it writes
 	// nothing, leaves the transaction usable and returns false.

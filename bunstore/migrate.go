@@ -3,6 +3,7 @@ package bunstore
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -100,10 +101,35 @@ func (s *Store) apply(ctx context.Context, h handle) error {
 }
 
 // Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
-// Its error says what is missing and what to do. Migrations it does not know, of a newer version, are none of its
-// business.
+// Its error says what is missing and what to do. It ignores migrations of newer versions.
+//
+// A setting of the driver that is safe but may surprise is no error: Check logs a warning to [slog.Default]. There is
+// one: go-sql-driver without readTimeout, whose COMMIT hangs on a network that loses packets.
 func (s *Store) Check(ctx context.Context) error {
-	return s.do(ctx, "check", reads, s.check)
+	if err := s.do(ctx, "check", reads, s.check); err != nil {
+		return err
+	}
+	return s.warn(ctx)
+}
+
+// warn logs what the engine finds surprising about a connection. Inside a transaction there is none to look at.
+func (s *Store) warn(ctx context.Context) error {
+	if s.inTx() {
+		return nil
+	}
+	conn, pooled, err := s.conn(ctx, nil)
+	if err != nil {
+		return wrap("check", s.unreached(ctx, err, false))
+	}
+	if pooled {
+		defer func() { _ = conn.Close() }()
+	}
+	return conn.Raw(func(c any) error {
+		if warning := s.e.warning(c); warning != "" {
+			slog.WarnContext(ctx, "bunstore: "+warning)
+		}
+		return nil
+	})
 }
 
 func (s *Store) check(ctx context.Context, h handle) error {

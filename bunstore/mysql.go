@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,10 +206,6 @@ func (e *mysql) statementContext(ctx context.Context, _ bool) (context.Context, 
 // endsAlone: after a deadlock the server has no transaction any more, and answers COMMIT as if all were well.
 func (e *mysql) endsAlone() bool { return true }
 
-// alone: no. The server does not notice that a client has gone while a statement of its waits for a lock, and would
-// commit it by itself when it has got it.
-func (e *mysql) alone() bool { return false }
-
 // lock writes the row of key, because what is only locked is not certified across the nodes of a cluster.
 func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error {
 	const increment = " ON DUPLICATE KEY UPDATE n = n + 1"
@@ -241,25 +238,39 @@ func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error 
 	return err
 }
 
-var errOldSnapshot = errors.New("the transaction has read before it took the lock, and its snapshot is older than " +
-	"what others committed since: take the lock first, or begin the transaction READ COMMITTED")
+var errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: make this " +
+	"call before the transaction's first read, or begin it READ COMMITTED")
 
 func (e *mysql) forUpdate(context.Context, handle, []string, bool) (string, error) {
 	return " FOR UPDATE", nil
 }
 
+func (e *mysql) mixesSnapshots() bool { return true }
+
 func (e *mysql) current() string { return " LOCK IN SHARE MODE" }
 
 // Error numbers that mean something here.
 const (
+	mysqlTooManyConns  = 1040
 	mysqlNotReady      = 1047 // a node that is not part of the cluster
 	mysqlShutdown      = 1053
+	mysqlDuplicate     = 1062
+	mysqlUnknown       = 1105
+	mysqlTableFull     = 1114
+	mysqlBlocked       = 1129
 	mysqlCommitFailed  = 1180 // a node that has left the cluster in the middle of a COMMIT
 	mysqlChanged       = 1020 // MariaDB's innodb_snapshot_isolation
-	mysqlDuplicate     = 1062
+	mysqlDiskFull      = 1021
+	mysqlTooManyOfUser = 1203
 	mysqlLockWait      = 1205
 	mysqlLockTableFull = 1206 // which rolls the transaction back
 	mysqlDeadlock      = 1213 // likewise; also what a cluster could not certify
+	mysqlLimit         = 1226 // of a user's connections or statements
+	mysqlReadOnly      = 1290 // --read-only
+	mysqlInterrupted   = 1317
+	mysqlInTransaction = 1568 // at BEGIN: the connection came back to the pool in a transaction
+	mysqlReadOnlyTx    = 1792
+	mysqlReadOnlyMode  = 1836
 	mysqlKilled        = 1927
 	mysqlGoneAway      = 2006
 	mysqlLost          = 2013
@@ -328,10 +339,13 @@ func chain(err error) func(yield func(error) bool) {
 
 func (e *mysql) class(err error) class {
 	switch mysqlNumber(err) {
-	case mysqlDeadlock, mysqlLockWait, mysqlChanged:
+	case mysqlDeadlock, mysqlLockWait, mysqlChanged, mysqlInTransaction:
 		return aborted
 	case mysqlNotReady:
 		return unready
+	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit, mysqlBlocked, mysqlReadOnly, mysqlReadOnlyTx,
+		mysqlReadOnlyMode, mysqlTableFull, mysqlDiskFull:
+		return unavailable
 	case mysqlLockTableFull:
 		return gone
 	case mysqlCommitFailed, mysqlShutdown, mysqlKilled, mysqlGoneAway, mysqlLost:
@@ -349,6 +363,55 @@ func (e *mysql) class(err error) class {
 		}
 	}
 	return plain
+}
+
+// refused: a number is the server's own answer. Those of a server that stops, leaves its cluster or was interrupted say
+// nothing about what was committed, nor do those from 2000 to 2999, which clients make up.
+func (e *mysql) refused(err error) bool {
+	switch n := mysqlNumber(err); n {
+	case 0, mysqlNotReady, mysqlShutdown, mysqlUnknown, mysqlCommitFailed, mysqlInterrupted, mysqlKilled:
+		return false
+	default:
+		return n/1000 != 2
+	}
+}
+
+func (e *mysql) remedy(err error) string {
+	switch mysqlNumber(err) {
+	case mysqlReadOnly, mysqlReadOnlyMode:
+		return "the server is read-only, as a replica is: connect to the primary"
+	case mysqlReadOnlyTx:
+		return "the transaction is READ ONLY: begin one that may write"
+	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit:
+		return "the server has no connection or statement left: lower MaxOpenConns, or raise its limit"
+	case mysqlBlocked:
+		return "the server blocks this host after too many failed connections: FLUSH HOSTS"
+	case mysqlTableFull, mysqlDiskFull:
+		return "the server's disk is full: free space"
+	case mysqlNotReady:
+		return "the node is not part of its cluster now: try another node, or later"
+	}
+	return ""
+}
+
+// keeps: no. A node that is not part of its cluster refuses ROLLBACK too, and the connection would stay in its
+// transaction, which the next BEGIN on it would run into or commit.
+func (e *mysql) keeps(context.Context, bun.Conn) bool { return false }
+
+// warning is about go-sql-driver, which runs COMMIT and ROLLBACK without a context. Its settings are not exported.
+func (e *mysql) warning(conn any) string {
+	v := reflect.Indirect(reflect.ValueOf(conn))
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	if v = reflect.Indirect(v.FieldByName("cfg")); v.Kind() != reflect.Struct {
+		return ""
+	}
+	if v = v.FieldByName("ReadTimeout"); v.Kind() != reflect.Int64 || v.Int() != 0 {
+		return ""
+	}
+	return "the DSN has no readTimeout: the driver ends COMMIT and ROLLBACK with no context, so that on a network that " +
+		"loses packets they hang; set readTimeout, longer than any statement takes, such as readTimeout=30s"
 }
 
 func (e *mysql) breach(err error) bool { return mysqlNumber(err) == mysqlDuplicate }

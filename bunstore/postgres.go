@@ -195,10 +195,6 @@ func (e *postgres) txOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// alone: no. The server does not notice that a client has gone while its statement waits for a lock, and would commit
-// it when it has got it.
-func (e *postgres) alone() bool { return false }
-
 func (e *postgres) endsAlone() bool { return false }
 
 func (e *postgres) begin(context.Context, handle) error { return nil }
@@ -239,6 +235,8 @@ func (e *postgres) forUpdate(ctx context.Context, h handle, ids []string, _ bool
 	return "", q.each(ctx, h, []any{&id}, func() {})
 }
 
+func (e *postgres) mixesSnapshots() bool { return false }
+
 func (e *postgres) current() string { return "" }
 
 // state is the SQLSTATE in err's chain, "" where there is none. See
@@ -261,18 +259,72 @@ func (e *postgres) state(err error) string {
 }
 
 func (e *postgres) class(err error) class {
-	switch state := e.state(err); state {
-	case "":
-		return plain
-	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
+	state := e.state(err)
+	switch {
+	case state == "":
+		return e.classOfText(err)
+	case state == "40001", state == "40P01", state == "55P03": // serialization failure, deadlock, lock not available
 		return aborted
-	case "08000", "08003", "08006", "08007", // connection failures
-		"57P01", "57P02", "57P05", "25P03", "25P04": // sessions the server has ended
-		return lost
+	case state == "57P03", state == "25006", strings.HasPrefix(state, "53"):
+		return unavailable // starting up, read-only, out of connections, memory or disk
+	case strings.HasPrefix(state, "08"), strings.HasPrefix(state, "57P"), state == "25P03", state == "25P04":
+		return lost // connection failures, of a proxy's too, and sessions the server has ended
 	default:
 		return spoiled
 	}
 }
+
+// classOfText is for errors that pgx makes itself.
+func (e *postgres) classOfText(err error) class {
+	if err == nil {
+		return plain
+	}
+	for err := range chain(err) {
+		switch text := err.Error(); {
+		case text == "conn closed", strings.HasPrefix(text, "write failed: "):
+			return lost
+		case strings.HasPrefix(text, "ValidateConnect failed: "):
+			return unavailable
+		}
+	}
+	return plain
+}
+
+// refused: a SQLSTATE is the server's own answer, or a proxy's. Those of a server or a connection that fails say
+// nothing about what was committed: 08 and 57P, 58 (of the system) and XX (internal, a PANIC too). Of the drivers pgx
+// says that a COMMIT was answered with ROLLBACK.
+func (e *postgres) refused(err error) bool {
+	state := e.state(err)
+	if state == "" {
+		for err := range chain(err) {
+			if err.Error() == "commit unexpectedly resulted in rollback" {
+				return true
+			}
+		}
+		return false
+	}
+	return !strings.HasPrefix(state, "08") && !strings.HasPrefix(state, "57P") &&
+		!strings.HasPrefix(state, "58") && !strings.HasPrefix(state, "XX")
+}
+
+func (e *postgres) remedy(err error) string {
+	switch state := e.state(err); {
+	case state == "25006" || strings.Contains(text(err), "read only connection"):
+		return "the server is read-only, as a replica is: connect to the primary"
+	case state == "57P03":
+		return "the server is starting up or shutting down: try again later"
+	case state == "53300":
+		return "the server has no connection left: lower MaxOpenConns, raise max_connections, or use a pooler"
+	case state == "53100":
+		return "the server's disk is full: free space"
+	}
+	return ""
+}
+
+// keeps: no. The server may be in a transaction that only closing the connection ends for certain.
+func (e *postgres) keeps(context.Context, bun.Conn) bool { return false }
+
+func (e *postgres) warning(any) string { return "" }
 
 func (e *postgres) breach(err error) bool { return e.state(err) == "23505" }
 

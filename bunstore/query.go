@@ -384,10 +384,28 @@ func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, er
 		if q.Limit > 0 {
 			list = make([]storage.Record, 0, min(q.Limit, 500))
 		}
-		st := s.page(q, w, fields, place)
-		st.add(suffix)
 		r := s.e.row()
-		return st.each(ctx, h, r.dest(), func() { list = append(list, r.record()) })
+		read := func(suffix string, keep func(storage.Record)) error {
+			st := s.page(q, w, fields, place)
+			st.add(suffix)
+			return st.each(ctx, h, r.dest(), func() { keep(r.record()) })
+		}
+		err = read(suffix, func(r storage.Record) { list = append(list, r) })
+		if err != nil || !q.ForUpdate || s.scope.tx.own || !s.e.mixesSnapshots() {
+			return err
+		}
+		// A current read in a transaction of the host's. What it reads by itself is as old as its snapshot: the two must
+		// not tell different things.
+		var shown []storage.Record
+		if err := read("", func(r storage.Record) { shown = append(shown, r) }); err != nil {
+			return err
+		}
+		if !slices.EqualFunc(list, shown, func(a, b storage.Record) bool {
+			return a.ID == b.ID && a.Version == b.Version
+		}) {
+			return &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

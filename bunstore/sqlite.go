@@ -152,8 +152,6 @@ func (e *sqlite) statementContext(ctx context.Context, write bool) (context.Cont
 
 func (e *sqlite) endsAlone() bool { return false }
 
-func (e *sqlite) alone() bool { return true }
-
 func (e *sqlite) lock(ctx context.Context, h handle, _ string, own bool) error {
 	if own {
 		return nil
@@ -165,6 +163,8 @@ func (e *sqlite) forUpdate(ctx context.Context, h handle, _ []string, own bool) 
 	return "", e.lock(ctx, h, "", own)
 }
 
+func (e *sqlite) mixesSnapshots() bool { return false }
+
 func (e *sqlite) current() string { return "" }
 
 // Result codes of SQLite that mean something here, https://www.sqlite.org/rescode.html. The lowest 8 bits are the
@@ -173,10 +173,14 @@ const (
 	sqliteBusy       = 5
 	sqliteLocked     = 6
 	sqliteNoMem      = 7
+	sqliteReadOnly   = 8
 	sqliteInterrupt  = 9
 	sqliteIOErr      = 10
+	sqliteCorrupt    = 11
 	sqliteFull       = 13
+	sqliteCantOpen   = 14
 	sqliteConstraint = 19
+	sqliteNotADB     = 26
 )
 
 // code returns the primary result code in err's chain, 0 where there is none. The host's own errors may well have a
@@ -201,10 +205,19 @@ func (e *sqlite) code(err error) int {
 	case (code == sqliteConstraint || code == 0) && strings.Contains(text, "UNIQUE constraint failed"):
 		return sqliteConstraint
 	case code == sqliteInterrupt && strings.Contains(text, "interrupt"),
-		code == sqliteFull && strings.Contains(text, "full"),
 		code == sqliteNoMem && strings.Contains(text, "out of memory"),
 		code == sqliteIOErr && strings.Contains(text, "disk I/O error"):
 		return code
+	case (code == sqliteFull || code == 0) && strings.Contains(text, "database or disk is full"):
+		return sqliteFull
+	case (code == sqliteReadOnly || code == 0) && strings.Contains(text, "attempt to write a readonly database"):
+		return sqliteReadOnly
+	case (code == sqliteCantOpen || code == 0) && strings.Contains(text, "unable to open database file"):
+		return sqliteCantOpen
+	case (code == sqliteCorrupt || code == 0) && strings.Contains(text, "database disk image is malformed"):
+		return sqliteCorrupt
+	case (code == sqliteNotADB || code == 0) && strings.Contains(text, "file is not a database"):
+		return sqliteNotADB
 	}
 	return 0
 }
@@ -213,12 +226,51 @@ func (e *sqlite) class(err error) class {
 	switch e.code(err) {
 	case sqliteBusy, sqliteLocked:
 		return aborted
-	case sqliteNoMem, sqliteIOErr, sqliteFull:
-		// SQLite may have rolled the transaction back by itself.
+	case sqliteFull, sqliteReadOnly, sqliteCantOpen: // of a full disk SQLite may have rolled back by itself
+		return unavailable
+	case sqliteNoMem, sqliteIOErr, sqliteCorrupt, sqliteNotADB: // likewise
 		return gone
 	}
 	return plain
 }
+
+// refused: SQLite runs in this process, so that a code is its own answer. After an I/O error what it has written may
+// still be found when the file is opened again.
+func (e *sqlite) refused(err error) bool {
+	switch e.code(err) {
+	case sqliteIOErr, sqliteCorrupt:
+		return false
+	case 0:
+		var c interface {
+			error
+			Code() int
+		}
+		return errors.As(err, &c) || strings.Contains(text(err), "constraint failed")
+	}
+	return true
+}
+
+func (e *sqlite) remedy(err error) string {
+	switch e.code(err) {
+	case sqliteFull:
+		return "the disk is full, or max_page_count is reached: free space or raise it"
+	case sqliteReadOnly:
+		return "the file or its folder may not be written: give the process the right to, and open it without mode=ro"
+	case sqliteCantOpen:
+		return "the file cannot be opened: create its folder, and give the process the right to write there"
+	case sqliteCorrupt, sqliteNotADB:
+		return "the file is damaged or is not a database: run PRAGMA integrity_check, and restore a backup"
+	}
+	return ""
+}
+
+// keeps asks: drivers roll back what they could not commit, and a database in memory goes with its connection.
+func (e *sqlite) keeps(ctx context.Context, conn bun.Conn) bool {
+	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
+	return err == nil || strings.Contains(err.Error(), "no transaction is active")
+}
+
+func (e *sqlite) warning(any) string { return "" }
 
 func (e *sqlite) breach(err error) bool { return e.code(err) == sqliteConstraint }
 

@@ -2,6 +2,8 @@ package bunstore
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -28,10 +30,11 @@ type txn struct {
 
 	// end, where it is set, rolls the transaction back as soon as it is dead. What the host still runs on its own
 	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
-	end func()
+	end func() error
 
-	mu   sync.Mutex
-	dead error
+	mu         sync.Mutex
+	dead       error
+	rolledBack bool // by end
 }
 
 // kill keeps the first reason why the transaction is of no use any more, and returns it.
@@ -43,17 +46,26 @@ func (t *txn) kill(err error) error {
 	}
 	err = t.dead
 	t.mu.Unlock()
-	if first && t.end != nil {
-		t.end()
+	if first && t.end != nil && t.end() == nil {
+		t.mu.Lock()
+		t.rolledBack = true
+		t.mu.Unlock()
 	}
 	return err
+}
+
+// clean reports whether err, of ROLLBACK, leaves a connection without a transaction.
+func (t *txn) clean(err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return err == nil || t.rolledBack && errors.Is(err, sql.ErrTxDone)
 }
 
 // newTxn is for a transaction on tx.
 func newTxn(e engine, tx bun.Tx, own bool) *txn {
 	t := &txn{own: own}
 	if e.endsAlone() && tx.Tx != nil {
-		t.end = func() { _ = tx.Tx.Rollback() }
+		t.end = tx.Tx.Rollback
 	}
 	return t
 }
@@ -67,13 +79,13 @@ type watch struct {
 
 func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
 
-func (w *watch) AfterQuery(_ context.Context, event *bun.QueryEvent) {
+func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 	tx := w.tx.Load()
 	if tx == nil || event.Err == nil {
 		return
 	}
-	if c := w.s.class(event.Err); c != plain && c != spoiled {
-		tx.kill(&failure{kind: storage.ErrAborted, cause: event.Err, again: c == aborted || c == unready})
+	if c := w.s.class(event.Err); c.ends() {
+		tx.kill(w.s.classed(ctx, event.Err, c))
 	}
 }
 
@@ -140,7 +152,7 @@ func (s *Store) enter(ctx context.Context) error {
 		err = errFinished
 	} else if tx := s.scope.tx; tx != nil {
 		if dead := tx.reason(); dead != nil {
-			err = dead
+			err = joined(err, dead)
 		} else if s.scope.spoilt != nil {
 			err = s.scope.spoilt
 		}
@@ -175,7 +187,9 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 		err := s.safely(inner, fn)
 		return wrap(op, s.settle(ctx, err, done()))
 	}
-	if write && !s.e.alone() {
+	if write {
+		// Also one statement by itself: a server does not notice that a client has gone while its statement waits for
+		// a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
 		return retry(ctx, func() error {
 			return s.outermost(ctx, op, s.e.begin, func(ctx context.Context, tx *Store) error {
 				return tx.do(ctx, op, write, fn)
@@ -183,11 +197,11 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 		})
 	}
 	return wrap(op, retry(ctx, func() error {
-		err := s.failed(ctx, s.safely(ctx, fn))
-		if f, ok := errors.AsType[*failure](err); ok && write && s.class(f.cause) == lost {
-			return &failure{kind: storage.ErrOutcomeUnknown, cause: f.cause}
+		err := s.safely(ctx, fn)
+		if s.class(err) == lost && ctx.Err() == nil { // a read may be repeated
+			return &failure{kind: storage.ErrAborted, cause: err, again: true}
 		}
-		return err
+		return s.failed(ctx, err)
 	}))
 }
 
@@ -202,22 +216,28 @@ func (s *Store) safely(ctx context.Context, fn func(context.Context, handle) err
 	return fn(ctx, s.db)
 }
 
-// linger is how long a statement in a transaction may still take when its context is done.
-const linger = 250 * time.Millisecond
+// How long after the end of its context a statement in a transaction may still take, and one that begins, nests or
+// ends a transaction. The latter is longer, because cutting a COMMIT short leaves its outcome unknown.
+const (
+	linger = 250 * time.Millisecond
+	grace  = 2 * time.Second
+)
 
-// lingering is the statementContext of engines that lose the connection with a statement that is cut short. Most are
-// done in no time: they are let through, so that a level whose context is done can be undone and the transaction goes
-// on. Those that wait for a lock are not.
-func lingering(ctx context.Context) (inner context.Context, done func() (cut bool)) {
+// outlive returns a context that ends a time after ctx has. done frees it, and says whether it has ended.
+func outlive(ctx context.Context, extra time.Duration) (inner context.Context, done func() (cut bool)) {
 	if ctx.Done() == nil {
 		return ctx, func() bool { return false }
+	}
+	if ctx.Err() != nil {
+		inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), extra)
+		return inner, func() bool { defer cancel(); return inner.Err() != nil }
 	}
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	free := cancel
 	if at, ok := ctx.Deadline(); ok { // as a deadline too, for drivers that look at nothing else
-		inner, free = context.WithDeadline(inner, at.Add(linger))
+		inner, free = context.WithDeadline(inner, at.Add(extra))
 	}
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(linger, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(extra, cancel) })
 	return inner, func() bool {
 		cut := inner.Err() != nil
 		stop()
@@ -225,6 +245,13 @@ func lingering(ctx context.Context) (inner context.Context, done func() (cut boo
 		cancel()
 		return cut
 	}
+}
+
+// lingering is the statementContext of engines that lose the connection with a statement that is cut short. Most are
+// done in no time: they are let through, so that a level whose context is done can be undone and the transaction goes
+// on. Those that wait for a lock are not.
+func lingering(ctx context.Context) (inner context.Context, done func() (cut bool)) {
+	return outlive(ctx, linger)
 }
 
 // settle gives err, of a statement in the transaction of s, its meaning, and remembers where that is the end of it, or
@@ -305,20 +332,22 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
 	// rolled back behind our back, in the middle of a statement.
 	uncancelled := context.WithoutCancel(ctx)
+	bounded, free := outlive(ctx, grace)
+	defer free() // after the end of the transaction, which a driver may run with it
 	seen := &watch{s: s}
 	conn, pooled, err := s.conn(ctx, seen)
 	if err != nil {
-		return wrap(op, s.failed(ctx, err))
+		return wrap(op, s.unreached(ctx, err, false))
 	}
 	if pooled {
 		defer func() { _ = conn.Close() }()
 	}
-	tx, err := conn.BeginTx(uncancelled, s.e.txOptions())
+	tx, err := conn.BeginTx(bounded, s.e.txOptions())
 	if err != nil {
-		if pooled && s.class(err) == lost {
-			return wrap(op, &failure{kind: storage.ErrAborted, cause: err, again: true})
+		if pooled && !s.e.keeps(uncancelled, conn) {
+			discard(conn)
 		}
-		return wrap(op, s.failed(ctx, err))
+		return wrap(op, s.unreached(ctx, err, pooled))
 	}
 
 	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, newTxn(s.e, tx, true))}
@@ -327,14 +356,17 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	defer func() { // also where fn panics or ends its goroutine
 		if !ended {
 			child.scope.close()
-			_ = tx.Rollback()
+			seen.tx.Store(nil)
+			if err := tx.Rollback(); !child.scope.tx.clean(err) && !s.e.keeps(uncancelled, conn) {
+				discard(conn)
+			}
 		}
 	}()
 	if err := start(uncancelled, tx); err != nil {
 		return wrap(op, s.failed(ctx, err))
 	}
 	err = fn(context.WithValue(ctx, scopeKey{}, child.scope), child)
-	if dead := child.outcome(err); dead != nil {
+	if dead := child.outcome(ctx, err); dead != nil {
 		return wrap(op, dead)
 	}
 	if err != nil {
@@ -348,25 +380,46 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, child.scope.spoilt)
 	}
 	if child.scope.tx.lent.Load() {
-		if err := s.e.end(uncancelled, tx, conn); err != nil {
-			return wrap(op, s.failed(uncancelled, err))
+		if err := s.e.end(bounded, tx, conn); err != nil {
+			return wrap(op, s.failed(ctx, err))
 		}
 	}
 	ended = true
 	seen.tx.Store(nil) // what COMMIT says is for the one who commits
 	if err := tx.Commit(); err != nil {
-		if c := s.class(err); c == lost || c == unready {
-			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: err})
+		if !s.e.keeps(uncancelled, conn) {
+			discard(conn)
+		}
+		if !s.e.refused(err) {
+			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: joined(ctx.Err(), err)})
 		}
 		return wrap(op, s.failed(uncancelled, err))
 	}
 	return nil
 }
 
+// unreached is the meaning of an error before a transaction has begun, so that nothing was written. Whatever the server
+// has not said itself is about the connection: one of a pool may be old, and another one better.
+func (s *Store) unreached(ctx context.Context, err error, pooled bool) error {
+	c := s.class(err)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection any more
+		return err
+	case c == lost, c == plain && pooled && !s.e.refused(err):
+		return &failure{kind: storage.ErrUnavailable, cause: joined(ctx.Err(), err), again: pooled && ctx.Err() == nil}
+	}
+	return s.classed(ctx, err, c)
+}
+
+// discard keeps the pool from using the connection again: nobody knows whether it is in a transaction.
+func discard(conn bun.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+}
+
 // conn is the connection to begin a transaction on; pooled ones go back by Close.
 func (s *Store) conn(ctx context.Context, seen *watch) (conn bun.Conn, pooled bool, err error) {
 	if db, ok := s.db.(*bun.DB); ok {
-		if s.e.endsAlone() {
+		if s.e.endsAlone() && seen != nil {
 			db = db.WithQueryHook(seen)
 		}
 		conn, err = db.Conn(ctx)
@@ -377,16 +430,17 @@ func (s *Store) conn(ctx context.Context, seen *watch) (conn bun.Conn, pooled bo
 
 // outcome returns why the transaction of s is of no use any more, nil where it still is. err is what fn returned: a
 // statement the host has run by itself, on DB(tx), may be what the engine gave the transaction up at.
-func (s *Store) outcome(err error) error {
-	if dead := s.scope.tx.reason(); dead != nil {
-		return dead
+//
+// Where a context has ended its error is in the chain: it is why the connection, and so the transaction, was lost.
+func (s *Store) outcome(ctx context.Context, err error) error {
+	dead := s.scope.tx.reason()
+	if c := s.hostsClass(err); dead == nil && c.ends() {
+		dead = s.scope.tx.kill(s.classed(ctx, err, c))
 	}
-	switch c := s.hostsClass(err); {
-	case err == nil, c == plain, c == spoiled:
+	if dead == nil {
 		return nil
-	default:
-		return s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: err, again: c == aborted || c == unready})
 	}
+	return joined(ended(ctx, err), dead)
 }
 
 // level runs fn between SAVEPOINT and RELEASE, or ROLLBACK TO.
@@ -394,10 +448,9 @@ func (s *Store) outcome(err error) error {
 // bun's nested RunInTx is not used: it rolls back with the level's own context, and if that is cancelled the level
 // is not undone and the outer transaction commits it.
 func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
-	uncancelled := context.WithoutCancel(ctx)
 	name := "orginvite_" + strconv.Itoa(s.scope.depth)
-	if _, err := s.db.ExecContext(uncancelled, "SAVEPOINT "+name); err != nil {
-		return wrap(op, s.settle(uncancelled, err, false))
+	if err := s.control(ctx, "SAVEPOINT "+name); err != nil {
+		return wrap(op, err)
 	}
 	child := &Store{db: s.db, e: s.e, safe: s.safe, scope: newScope(s.scope, s.scope.tx)}
 	released := false
@@ -407,12 +460,13 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 			return
 		}
 		// Also of a transaction that is dead: a host may commit one all the same.
-		if uerr := s.undo(uncancelled, name); uerr != nil {
-			err = wrap(op, s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: uerr}))
+		if uerr := s.undo(ctx, name); uerr != nil {
+			dead := s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: uerr})
+			err = wrap(op, joined(ended(ctx, err), dead))
 		}
 	}()
 	err = fn(context.WithValue(ctx, scopeKey{}, child.scope), child)
-	if dead := child.outcome(err); dead != nil {
+	if dead := child.outcome(ctx, err); dead != nil {
 		return wrap(op, dead)
 	}
 	if err != nil {
@@ -425,19 +479,28 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 	if child.scope.spoilt != nil {
 		return wrap(op, child.scope.spoilt)
 	}
-	if _, err := s.db.ExecContext(uncancelled, "RELEASE SAVEPOINT "+name); err != nil {
-		return wrap(op, child.settle(uncancelled, err, false)) // what it spoils is undone with the level
+	if err := child.control(ctx, "RELEASE SAVEPOINT "+name); err != nil { // what it spoils is undone with the level
+		return wrap(op, err)
 	}
 	released = true
 	return nil
 }
 
+// control runs a statement that nests a transaction. It outlives ctx, because the level must be whole.
+func (s *Store) control(ctx context.Context, statement string) error {
+	inner, done := outlive(ctx, grace)
+	_, err := s.db.ExecContext(inner, statement)
+	return s.settle(ctx, err, done())
+}
+
 // undo rolls back to a savepoint and forgets it.
 func (s *Store) undo(ctx context.Context, name string) error {
-	if _, err := s.db.ExecContext(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
+	inner, done := outlive(ctx, grace)
+	defer done()
+	if _, err := s.db.ExecContext(inner, "ROLLBACK TO SAVEPOINT "+name); err != nil {
 		return err
 	}
-	_, err := s.db.ExecContext(ctx, "RELEASE SAVEPOINT "+name)
+	_, err := s.db.ExecContext(inner, "RELEASE SAVEPOINT "+name)
 	return err
 }
 

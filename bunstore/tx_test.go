@@ -239,11 +239,16 @@ func TestOutcomeUnknown(t *testing.T) {
 	is.True(errors.Is(err, driver.ErrBadConn))
 	is.True(!errors.Is(err, storage.ErrAborted))
 	is.Equal(runs, 1)
+	f.set("COMMIT", errors.New("whatever else is not the database's own answer"), 1)
+	is.True(errors.Is(s.Insert(t.Context(), record("a")), storage.ErrOutcomeUnknown))
 	f.set("INSERT", driver.ErrBadConn, -1)
-	is.True(errors.Is(s.Insert(t.Context(), record("a")), storage.ErrOutcomeUnknown)) // one statement commits itself
+	err = s.Insert(t.Context(), record("a"))
+	is.True(errors.Is(err, storage.ErrAborted)) // nothing was committed without COMMIT
+	is.True(!errors.Is(err, storage.ErrOutcomeUnknown))
 	f.set("COMMIT", full, 1)
 	err = s.Insert(t.Context(), record("a"), record("b"))
-	is.True(errors.Is(err, full) && !errors.Is(err, storage.ErrAborted))
+	is.True(errors.Is(err, full) && errors.Is(err, storage.ErrUnavailable))
+	is.True(!errors.Is(err, storage.ErrOutcomeUnknown))
 }
 
 // Where a level cannot be undone, the whole transaction is.

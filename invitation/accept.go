@@ -57,14 +57,14 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 // Config.KeepWithoutInviter), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
 func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
 	inv, err := s.answer(ctx, p, EventAccepted)
-	return inv, failed("accept", err)
+	return inv, s.failed(ctx, "accept", err)
 }
 
 // Decline turns an invitation down for the invited user. It asks for the same proof as Accept, and refuses the same
 // up to Version. Declining again returns the same invitation again.
 func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
 	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
-	return inv, failed("decline", err)
+	return inv, s.failed(ctx, "decline", err)
 }
 
 // answer is Accept and Decline.
@@ -278,7 +278,7 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 // [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]), except for reasons that lie in the user.
 func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error) {
 	inv, err := s.preview(ctx, ticket)
-	return inv, failed("preview", err)
+	return inv, s.failed(ctx, "preview", err)
 }
 
 func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error) {
@@ -321,7 +321,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 // [ErrNotFound]; [ErrNotPending], of a lapsed one too.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
-	return link, failed("link", err)
+	return link, s.failed(ctx, "link", err)
 }
 
 func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {

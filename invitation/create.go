@@ -53,7 +53,7 @@ func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 func (s *Service) Create(ctx context.Context, organizationID string, p CreateParams) (Invitation, error) {
 	created, err := s.create(ctx, organizationID, []CreateParams{p}, func(int) string { return "" })
 	if err != nil {
-		return Invitation{}, failed("create", err)
+		return Invitation{}, s.failed(ctx, "create", err)
 	}
 	return created[0], nil
 }
@@ -64,7 +64,7 @@ func (s *Service) Create(ctx context.Context, organizationID string, p CreatePar
 // Meta["email_addresses"]. The same address twice is [ErrInvalid].
 func (s *Service) CreateBulk(ctx context.Context, organizationID string, ps []CreateParams) ([]Invitation, error) {
 	created, err := s.create(ctx, organizationID, ps, func(i int) string { return fmt.Sprintf("[%d].", i) })
-	return created, failed("create bulk", err)
+	return created, s.failed(ctx, "create bulk", err)
 }
 
 // draft is an item on its way to become a record.
@@ -193,18 +193,9 @@ func (s *Service) checkRedirect(param, raw string) Errors {
 	return Errors{problemFormat.about(param, "must be a URL of this application").because(err)}
 }
 
-// mayCreate makes the checks that need the host, after that of the inviters: organization, ceiling, address,
-// membership.
-func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
+// mayInvite makes the checks that go before the one for members: the ceiling, then AllowEmail.
+func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
 	var errs Errors
-	keys := make([]string, len(drafts))
-	for i, d := range drafts {
-		keys[i] = d.key
-	}
-	members, err := w.dir.MemberEmails(ctx, w.store, organizationID, slices.Clone(keys))
-	if err != nil {
-		return directory("MemberEmails", paramOrganization, err)
-	}
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
 			if !w.cfg.Roles.grants(role, d.Role) {
@@ -215,12 +206,6 @@ func (w *work) mayCreate(ctx context.Context, organizationID string, drafts []dr
 	if err := errs.err(); err != nil {
 		return err
 	}
-	return w.mayInvite(ctx, organizationID, drafts, members)
-}
-
-// mayInvite checks the addresses: those that are not allowed, then those of members.
-func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, members []string) error {
-	var errs Errors
 	for _, d := range drafts {
 		refused, err := w.allowed(ctx, organizationID, d)
 		if err != nil {
@@ -228,16 +213,66 @@ func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []dr
 		}
 		errs = append(errs, refused...)
 	}
-	if err := errs.err(); err != nil {
-		return err
+	return errs.err()
+}
+
+// members returns which of the drafts' addresses belong to members, or that there is no such organization.
+func (w *work) members(ctx context.Context, organizationID string, drafts []draft) (map[string]bool, error) {
+	keys := make([]string, len(drafts))
+	for i, d := range drafts {
+		keys[i] = d.key
 	}
-	joined := canonicalSet(members)
+	members, err := w.dir.MemberEmails(ctx, w.store, organizationID, keys)
+	if err != nil {
+		return nil, directory("MemberEmails", paramOrganization, err)
+	}
+	return canonicalSet(members), nil
+}
+
+// notMembers refuses the drafts whose addresses belong to members.
+func notMembers(drafts []draft, members map[string]bool) error {
+	var errs Errors
 	for _, d := range drafts {
-		if joined[d.key] {
+		if members[d.key] {
 			errs = append(errs, problemAlreadyMember.about(d.email(), "belongs to a member of this organization"))
 		}
 	}
 	return errs.err()
+}
+
+// checkMembers looks at the members once the drafts hold their pending slots. A user who accepts another invitation of
+// the same address at this moment has that slot until they are a member, so that they are seen here. Before the write
+// they might be neither. What was written is undone with the error.
+func (w *work) checkMembers(ctx context.Context, organizationID string, drafts []draft) error {
+	members, err := w.members(ctx, organizationID, drafts)
+	if err != nil {
+		return err
+	}
+	return notMembers(drafts, members)
+}
+
+// refuse returns the error of drafts that early or late refuses. Early is the error of a check that goes before the one
+// for members, late of one that goes after it. That there is no such organization goes before both.
+func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft, early, late error) error {
+	err := early
+	if err == nil {
+		err = late
+	}
+	if ctx.Err() != nil || errors.Is(err, ErrAborted) || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	members, failed := w.members(ctx, organizationID, drafts)
+	switch {
+	case failed != nil && (shown(failed) || shown(err)):
+		return failed
+	case failed != nil: // err may be why
+		return err
+	case early == nil:
+		if member := notMembers(drafts, members); member != nil {
+			return member
+		}
+	}
+	return err
 }
 
 // inviters returns the roles of the users who invite, each asked for once.
@@ -303,18 +338,16 @@ const maxInsertRounds = 3
 func (w *work) insert(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
 	[]Invitation, error) {
 	for round := 1; ; round++ {
-		// Before the members are looked at: who accepts at this moment has the row locked, and is a member, or has not
-		// begun, and the row is pending. The other way round they would be neither.
 		holders, err := w.holders(ctx, organizationID, drafts)
 		if err != nil {
 			return nil, err
 		}
-		if err := w.mayCreate(ctx, organizationID, drafts, granters); err != nil {
-			return nil, err
+		if err := w.mayInvite(ctx, organizationID, drafts, granters); err != nil {
+			return nil, w.refuse(ctx, organizationID, drafts, err, nil)
 		}
 		now := w.now() // after every lock there was to wait for
 		if err := w.mayReplace(ctx, organizationID, drafts, holders, now); err != nil {
-			return nil, err
+			return nil, w.refuse(ctx, organizationID, drafts, nil, err)
 		}
 		records, err := w.records(organizationID, drafts, now)
 		if err != nil {
@@ -324,11 +357,14 @@ func (w *work) insert(ctx context.Context, organizationID string, drafts []draft
 		var taken *storage.ExistsError
 		if errors.As(err, &taken) {
 			if err := w.lost(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
-				return nil, err
+				return nil, w.refuse(ctx, organizationID, drafts, nil, err)
 			}
 			continue
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
 			return nil, err
 		}
 		w.events = append(w.events, cleared...)

@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -346,8 +347,8 @@ func unknownStatus() *Error {
 }
 
 // HTTPStatus returns the status to answer err with: that of the first refusal it carries, 409 for [ErrAborted] and
-// [ErrConflict], 503 for [ErrOutcomeUnknown], 500 for any other error, and 200 for nil. With 429 send Retry-After too:
-// the refusal's Meta["retry_after"], in seconds.
+// [ErrConflict], 503 for [ErrOutcomeUnknown] and [ErrUnavailable], 500 for any other error, that of a context that has
+// ended included, and 200 for nil. With 429 send Retry-After too: the refusal's Meta["retry_after"], in seconds.
 func HTTPStatus(err error) int {
 	if err == nil {
 		return http.StatusOK
@@ -392,10 +393,15 @@ func refusalsOf(err error) Errors {
 	switch {
 	case errs != nil && errs[0].Status >= 400 && errs[0].Status <= 599:
 		return errs
-	case errors.Is(err, ErrAborted):
-		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}
 	case errors.Is(err, ErrOutcomeUnknown):
 		return Errors{problemOutcome.about("", "the connection was lost while saving; look before you try again")}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		// The call was given up, whatever the database made of that.
+		return Errors{problemInternal.about("", "the request was cancelled or took too long; try again")}
+	case errors.Is(err, ErrAborted):
+		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}
+	case errors.Is(err, ErrUnavailable):
+		return Errors{problemUnavailable.about("", "the database is not available and nothing was changed; try again later")}
 	case errors.Is(err, ErrConflict):
 		return Errors{problemConflict.about("", "somebody else changed the invitation at the same moment; read it again")}
 	}

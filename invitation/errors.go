@@ -15,8 +15,11 @@ var (
 	ErrNotFound = storage.ErrNotFound
 	// ErrConflict: somebody else changed the invitation at the same moment. Read again.
 	ErrConflict = storage.ErrConflict
-	// ErrAborted: the engine gave the transaction up. Nothing was written; the same call may be made again.
+	// ErrAborted: the database aborted the transaction. Nothing was written; the same call may be made again.
 	ErrAborted = storage.ErrAborted
+	// ErrUnavailable: the database cannot be reached, is starting, full or read-only, or refuses connections. Nothing
+	// was written; try again later.
+	ErrUnavailable = storage.ErrUnavailable
 	// ErrOutcomeUnknown: the connection was lost while committing. Read before trying again.
 	ErrOutcomeUnknown = storage.ErrOutcomeUnknown
 
@@ -189,6 +192,7 @@ var (
 	problemUnknown          = row(422, "form_param_unknown", "Unknown parameter", ErrInvalid)
 	problemTooSoon          = row(429, "too_many_requests", "Too soon", ErrTooSoon)
 	problemInternal         = row(500, "internal_error", "Internal error")
+	problemUnavailable      = row(503, "service_unavailable", "Service unavailable", ErrUnavailable)
 	problemOutcome          = row(503, "outcome_unknown", "Outcome unknown", ErrOutcomeUnknown)
 )
 

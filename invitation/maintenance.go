@@ -19,7 +19,7 @@ const (
 // at once, and idempotent. Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit.
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	n, err := s.expireDue(ctx, limit)
-	return n, failed("expire due", err)
+	return n, s.failed(ctx, "expire due", err)
 }
 
 func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
@@ -50,7 +50,7 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 // through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit, and an instant that is zero or in the future.
 func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.purge(ctx, before, limit)
-	return n, failed("purge", err)
+	return n, s.failed(ctx, "purge", err)
 }
 
 func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, error) {
@@ -76,7 +76,7 @@ func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, 
 // [ErrForbidden]. [ErrInvalid] id.
 func (s *Service) DeleteAll(ctx context.Context, organizationID string) (int, error) {
 	n, err := s.deleteAll(ctx, organizationID)
-	return n, failed("delete all", err)
+	return n, s.failed(ctx, "delete all", err)
 }
 
 func (s *Service) deleteAll(ctx context.Context, organizationID string) (int, error) {
@@ -94,7 +94,7 @@ func (s *Service) deleteAll(ctx context.Context, organizationID string) (int, er
 // Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] address.
 func (s *Service) Erase(ctx context.Context, email string) (int, error) {
 	n, err := s.erase(ctx, email)
-	return n, failed("erase", err)
+	return n, s.failed(ctx, "erase", err)
 }
 
 func (s *Service) erase(ctx context.Context, email string) (int, error) {

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -30,7 +31,7 @@ type ResendParams struct {
 // last sent; for an expired one [ErrQuotaExceeded].
 func (s *Service) Resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	inv, err := s.resend(ctx, organizationID, invitationID, p)
-	return inv, failed("resend", err)
+	return inv, s.failed(ctx, "resend", err)
 }
 
 func (s *Service) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
@@ -58,30 +59,20 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 			return err
 		}
 		expired := r.EffectiveStatus(now) == storage.Expired
-		var members []string
-		if expired {
-			if members, err = w.dir.MemberEmails(ctx, w.store, organizationID, []string{r.EmailKey}); err != nil {
-				return directory("MemberEmails", paramOrganization, err)
-			}
+		drafts := []draft{{key: r.EmailKey}} // as which an expired one is invited again
+		early := w.mayGrant(ctx, r, granter, p.RequestingUserID)
+		if early == nil && expired {
+			early = w.mayInvite(ctx, organizationID, drafts, nil)
 		}
-		if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+		var late error
+		if early == nil {
+			late = w.mayResend(ctx, r, holder, expired, now)
+		}
+		if err := cmp.Or(early, late); err != nil {
+			if expired {
+				return w.refuse(ctx, organizationID, drafts, early, late)
+			}
 			return err
-		}
-		if expired {
-			if err := w.mayInvite(ctx, organizationID, []draft{{key: r.EmailKey}}, members); err != nil {
-				return err
-			}
-			if holder != nil && !lapsed(*holder, now) {
-				return taken()
-			}
-		}
-		if e := w.tooSoon("", r, now); e != nil {
-			return e
-		}
-		if expired {
-			if err := w.quota(ctx, organizationID, 1, now); err != nil {
-				return err
-			}
 		}
 		// A lapsed one is written expired first, and so is one that lapsed in its slot.
 		for _, lapsing := range []*storage.Record{&r, holder} {
@@ -95,9 +86,14 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		r.ExpiresAt, r.UpdatedAt = w.expiry(now, p.ExpiresIn), now
 		w.reissue(&r, p.RequestingUserID, now)
 		if err := w.store.Update(ctx, r); errors.Is(err, storage.ErrExists) {
-			return taken()
+			return w.refuse(ctx, organizationID, drafts, nil, taken())
 		} else if err != nil {
 			return err
+		}
+		if expired {
+			if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
+				return err
+			}
 		}
 		r.Version++
 		resent = w.view(r, now)
@@ -109,6 +105,21 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	return resent, nil
+}
+
+// mayResend makes the checks that go after the one for members: the slot, the pause, the quotas.
+func (w *work) mayResend(ctx context.Context, r storage.Record, holder *storage.Record, expired bool,
+	now time.Time) error {
+	if expired && holder != nil && !lapsed(*holder, now) {
+		return taken()
+	}
+	if e := w.tooSoon("", r, now); e != nil {
+		return e
+	}
+	if !expired {
+		return nil
+	}
+	return w.quota(ctx, r.OrganizationID, 1, now)
 }
 
 // requester checks the requesting user, where there is one, and returns their role.

@@ -20,7 +20,7 @@ type RevokeParams struct {
 // [ErrNotFound]; [ErrNotPending] for one that is resolved, revoked before, or lapsed.
 func (s *Service) Revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
 	inv, err := s.revoke(ctx, organizationID, invitationID, p)
-	return inv, failed("revoke", err)
+	return inv, s.failed(ctx, "revoke", err)
 }
 
 func (s *Service) revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
@@ -78,7 +78,7 @@ type RevokeAllParams struct {
 // [ErrForbidden].
 func (s *Service) RevokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
 	n, err := s.revokeAll(ctx, p)
-	return n, failed("revoke all", err)
+	return n, s.failed(ctx, "revoke all", err)
 }
 
 func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error) {

@@ -63,7 +63,7 @@ func (s *Service) LockOrganization(ctx context.Context, organizationID string) e
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
 		return e
 	}
-	return failed("lock organization", s.store.Lock(ctx, organizationID))
+	return s.failed(ctx, "lock organization", s.store.Lock(ctx, organizationID))
 }
 
 // Format conceals the keys of the configuration.
@@ -326,10 +326,11 @@ func callback(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// failed names the operation in an error that is an internal one.
-func failed(operation string, err error) error {
+// failed names the operation in an error that is an internal one. A callback may have read on the database by itself:
+// its errors mean what the store's own do.
+func (s *Service) failed(ctx context.Context, operation string, err error) error {
 	if err == nil || shown(err) {
 		return err
 	}
-	return fmt.Errorf("invitation: %s: %w", operation, err)
+	return fmt.Errorf("invitation: %s: %w", operation, storage.Classify(ctx, s.store, err))
 }

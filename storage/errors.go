@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,13 +18,17 @@ var (
 	// ErrExists: the id or the pending slot is taken. It always comes as an [*ExistsError].
 	ErrExists = errors.New("storage: id or pending slot already taken")
 
-	// ErrAborted: the engine gave the transaction up (a deadlock, a serialization failure, a lock it would not
-	// wait for any longer). Roll back; the same transaction may be run again. Every further statement on the
-	// transaction is refused with ErrAborted too.
-	ErrAborted = errors.New("storage: transaction aborted, it may be run again")
+	// ErrAborted: the engine aborted the transaction (a deadlock, a serialization failure, a lock it would not wait
+	// for any longer), or the connection was lost before COMMIT. Nothing was written. Roll back; the same transaction
+	// may be retried. Every further statement on the transaction is refused with ErrAborted too.
+	ErrAborted = errors.New("storage: transaction aborted, it may be retried")
 
-	// ErrOutcomeUnknown: the connection was lost while committing. The transaction may have been committed or
-	// not; read before trying again.
+	// ErrUnavailable: the database cannot do this now. It cannot be reached, is starting, full or read-only, or
+	// refuses connections. Nothing was written. Try again later.
+	ErrUnavailable = errors.New("storage: database unavailable, nothing was written")
+
+	// ErrOutcomeUnknown: COMMIT failed, and the database did not say that it refused. The transaction may have been
+	// committed or not; read before trying again.
 	ErrOutcomeUnknown = errors.New("storage: connection lost while committing, outcome unknown")
 )
 
@@ -40,3 +45,27 @@ func (e *ExistsError) Error() string {
 
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
+
+// Classifier is an optional interface of a [Storage] whose engine hosts use by themselves, through a handle they share
+// with it. Classify gives an error of the engine the meaning the store's own errors have: [ErrAborted] or
+// [ErrUnavailable] join the chain where they apply. It returns any other error, and nil, as it is. Where ctx is done
+// its error joins the chain of an engine's error too.
+type Classifier interface {
+	Classify(ctx context.Context, err error) error
+}
+
+// Classify calls the [Classifier] that s is, or that a wrapper with a method Unwrap() Storage has inside. Without one it
+// returns err as it is.
+func Classify(ctx context.Context, s Storage, err error) error {
+	for err != nil {
+		switch t := s.(type) {
+		case Classifier:
+			return t.Classify(ctx, err)
+		case interface{ Unwrap() Storage }:
+			s = t.Unwrap()
+		default:
+			return err
+		}
+	}
+	return nil
+}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	gomysql "github.com/go-sql-driver/mysql"
 	"github.com/uptrace/bun"
@@ -81,6 +82,7 @@ func newDatabase(t testing.TB, server string, settings []func(*gomysql.Config)) 
 		if cfg.Params == nil {
 			cfg.Params = map[string]string{}
 		}
+		cfg.ReadTimeout = time.Minute // as the README recommends
 		for _, set := range settings {
 			set(cfg)
 		}
