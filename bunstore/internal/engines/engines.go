@@ -18,6 +18,8 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
+
+	"github.com/orginvite/orginvite/bunstore/internal/faults"
 )
 
 // Engine is a database in a certain setting.
@@ -34,6 +36,9 @@ type Engine struct {
 	create func(t testing.TB, server string) (address string)
 	// connector is the driver's, for an address that create has returned.
 	connector func(address string) (driver.Connector, error)
+	// behind splits an address into the server's host and port, and the rest, which is an address with any other ones.
+	// nil: there is no server.
+	behind func(address string) (server string, rewrite func(server string) (address string), err error)
 }
 
 // All are the engines, the one to be recommended first.
@@ -107,7 +112,22 @@ func (e Engine) New(t testing.TB) (address string) {
 // Connect returns a handle on a database, which is closed when the test ends.
 func (e Engine) Connect(t testing.TB, address string) *bun.DB {
 	t.Helper()
-	return e.Faulty(t, address, nil)
+	return e.Wrapped(t, address, func(c driver.Connector) driver.Connector { return c })
+}
+
+// Wrapped is Connect through what wrap makes of the driver's connector.
+func (e Engine) Wrapped(t testing.TB, address string, wrap func(driver.Connector) driver.Connector) *bun.DB {
+	t.Helper()
+	c, err := e.connector(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := sql.OpenDB(wrap(c))
+	pool.SetMaxOpenConns(e.conns)
+	pool.SetMaxIdleConns(e.conns)
+	db := e.on(pool)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // Open returns a handle on a database of its own.
@@ -117,22 +137,38 @@ func (e Engine) Open(t testing.TB) *bun.DB {
 }
 
 // Faulty is Connect with a driver that asks fault before every statement, BEGIN, COMMIT and ROLLBACK included, and
-// fails with the error it returns instead of running it.
+// fails with the error it returns instead of running it. Even a COMMIT or ROLLBACK that fails ends the transaction.
 func (e Engine) Faulty(t testing.TB, address string, fault func(statement string) error) *bun.DB {
 	t.Helper()
-	c, err := e.connector(address)
+	return e.Wrapped(t, address, func(c driver.Connector) driver.Connector {
+		return faults.Wrap(c, func(call faults.Call) faults.Fault {
+			if call.Op == faults.Connect {
+				return faults.Fault{}
+			}
+			if err := fault(call.Statement); err != nil {
+				return faults.Fault{Kind: faults.Abort, Err: err}
+			}
+			return faults.Fault{}
+		})
+	})
+}
+
+// Proxied starts a proxy in front of the database's server, and of a cluster's first node, and returns the address of
+// the database behind it. The proxy is closed when the test ends.
+func (e Engine) Proxied(t testing.TB, address string) (p *faults.Proxy, through string) {
+	t.Helper()
+	if e.behind == nil {
+		t.Fatalf("%s has no server to put a proxy in front of", e.Name)
+	}
+	server, rewrite, err := e.behind(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fault != nil {
-		c = &connector{Connector: c, fault: fault}
+	if p, err = faults.NewProxy(server); err != nil {
+		t.Fatal(err)
 	}
-	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(e.conns)
-	pool.SetMaxIdleConns(e.conns)
-	db := e.on(pool)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
+	t.Cleanup(p.Close)
+	return p, rewrite(p.Addr())
 }
 
 // unique is a name nobody else has.

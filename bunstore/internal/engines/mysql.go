@@ -54,7 +54,7 @@ func OneNode() Engine {
 
 func onMySQL(name, variable string, settings ...func(*gomysql.Config)) Engine {
 	return Engine{
-		Name: name, Variable: variable, conns: 8, connector: mysqlConnector,
+		Name: name, Variable: variable, conns: 8, connector: mysqlConnector, behind: mysqlServer,
 		on:     func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, mysqldialect.New()) },
 		create: func(t testing.TB, server string) string { return newDatabase(t, server, settings) },
 	}
@@ -107,6 +107,22 @@ func mysqlConnector(address string) (driver.Connector, error) {
 		list.nodes = append(list.nodes, c)
 	}
 	return &list, nil
+}
+
+func mysqlServer(address string) (server string, rewrite func(string) string, err error) {
+	first, _, _ := strings.Cut(address, ",")
+	cfg, err := gomysql.ParseDSN(first)
+	if err != nil {
+		return "", nil, err
+	}
+	if cfg.Net != "tcp" {
+		return "", nil, errors.New("the server is not addressed by tcp")
+	}
+	return cfg.Addr, func(server string) string {
+		there := cfg.Clone()
+		there.Addr = server
+		return there.FormatDSN()
+	}, nil
 }
 
 type roundRobin struct {

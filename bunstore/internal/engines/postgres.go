@@ -3,6 +3,7 @@ package engines
 import (
 	"database/sql"
 	"database/sql/driver"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -32,10 +33,26 @@ func postgres() []Engine {
 
 func onPostgres(name string, connector func(string) (driver.Connector, error), settings url.Values) Engine {
 	return Engine{
-		Name: name, Variable: "ORGINVITE_POSTGRES", conns: 8, connector: connector,
+		Name: name, Variable: "ORGINVITE_POSTGRES", conns: 8, connector: connector, behind: postgresServer,
 		on:     func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, pgdialect.New()) },
 		create: func(t testing.TB, server string) string { return newSchema(t, server, settings) },
 	}
+}
+
+func postgresServer(address string) (server string, rewrite func(string) string, err error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", nil, err
+	}
+	server = u.Host
+	if u.Port() == "" {
+		server = net.JoinHostPort(u.Hostname(), "5432")
+	}
+	return server, func(server string) string {
+		there := *u
+		there.Host = server
+		return there.String()
+	}, nil
 }
 
 var admins sync.Map // of *sql.DB, by address; they last as long as the process
