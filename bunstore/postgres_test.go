@@ -148,7 +148,7 @@ func TestPostgresSeatsInHostsTransactions(t *testing.T) {
 func TestPostgresCancelledInFlight(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
-		f := &faults{}
+		f := &scripted{}
 		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
 		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 			is.NoErr(tx.Insert(ctx, record("a")))
@@ -273,7 +273,7 @@ func TestPostgresCancelRequest(t *testing.T) {
 func TestPostgresFailedStatement(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
-		f := &faults{}
+		f := &scripted{}
 		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
 		refused := &pgconn.PgError{Code: "42501", Message: "permission denied"}
 		swallow := func(ctx context.Context, tx storage.Storage) error {
@@ -352,7 +352,7 @@ func TestPostgresRetry(t *testing.T) {
 			for _, statement := range []string{"INSERT", "SELECT", "COMMIT", "SAVEPOINT"} {
 				t.Run(code+" at "+statement, func(t *testing.T) {
 					is := is.New(t)
-					f := &faults{}
+					f := &scripted{}
 					s := newStore(t, e.Faulty(t, e.New(t), f.fault))
 					runs := 0
 					f.set(statement, &pgconn.PgError{Code: code}, 2)

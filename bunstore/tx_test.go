@@ -35,8 +35,8 @@ var (
 	errUndo = errors.New("undo")
 )
 
-// faults fails statements that begin with a text, the given number of times.
-type faults struct {
+// scripted fails statements that begin with a text, the given number of times.
+type scripted struct {
 	mu    sync.Mutex
 	begin string
 	err   error
@@ -44,13 +44,13 @@ type faults struct {
 	onHit func()
 }
 
-func (f *faults) set(begin string, err error, times int) {
+func (f *scripted) set(begin string, err error, times int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.begin, f.err, f.times, f.onHit = begin, err, times, nil
 }
 
-func (f *faults) fault(statement string) error {
+func (f *scripted) fault(statement string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.times == 0 || !strings.HasPrefix(statement, f.begin) {
@@ -63,9 +63,9 @@ func (f *faults) fault(statement string) error {
 	return f.err
 }
 
-func faulty(t *testing.T) (*bunstore.Store, *bun.DB, *faults) {
+func faulty(t *testing.T) (*bunstore.Store, *bun.DB, *scripted) {
 	t.Helper()
-	f := &faults{}
+	f := &scripted{}
 	db := engines.Faulty(t, engines.File(t), engines.Recommended, 2, f.fault)
 	return newStore(t, db), db, f
 }
