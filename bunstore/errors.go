@@ -66,8 +66,8 @@ func (s *Store) classed(ctx context.Context, err error, c class) error {
 	if err == nil {
 		return nil
 	}
-	if f, ok := errors.AsType[*failure](err); ok {
-		return f
+	if _, ok := errors.AsType[*failure](err); ok {
+		return err
 	}
 	if remedy := s.e.remedy(err); remedy != "" && c != plain {
 		err = fmt.Errorf("%s: %w", remedy, err)

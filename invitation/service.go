@@ -327,10 +327,14 @@ func callback(name string, err error) error {
 }
 
 // failed names the operation in an error that is an internal one. A callback may have read on the database by itself:
-// its errors mean what the store's own do.
+// its errors mean what the store's own do, and some drivers do not say that ctx has ended.
 func (s *Service) failed(ctx context.Context, operation string, err error) error {
 	if err == nil || shown(err) {
 		return err
 	}
-	return fmt.Errorf("invitation: %s: %w", operation, storage.Classify(ctx, s.store, err))
+	err = storage.Classify(ctx, s.store, err)
+	if done := ctx.Err(); done != nil && !errors.Is(err, done) {
+		return fmt.Errorf("invitation: %s: %w: %w", operation, done, err)
+	}
+	return fmt.Errorf("invitation: %s: %w", operation, err)
 }

@@ -1,0 +1,422 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gomysql "github.com/go-sql-driver/mysql"
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/bunstore/internal/faults"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// servers are the engines that have a server to put a proxy in front of.
+func servers() []engines.Engine {
+	var list []engines.Engine
+	for _, e := range engines.All() {
+		if e.Variable != "" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// The statements by which a transaction ends and nests, as the drivers send them.
+func onTheWire(e engines.Engine, statement string) string {
+	if strings.HasPrefix(e.Name, "postgres") {
+		return statement + "\x00" // the end of a simple query
+	}
+	return "\x03" + statement // COM_QUERY
+}
+
+// behindProxy is a store behind a proxy, and one that goes to the server directly.
+func behindProxy(t *testing.T, e engines.Engine) (s, direct *bunstore.Store, db *bun.DB, p *faults.Proxy) {
+	t.Helper()
+	address := e.New(t)
+	direct = newStore(t, e.Connect(t, address))
+	if e.Name == "galera" { // one node, so that both see the same at once
+		address, _, _ = strings.Cut(address, ",")
+	}
+	p, through := e.Proxied(t, address)
+	switch { // these drivers run COMMIT and ROLLBACK without a context: what bounds them is a timeout of theirs
+	case strings.HasSuffix(e.Name, "pgdriver"):
+		through = with(t, through, "read_timeout", "1s")
+	case !strings.HasPrefix(e.Name, "postgres"):
+		cfg, err := gomysql.ParseDSN(through)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.ReadTimeout = time.Second
+		through = cfg.FormatDSN()
+	}
+	db = e.Connect(t, through)
+	s, err := bunstore.New(db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count(t, s) // the connection is there, and has been found safe
+	return s, direct, db, p
+}
+
+// idle waits until no connection of db is in use.
+func idle(t *testing.T, db *bun.DB) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); db.Stats().InUse > 0; {
+		if time.Now().After(until) {
+			t.Fatalf("%d connections are still in use", db.Stats().InUse)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A COMMIT whose answer is lost is unknown, whatever the driver makes of the loss; so is one that was lost itself.
+func TestLostCommit(t *testing.T) {
+	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		s, direct, db, p := behindProxy(t, e)
+		for i, lost := range []faults.Cut{faults.CutAfter, faults.CutBefore} {
+			p.Set(1, lost, onTheWire(e, "commit"))
+			id := fmt.Sprint(lost)
+			err := s.Insert(t.Context(), record(id))
+			is.True(p.Hit())
+			is.True(errors.Is(err, storage.ErrOutcomeUnknown))
+			is.True(!errors.Is(err, storage.ErrAborted))
+			_, err = direct.Get(t.Context(), id)
+			is.Equal(err == nil, lost == faults.CutAfter)
+			is.Equal(count(t, s), i+1-i) // the pool works on
+			idle(t, db)
+		}
+	})
+}
+
+// A connection that the server closed while it was in the pool is no reason to fail: nothing was sent on it.
+func TestStaleConnection(t *testing.T) {
+	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		s, _, db, p := behindProxy(t, e)
+		p.Set(1, faults.CutBefore, "") // BEGIN, or what the driver sends before it
+		is.NoErr(s.Insert(t.Context(), record("a")))
+		is.True(p.Hit())
+		p.Set(1, faults.CutBefore, "") // of a read, which may be repeated
+		is.Equal(count(t, s), 1)
+		is.True(p.Hit())
+		idle(t, db)
+	})
+}
+
+// A connection lost at any other statement is an aborted transaction.
+func TestLostStatement(t *testing.T) {
+	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		s, direct, db, p := behindProxy(t, e)
+		for _, lost := range []faults.Cut{faults.CutBefore, faults.CutAfter} {
+			for _, statement := range []string{"insert into", "savepoint", "release"} {
+				p.Set(1, lost, statement)
+				err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+					return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+						return tx.Insert(ctx, record("a"))
+					})
+				})
+				is.True(p.Hit())
+				is.True(errors.Is(err, storage.ErrAborted))
+				is.True(!errors.Is(err, storage.ErrOutcomeUnknown))
+				is.Equal(count(t, direct), 0)
+				idle(t, db)
+			}
+		}
+	})
+}
+
+// On a network that loses packets every call returns soon after its deadline, and keeps no connection.
+func TestSilentNetwork(t *testing.T) {
+	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		s, _, db, p := behindProxy(t, e)
+		undo := errors.New("undo")
+		statements := []string{"", "insert into", "savepoint", "release", "rollback to", "rollback", "commit"}
+		for _, statement := range bySize(statements[5:], statements, statements) {
+			with := statement
+			if statement == "commit" || statement == "rollback" {
+				with = onTheWire(e, statement)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			p.Set(1, faults.Silence, with)
+			answer := make(chan error, 1)
+			go func() {
+				answer <- s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+					err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+						if err := tx.Insert(ctx, record("a")); err != nil {
+							return err
+						}
+						if statement == "rollback to" {
+							return undo
+						}
+						return nil
+					})
+					if err == nil && statement == "rollback" {
+						err = undo
+					}
+					return err
+				})
+			}()
+			select {
+			case err := <-answer:
+				is.True(p.Hit()) // statement
+				is.True(err != nil)
+				is.Equal(errors.Is(err, storage.ErrOutcomeUnknown), statement == "commit")
+				if statement == "savepoint" || statement == "release" {
+					is.True(errors.Is(err, context.DeadlineExceeded))
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%q hangs", statement)
+			}
+			cancel()
+			p.Heal()
+			idle(t, db)
+			is.Equal(count(t, s), 0) // the pool works on
+		}
+	})
+}
+
+// serverError is an error as pgx and pgdriver return them, told by its SQLSTATE.
+type serverError string
+
+func (e serverError) Error() string    { return "FATAL: server conn crashed? (SQLSTATE " + string(e) + ")" }
+func (e serverError) SQLState() string { return string(e) }
+
+// At COMMIT only the server's own refusal proves that nothing was committed. A proxy's answer, PgBouncer's for one, and
+// that of a server which stops, prove nothing.
+func TestCommitAnswers(t *testing.T) {
+	type answer struct {
+		err     error
+		want    error // ErrOutcomeUnknown, ErrAborted, or nil: any other one
+		retried bool
+	}
+	mysqlError := func(n uint16) error { return &gomysql.MySQLError{Number: n, Message: "as the server says"} }
+	for name, answers := range map[string][]answer{
+		"postgres": {
+			{err: serverError("08P01"), want: storage.ErrOutcomeUnknown},
+			{err: serverError("08006"), want: storage.ErrOutcomeUnknown},
+			{err: serverError("57P01"), want: storage.ErrOutcomeUnknown},
+			{err: serverError("57P03"), want: storage.ErrOutcomeUnknown},
+			{err: serverError("58030"), want: storage.ErrOutcomeUnknown},
+			{err: serverError("XX000"), want: storage.ErrOutcomeUnknown},
+			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
+			{err: driver.ErrBadConn, want: storage.ErrOutcomeUnknown},
+			{err: context.DeadlineExceeded, want: storage.ErrOutcomeUnknown},
+			{err: serverError("23503")}, // a deferred constraint
+			{err: errors.New("commit unexpectedly resulted in rollback")},
+			{err: serverError("40001"), retried: true},
+		},
+		"mariadb": {
+			{err: mysqlError(1047), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1053), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1180), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1317), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1927), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(2013), want: storage.ErrOutcomeUnknown},
+			{err: gomysql.ErrInvalidConn, want: storage.ErrOutcomeUnknown},
+			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1452)},
+			{err: mysqlError(1213), retried: true},
+		},
+		"sqlite": {
+			{err: &sqliteError{10, "disk I/O error"}, want: storage.ErrOutcomeUnknown},
+			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
+			{err: &sqliteError{19, "FOREIGN KEY constraint failed"}},
+			{err: &sqliteError{13, "database or disk is full"}, want: storage.ErrUnavailable},
+			{err: &sqliteError{5, "database is locked"}, retried: true},
+		},
+	} {
+		engines.On(t, []engines.Engine{engines.Named(t, name)}, func(t *testing.T, e engines.Engine) {
+			is := is.New(t)
+			f := &scripted{}
+			s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+			for i, a := range answers {
+				f.set("COMMIT", a.err, 1)
+				id := fmt.Sprint(i)
+				err := s.Insert(t.Context(), record(id))
+				if a.retried {
+					is.NoErr(err)
+					continue
+				}
+				is.True(errors.Is(err, a.err)) // the cause is in the chain
+				is.Equal(errors.Is(err, storage.ErrOutcomeUnknown), a.want == storage.ErrOutcomeUnknown)
+				is.True(a.want == nil || errors.Is(err, a.want))
+				is.True(!errors.Is(err, storage.ErrAborted))
+				_, err = s.Get(t.Context(), id)
+				is.True(errors.Is(err, storage.ErrNotFound))
+			}
+		})
+	}
+}
+
+// All of class 08 is a lost connection at a statement.
+func TestClassOfConnections(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &scripted{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		for _, state := range []string{"08P01", "08000", "08004", "57P01", "57P02"} {
+			f.set("INSERT", serverError(state), 1)
+			err := s.Insert(t.Context(), record(state))
+			is.True(errors.Is(err, storage.ErrAborted))
+			is.True(errors.Is(err, serverError(state)))
+			f.set("BEGIN", serverError(state), 1) // nothing was done on it, and another connection serves
+			is.NoErr(s.Insert(t.Context(), record(state)))
+		}
+	})
+}
+
+// A connection whose ROLLBACK or COMMIT failed may be in a transaction: it never goes back to the pool.
+func TestConnectionsInDoubt(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		if e.Single {
+			t.Skip("the database goes with its connection, see TestMemoryOutlivesAFailure")
+		}
+		is := is.New(t)
+		address := e.New(t)
+		newStore(t, e.Connect(t, address))
+		var connects atomic.Int32
+		plan := &faults.Plan{}
+		db := e.Wrapped(t, address, func(c driver.Connector) driver.Connector {
+			return faults.Wrap(c, func(call faults.Call) faults.Fault {
+				if call.Op == faults.Connect {
+					connects.Add(1)
+				}
+				return plan.Decide(call)
+			})
+		})
+		db.SetMaxOpenConns(1)
+		s, err := bunstore.New(db, nil)
+		is.NoErr(err)
+		undo, refused := errors.New("undo"), errors.New("refused, the transaction stays open")
+		sqlite := strings.HasPrefix(e.Name, "sqlite")
+		for _, op := range []faults.Op{faults.Rollback, faults.Commit} {
+			is.NoErr(s.RunInTx(t.Context(), func(context.Context, storage.Storage) error { return nil }))
+			before := connects.Load()
+			plan.Set(1, faults.Fault{Kind: faults.Fail, Err: refused}, func(c faults.Call) bool { return c.Op == op })
+			err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Insert(ctx, record("a")))
+				if op == faults.Rollback {
+					return undo
+				}
+				return nil
+			})
+			_, hit := plan.Hit()
+			is.True(hit)
+			is.Equal(errors.Is(err, undo), op == faults.Rollback)
+			is.Equal(errors.Is(err, storage.ErrOutcomeUnknown), op == faults.Commit)
+			is.NoErr(s.Insert(t.Context(), record("b")))
+			is.Equal(connects.Load() == before, sqlite) // SQLite's connection was rolled back, and is kept
+			is.Equal(count(t, s), 1)                    // nothing of what was in doubt
+			n, err := s.Delete(t.Context(), "b")
+			is.NoErr(err)
+			is.Equal(n, 1)
+		}
+	})
+}
+
+// A database in memory is not closed with a transaction that failed.
+func TestMemoryOutlivesAFailure(t *testing.T) {
+	is := is.New(t)
+	e := engines.Named(t, "sqlite-memory")
+	f := &scripted{}
+	s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+	is.NoErr(s.Insert(t.Context(), record("a")))
+	for _, statement := range []string{"COMMIT", "ROLLBACK", "BEGIN"} {
+		f.set(statement, errors.New("refused"), 1)
+		_ = s.Insert(t.Context(), record("a")) // which is there
+		_ = s.Insert(t.Context(), record(statement))
+	}
+	_, err := s.Get(t.Context(), "a")
+	is.NoErr(err)
+}
+
+// A connection that somebody gave back in a transaction is not used: BEGIN would run into it, or commit it.
+func TestPollutedPool(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		db.SetMaxOpenConns(1)
+		s := newStore(t, db)
+		for range 3 {
+			_, err := db.ExecContext(t.Context(), "START TRANSACTION")
+			is.NoErr(err)
+			is.NoErr(s.Insert(t.Context(), record(fmt.Sprint(count(t, s)))))
+		}
+		is.Equal(count(t, s), 3)
+	})
+}
+
+// Where a row that is read is newer than the transaction's snapshot, the call is aborted: whatever else the host reads
+// there tells another state.
+func TestRowNewerThanSnapshot(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		if e.Single || e.Name == "sqlite-one-connection" {
+			t.Skip("nobody else can write")
+		}
+		levels := []sql.IsolationLevel{sql.LevelDefault}
+		if !strings.HasPrefix(e.Name, "sqlite") {
+			levels = []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead}
+		}
+		is := is.New(t)
+		address := e.New(t)
+		if e.Name == "galera" {
+			address, _, _ = strings.Cut(address, ",")
+		}
+		if e.Name == "sqlite" { // a transaction that begins immediate has nobody beside it
+			address = strings.Replace(address, "_txlock=immediate", "_txlock=deferred", 1)
+		}
+		db := e.Connect(t, address)
+		s := newStore(t, db)
+		for _, level := range levels {
+			for _, change := range []string{"updated", "deleted", "inserted", "resolved"} {
+				id := fmt.Sprint(level, change)
+				if change != "inserted" {
+					is.NoErr(s.Insert(t.Context(), record(id)))
+				}
+				tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+				is.NoErr(err)
+				in := s.WithTx(tx)
+				count(t, in) // the snapshot
+				r := record(id)
+				r.Version = 1
+				switch change {
+				case "inserted":
+					err = s.Insert(t.Context(), r)
+				case "deleted":
+					_, err = s.Delete(t.Context(), id)
+				case "resolved":
+					r.Status = "accepted"
+					err = s.Update(t.Context(), r)
+				default:
+					err = s.Update(t.Context(), r)
+				}
+				is.NoErr(err)
+				got, err := in.List(t.Context(), storage.Query{ForUpdate: true, Filter: storage.Filter{
+					IDs: []string{id}, StoredStatuses: []string{storage.Pending}}})
+				if level == sql.LevelReadCommitted {
+					is.NoErr(err)
+					is.Equal(len(got) == 1, change == "updated" || change == "inserted")
+				} else if change == "inserted" && err == nil {
+					is.Equal(len(got), 0) // PostgreSQL: as if it had come later
+				} else {
+					is.True(errors.Is(err, storage.ErrAborted))
+				}
+				_ = tx.Rollback() // on MariaDB an aborted one is rolled back by now
+			}
+		}
+	})
+}
