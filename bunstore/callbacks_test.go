@@ -191,7 +191,7 @@ func TestCreateBesideJoiningMember(t *testing.T) {
 				}
 				joins = true
 				// Another request, on another connection. It may have to wait for the first, and then does not get through.
-				ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 				defer cancel()
 				inv, err := h.svc.Create(ctx, "acme", invitation.CreateParams{
 					EmailAddress: email, Role: invitation.RoleMember})

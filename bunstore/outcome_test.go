@@ -192,7 +192,9 @@ func TestSilentNetwork(t *testing.T) {
 // serverError is an error as pgx and pgdriver return them, told by its SQLSTATE.
 type serverError string
 
-func (e serverError) Error() string    { return "FATAL: server conn crashed? (SQLSTATE " + string(e) + ")" }
+func (e serverError) Error() string {
+	return "FATAL: server conn crashed? (SQLSTATE " + string(e) + ")"
+}
 func (e serverError) SQLState() string { return string(e) }
 
 // At COMMIT only the server's own refusal proves that nothing was committed. A proxy's answer, PgBouncer's for one, and

@@ -77,6 +77,13 @@ func (p *Proxy) Hit() bool {
 	return p.hit
 }
 
+// Seen returns how many requests that count came since Set.
+func (p *Proxy) Seen() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
 // Met returns a channel that is closed when a request meets the fate of the last Set.
 func (p *Proxy) Met() <-chan struct{} {
 	p.mu.Lock()
