@@ -399,7 +399,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		if errors.As(err, &refusal) && refusal.Code == "too_many_requests" {
 			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
 		}
-		if invitation.HTTPStatus(err) == http.StatusInternalServerError {
+		if invitation.HTTPStatus(err) >= http.StatusInternalServerError {
 			log.Print(err) // the answer says nothing about the inside
 		}
 		w.WriteHeader(invitation.HTTPStatus(err))
@@ -874,7 +874,9 @@ func TestImportDirections(t *testing.T) {
 		"storage/storagetest": {module + "storage"},
 		"memstore":            {module + "storage", "github.com/tidwall/btree"},
 		"bunstore":            {module + "storage", bun, bun + "/dialect", bun + "/schema"},
-		"bunstore/internal/engines": {bun, bun + "/dialect/sqlitedialect", bun + "/dialect/pgdialect",
+		"bunstore/internal/faults":  {},
+		"bunstore/internal/servers": {},
+		"bunstore/internal/engines": {module + "bunstore/internal/faults", bun, bun + "/dialect/sqlitedialect", bun + "/dialect/pgdialect",
 			bun + "/dialect/mysqldialect", bun + "/driver/pgdriver", "modernc.org/sqlite",
 			"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/stdlib", "github.com/go-sql-driver/mysql"},
 		"invitation": {module + "storage", module + "clock", "github.com/go-playground/validator/v10",

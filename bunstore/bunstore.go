@@ -38,7 +38,23 @@
 // other than UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the
 // whole transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the
 // context's error. Once a transaction was given up there it is rolled back at once, a host's too, because the
-// server would otherwise commit every further statement by itself.
+// server would otherwise commit every further statement by itself. A row that is read with a lock there, in a host's
+// REPEATABLE READ transaction, and that is newer than the transaction's snapshot, is [storage.ErrAborted] as on
+// PostgreSQL. Set readTimeout in the DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
+//
+// # Outcomes
+//
+// RunInTx, and each write outside a transaction, returns nil exactly when the database has confirmed COMMIT. It returns
+// [storage.ErrOutcomeUnknown] when COMMIT failed and the database did not refuse it: the answer was lost, or came from a
+// server that stops, or from a proxy. Any other error means that nothing was written. [storage.ErrUnavailable] says
+// that the database cannot do it now, and [storage.ErrAborted] that the same transaction may succeed when it is
+// retried. A connection that was lost before COMMIT is ErrAborted; where it was lost at BEGIN, the Store retries on
+// another one.
+//
+// A statement that begins, nests or ends a transaction may take up to 2 seconds longer than the caller's context, so
+// that a level is whole and a COMMIT is answered; any other statement in a transaction takes up to 250 milliseconds
+// longer. A connection whose COMMIT or ROLLBACK failed is closed, because it may still be in its transaction. On a
+// Store made from a bun.Conn that is the host's connection.
 package bunstore
 
 import (

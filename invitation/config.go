@@ -41,9 +41,13 @@ type Directory interface {
 	// [ErrNotFound] where there is no such user. Invalid ones are passed over.
 	VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
 
-	// Join creates the membership. It runs in a level of its own, so that a statement that fails cannot poison
+	// Join creates the membership. It runs in a nested transaction, so that a statement that fails cannot poison
 	// the transaction unseen, and may run again, so it must have no effects outside of tx. Where the user is a
 	// member already it returns [ErrAlreadyMember]: the invitation is accepted and the role kept.
+	//
+	// The table of memberships needs a unique key on organization and user. A user may accept two invitations of
+	// different addresses at the same moment; without the key, two memberships are made where neither Seats nor
+	// MaxPending is set.
 	Join(ctx context.Context, tx storage.Storage, m Membership) error
 }
 

@@ -396,7 +396,7 @@ func refusalsOf(err error) Errors {
 	case errors.Is(err, ErrOutcomeUnknown):
 		return Errors{problemOutcome.about("", "the connection was lost while saving; look before you try again")}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		// The call was given up, whatever the database made of that.
+		// Nobody waits for the answer any more, whatever the database made of that.
 		return Errors{problemInternal.about("", "the request was cancelled or took too long; try again")}
 	case errors.Is(err, ErrAborted):
 		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}

@@ -232,6 +232,7 @@ func TestWireErrors(t *testing.T) {
 			return create(func(p *invitation.CreateParams) { p.Replace = true })(w)
 		}},
 		{"outcome_unknown", 503, []error{invitation.ErrOutcomeUnknown}, failingStore(storage.ErrOutcomeUnknown)},
+		{"service_unavailable", 503, []error{invitation.ErrUnavailable}, failingStore(storage.ErrUnavailable)},
 		{"internal_error", 500, nil, failingStore(errors.New("password of the inside"))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -250,7 +251,7 @@ func TestWireErrors(t *testing.T) {
 		})
 	}
 	files, err := filepath.Glob("testdata/wire/error_*.json")
-	if err != nil || len(files) != 32 {
+	if err != nil || len(files) != 33 {
 		t.Errorf("%d golden errors (%v): every row of the table has one, and no other is there", len(files), err)
 	}
 }
