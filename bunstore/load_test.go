@@ -468,6 +468,9 @@ func within(t testing.TB, limit time.Duration, otherwise string, done func() boo
 // shorten leaves out of an error what differs from call to call.
 func shorten(err error) string {
 	text := err.Error()
+	if _, after, ok := strings.Cut(text, ": bunstore: transaction: "); ok {
+		text = after // whatever the operation
+	}
 	for _, sentinel := range []struct {
 		err  error
 		name string
@@ -485,7 +488,7 @@ func shorten(err error) string {
 	for strings.Contains(text, "##") {
 		text = strings.ReplaceAll(text, "##", "#")
 	}
-	return text[:min(len(text), 200)]
+	return text[:min(len(text), 180)]
 }
 
 // check compares what is stored with what the callers were told, and returns how many of the unknown changes were

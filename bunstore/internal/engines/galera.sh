@@ -4,14 +4,17 @@
 #   galera.sh up DIR        make the cluster in DIR, start it, and print ORGINVITE_GALERA for the tests
 #   galera.sh kill DIR N    end node N (1 to 3) without a warning, as a crash does
 #   galera.sh start DIR N   start node N again and wait until it has caught up
+#   galera.sh freeze DIR N  stop node N where it is, as a machine does that is suspended
+#   galera.sh thaw DIR N    let a frozen node go on
 #   galera.sh down DIR      stop the nodes
 #
-# It needs mariadbd, galera-4 and rsync, and the ports 3311-3313, 4561-4563, 4571-4573 and 4581-4583. Of processes it
-# touches only those it started in DIR. Nodes run as the user mysql where root starts them.
+# It needs mariadbd, galera-4 and rsync, and the ports 3311-3313, 4561-4563, 4571-4573 and 4581-4583: those from
+# ORGINVITE_GALERA_PORT + 1 on, which is 3310 by default, and from 1251, 1261 and 1271 above it. Of processes it touches
+# only those it started in DIR. Nodes run as the user mysql where root starts them.
 set -euo pipefail
 
 usage() {
-	sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -19,7 +22,11 @@ usage() {
 verb=$1
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
-sqlport() { echo "331$1"; }
+base=${ORGINVITE_GALERA_PORT:-3310}
+sqlport() { echo $((base + $1)); }
+gcommport() { echo $((base + 1250 + $1)); } # of the nodes to each other
+istport() { echo $((base + 1260 + $1)); }
+sstport() { echo $((base + 1270 + $1)); }
 
 as=()
 [[ $(id -u) != 0 ]] || as=(--user=mysql)
@@ -54,12 +61,12 @@ max_connections = 300
 wsrep_on = ON
 wsrep_provider = $library
 wsrep_cluster_name = orginvite
-wsrep_cluster_address = gcomm://127.0.0.1:4561,127.0.0.1:4562,127.0.0.1:4563
+wsrep_cluster_address = gcomm://127.0.0.1:$(gcommport 1),127.0.0.1:$(gcommport 2),127.0.0.1:$(gcommport 3)
 wsrep_node_name = node$n
-wsrep_node_address = 127.0.0.1:456$n
-wsrep_provider_options = "gmcast.listen_addr=tcp://127.0.0.1:456$n; ist.recv_addr=127.0.0.1:457$n"
+wsrep_node_address = 127.0.0.1:$(gcommport "$n")
+wsrep_provider_options = "gmcast.listen_addr=tcp://127.0.0.1:$(gcommport "$n"); ist.recv_addr=127.0.0.1:$(istport "$n")"
 wsrep_sst_method = rsync
-wsrep_sst_receive_address = 127.0.0.1:458$n
+wsrep_sst_receive_address = 127.0.0.1:$(sstport "$n")
 EOF
 }
 
@@ -108,12 +115,16 @@ up)
 	launch 2
 	launch 3
 	ask 1 "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4"
-	echo "root@tcp(127.0.0.1:3311)/test,root@tcp(127.0.0.1:3312)/test,root@tcp(127.0.0.1:3313)/test"
+	for n in 1 2 3; do
+		dsn=${dsn:+$dsn,}"root@tcp(127.0.0.1:$(sqlport $n))/test"
+	done
+	echo "$dsn"
 	;;
-kill)
+kill | freeze | thaw)
+	declare -A signal=([kill]=KILL [freeze]=STOP [thaw]=CONT)
 	n=$(node "${3:-}")
 	p=$(pid "$n") || { echo "node $n does not run" >&2; exit 1; }
-	kill -KILL "$p"
+	kill -"${signal[$verb]}" "$p"
 	;;
 start)
 	n=$(node "${3:-}")

@@ -1,0 +1,100 @@
+//go:build linux
+
+package servers
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
+)
+
+// Postgres is a PostgreSQL server.
+type Postgres struct{ *Server }
+
+// NewPostgres makes a PostgreSQL server and starts it. Settings are written as name=value.
+func NewPostgres(t testing.TB, settings ...string) *Postgres {
+	t.Helper()
+	initdb := need(t, "initdb")
+	p := &Postgres{newPostgres(t, settings)}
+	execute(t, p.user, p.dir, initdb, "--pgdata="+p.data(), "--username=postgres", "--auth=trust", "--encoding=UTF8",
+		"--no-locale", "--no-sync")
+	p.begin()
+	return p
+}
+
+// Replica makes a streaming replica and starts it. It has none of the settings of p.
+func (p *Postgres) Replica(t testing.TB, settings ...string) *Postgres {
+	t.Helper()
+	backup := need(t, "pg_basebackup")
+	r := &Postgres{newPostgres(t, settings)}
+	execute(t, r.user, r.dir, backup, "--pgdata="+r.data(), "--host=127.0.0.1", fmt.Sprintf("--port=%d", p.Port),
+		"--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	r.begin()
+	return r
+}
+
+func newPostgres(t testing.TB, settings []string) *Server {
+	t.Helper()
+	const account = "postgres"
+	s := &Server{
+		t: t, user: account, program: need(t, "postgres"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGINT,
+	}
+	s.args = []string{"-D", filepath.Join(s.dir, "data"), "-c", "listen_addresses=127.0.0.1",
+		"-c", "port=" + strconv.Itoa(s.Port), "-c", "unix_socket_directories="}
+	for _, setting := range settings {
+		s.args = append(s.args, "-c", setting)
+	}
+	s.ready = func(ctx context.Context) error { return ping(ctx, "pgx", postgresURL(s.Port, "postgres", nil)) }
+	return s
+}
+
+func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
+
+// URL is the address of a database.
+func (p *Postgres) URL(database string, parameters url.Values) string {
+	return postgresURL(p.Port, database, parameters)
+}
+
+func postgresURL(port int, database string, parameters url.Values) string {
+	all := url.Values{"sslmode": {"disable"}}
+	for name, values := range parameters {
+		all[name] = values
+	}
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?%s", port, database, all.Encode())
+}
+
+// Exec executes a statement on a database of the server, on a connection of its own.
+func (p *Postgres) Exec(database, statement string) {
+	p.t.Helper()
+	db, err := sql.Open("pgx", p.URL(database, nil))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(statement); err != nil {
+		p.t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// Promote makes a replica the primary, and returns when it takes writes.
+func (p *Postgres) Promote() {
+	p.t.Helper()
+	p.Exec("postgres", "SELECT pg_promote()")
+}
+
+// ping reports whether a server answers.
+func ping(ctx context.Context, driver, address string) error {
+	db, err := sql.Open(driver, address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return db.PingContext(ctx)
+}

@@ -1,0 +1,321 @@
+package bunstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/bunstore/internal/servers"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Servers of the test's own are killed under load. Not parallel: they need the machine for themselves.
+
+// underLoad runs a load on the database, with rounds faults in the middle of it, after each of which the server answers
+// again. Then everything is checked, on the database at checkedAt.
+func underLoad(t *testing.T, engine, address string, rounds int, bound time.Duration, fault func(l *load, round int)) {
+	t.Helper()
+	db := engines.Named(t, engine).Connect(t, address)
+	buildLoad(t, db)
+	j := newJournal()
+	l := startLoad(t, loadService(t, db), "w", 4, j.note)
+	for round := range rounds {
+		l.proceed(t, bySize[int64](0, 100, 300))
+		l.away()
+		fault(l, round)
+		l.returned()
+		l.settle(t)
+	}
+	t.Logf("%d faults", rounds)
+	l.finish(t, j, db, bound)
+}
+
+// quickly is how soon calls have to go through after a single server is back.
+const quickly = 5 * time.Second
+
+// killOrStop ends a server without a warning, and in odd rounds as an administrator does, and starts it again.
+func killOrStop(s *servers.Server) func(*load, int) {
+	return func(_ *load, round int) {
+		if round%2 == 0 {
+			s.Kill()
+		} else {
+			s.Stop()
+		}
+		s.Start()
+	}
+}
+
+// postgresDrivers are the engines of PostgreSQL by driver, with what their addresses say.
+var postgresDrivers = []struct {
+	engine     string
+	parameters url.Values
+}{
+	{"postgres", url.Values{"default_query_exec_mode": {"simple_protocol"}}},
+	{"postgres-pgx-default", nil},
+	{"postgres-pgdriver", nil},
+}
+
+func TestPostgresKilled(t *testing.T) {
+	serverSize(t)
+	server := servers.NewPostgres(t)
+	for i, d := range postgresDrivers {
+		t.Run(d.engine, func(t *testing.T) {
+			database := fmt.Sprintf("load%d", i)
+			server.Exec("postgres", "CREATE DATABASE "+database)
+			underLoad(t, d.engine, server.URL(database, d.parameters), bySize(0, 2, 10), quickly,
+				killOrStop(server.Server))
+		})
+	}
+}
+
+// A server that does not answer for a while and then goes on: callers wait, and nothing fails for good.
+func TestServerFrozen(t *testing.T) {
+	serverSize(t)
+	pause := func(s *servers.Server) func(*load, int) {
+		return func(*load, int) {
+			s.Freeze()
+			time.Sleep(time.Second) // is what is tested
+			s.Thaw()
+		}
+	}
+	t.Run("postgres", func(t *testing.T) {
+		server := servers.NewPostgres(t)
+		server.Exec("postgres", "CREATE DATABASE load")
+		underLoad(t, "postgres-pgx-default", server.URL("load", nil), bySize(0, 1, 5), quickly, pause(server.Server))
+	})
+	t.Run("mariadb", func(t *testing.T) {
+		server := servers.NewMariaDB(t)
+		underLoad(t, "mariadb", server.DSN("frozen"), bySize(0, 1, 5), quickly, pause(server.Server))
+	})
+}
+
+func TestMariaDBKilled(t *testing.T) {
+	serverSize(t)
+	server := servers.NewMariaDB(t)
+	underLoad(t, "mariadb", server.DSN("killed"), bySize(0, 2, 10), quickly, killOrStop(server.Server))
+}
+
+// PgBouncer answers for a server that is away in words of its own, and may go away itself.
+func TestPgBouncerKilled(t *testing.T) {
+	serverSize(t)
+	server := servers.NewPostgres(t)
+	for i, c := range []struct{ mode, engine string }{
+		{"transaction", "postgres"},
+		{"transaction", "postgres-pgdriver"},
+		{"session", "postgres"},
+		{"session", "postgres-pgx-default"},
+		{"session", "postgres-pgdriver"},
+	} {
+		t.Run(c.mode+"/"+c.engine, func(t *testing.T) {
+			pool := servers.NewPgBouncer(t, server, c.mode)
+			database := fmt.Sprintf("load%d", i)
+			server.Exec("postgres", "CREATE DATABASE "+database)
+			var parameters url.Values
+			for _, d := range postgresDrivers {
+				if d.engine == c.engine {
+					parameters = d.parameters
+				}
+			}
+			underLoad(t, c.engine, pool.URL(database, parameters), bySize(0, 2, 10), quickly, func(_ *load, round int) {
+				killed := server.Server
+				if round%2 == 1 {
+					killed = pool.Server
+				}
+				killed.Kill()
+				killed.Start()
+			})
+		})
+	}
+}
+
+// replicated are a primary that acknowledges what its replica has, and that replica, which does not wait for its
+// readers.
+func replicated(t testing.TB) (primary, replica *servers.Postgres) {
+	t.Helper()
+	primary = servers.NewPostgres(t, "synchronous_standby_names=*", "synchronous_commit=on")
+	return primary, primary.Replica(t, "max_standby_streaming_delay=0", "hot_standby_feedback=off")
+}
+
+// A replica is promoted when the primary is killed, and clients that know both go on. Nothing acknowledged is lost,
+// because the primary acknowledges what the replica has.
+func TestPostgresPromoted(t *testing.T) {
+	serverSize(t)
+	for i := range bySize(0, 1, 4) {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			primary, replica := replicated(t)
+			primary.Exec("postgres", "CREATE DATABASE load")
+			address := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%d,%d user=postgres dbname=load sslmode=disable "+
+				"target_session_attrs=read-write default_query_exec_mode=simple_protocol", primary.Port, replica.Port)
+			underLoad(t, "postgres", address, 1, quickly, func(*load, int) {
+				primary.Kill()
+				replica.Promote()
+			})
+		})
+	}
+}
+
+// Reads go through on a replica, writes are refused, and what it has not got yet is not found.
+func TestPostgresReplica(t *testing.T) {
+	serverSize(t)
+	is := is.New(t)
+	primary, replica := replicated(t)
+	primary.Exec("postgres", "CREATE DATABASE load")
+	e := engines.Named(t, "postgres")
+	db := e.Connect(t, primary.URL("load", nil))
+	buildLoad(t, db)
+	s := newStore(t, db)
+	is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
+
+	far := e.Connect(t, replica.URL("load", nil))
+	r, err := bunstore.New(far, nil)
+	is.NoErr(err)
+	reads := func(ids int) func() bool {
+		return func() bool {
+			all, err := r.List(t.Context(), storage.Query{})
+			is.NoErr(err)
+			return len(all) == ids
+		}
+	}
+	within(t, quickly, "the replica lags", reads(2))
+	is.NoErr(r.Check(t.Context()))
+
+	t.Run("writes", func(t *testing.T) {
+		is := is.New(t)
+		a, err := r.Get(t.Context(), "a")
+		is.NoErr(err)
+		for name, write := range map[string]func(storage.Storage) error{
+			"insert": func(s storage.Storage) error { return s.Insert(t.Context(), record("c")) },
+			"update": func(s storage.Storage) error { return s.Update(t.Context(), a) },
+			"delete": func(s storage.Storage) error { _, err := s.Delete(t.Context(), "a"); return err },
+		} {
+			for where, err := range map[string]error{
+				"alone": write(r),
+				"in a transaction": r.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
+					return write(tx)
+				}),
+				"swallowed": r.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
+					_ = write(tx)
+					return nil
+				}),
+			} {
+				t.Log(name, where, err)
+				is.True(err != nil)
+				is.True(!errors.Is(err, storage.ErrOutcomeUnknown)) // nothing was written, and that is known
+			}
+		}
+		is.NoErr(r.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // which only reads
+			_, err := tx.Get(ctx, "a")
+			return err
+		}))
+	})
+
+	t.Run("lag", func(t *testing.T) {
+		is := is.New(t)
+		replica.Exec("postgres", "SELECT pg_wal_replay_pause()")
+		is.NoErr(s.Insert(t.Context(), record("late")))
+		_, err := r.Get(t.Context(), "late")
+		is.True(errors.Is(err, storage.ErrNotFound))
+		is.True(reads(2)())
+		replica.Exec("postgres", "SELECT pg_wal_replay_resume()")
+		within(t, quickly, "the replica lags", reads(3))
+	})
+
+	conflicts := func(what string) (n int) {
+		const ask = "SELECT confl_lock + confl_snapshot FROM pg_stat_database_conflicts WHERE datname = 'load'"
+		if err := far.QueryRowContext(t.Context(), ask).Scan(&n); err != nil {
+			t.Fatal(what, err)
+		}
+		return n
+	}
+
+	// The replica ends a transaction that has read a table which the primary has locked since.
+	t.Run("conflict with a lock", func(t *testing.T) {
+		is := is.New(t)
+		runs, before := 0, conflicts("before")
+		err := r.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			runs++
+			if _, err := tx.List(ctx, storage.Query{}); err != nil {
+				return err
+			}
+			if runs == 1 {
+				primary.Exec("load", "BEGIN; LOCK TABLE organization_invitations; COMMIT")
+				within(t, quickly, "there is no conflict", func() bool { return conflicts("after") > before })
+			}
+			_, err := tx.List(ctx, storage.Query{})
+			return err
+		})
+		is.NoErr(err)
+		is.Equal(runs, 2) // it was retried
+	})
+
+	// The replica cancels a statement whose rows the primary has vacuumed away.
+	t.Run("conflict with a vacuum", func(t *testing.T) {
+		is := is.New(t)
+		runs := 0
+		err := r.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			runs++
+			if runs > 1 {
+				_, err := tx.List(ctx, storage.Query{})
+				return err
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err := bunstore.DB(tx).ExecContext(ctx, "SELECT count(*), pg_sleep(20) FROM organization_invitations")
+				done <- err
+			}()
+			const asks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT count(*), pg_sleep%' AND state = 'active'"
+			within(t, quickly, "the statement does not run", func() bool {
+				var n int
+				is.NoErr(far.QueryRowContext(ctx, asks).Scan(&n))
+				return n > 0
+			})
+			primary.Exec("load", "DELETE FROM organization_invitations WHERE id = 'b'")
+			primary.Exec("load", "VACUUM organization_invitations")
+			return <-done
+		})
+		is.NoErr(err)
+		is.Equal(runs, 2)
+	})
+	is.Equal(leftInTransaction(t, far), 0)
+}
+
+// galera starts a cluster, with a database for a load.
+func galera(t testing.TB, database string) (*servers.Galera, string) {
+	t.Helper()
+	cluster := servers.NewGalera(t, filepath.Join("internal", "engines", "galera.sh"))
+	return cluster, cluster.DSN(database)
+}
+
+// eventually is how soon calls have to go through in a cluster whose nodes have to agree first on who is left.
+const eventually = 20 * time.Second
+
+// A node of a cluster is killed under writers on all nodes, or frozen until the others have given it up.
+func TestGaleraNodeLost(t *testing.T) {
+	serverSize(t)
+	cluster, _ := galera(t, "unused")
+	t.Run("killed", func(t *testing.T) {
+		underLoad(t, "galera", cluster.DSN("killed"), bySize(0, 1, 4), eventually, func(l *load, round int) {
+			node := 1 + (round+1)%3
+			cluster.Kill(node)
+			l.returned() // the others are there
+			l.settle(t)
+			cluster.Start(node)
+		})
+	})
+	t.Run("frozen", func(t *testing.T) {
+		underLoad(t, "galera", cluster.DSN("frozen"), bySize(0, 1, 4), eventually, func(_ *load, round int) {
+			node := 1 + (round+1)%3
+			cluster.Freeze(node)
+			time.Sleep(bySize(0, 8*time.Second, 12*time.Second)) // the others give it up after five
+			cluster.Thaw(node)
+		})
+	})
+}
