@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -258,11 +259,11 @@ type load struct {
 	succeeded atomic.Int64
 	workers   []*loadWorker
 
-	mu      sync.Mutex
-	back    time.Time     // when the server was there again; zero while it is away
-	outage  time.Duration // the longest a caller was hindered after that
-	late    string        // the failure that did it
-	failing map[string]int
+	mu     sync.Mutex
+	back   time.Time     // when the server was there again; zero while it is away
+	outage time.Duration // the longest a caller was hindered after that
+	late   string        // the failure that did it
+	wrong  map[string]int
 }
 
 type loadWorker struct {
@@ -274,7 +275,7 @@ type loadWorker struct {
 
 // startLoad starts workers, whose names begin with name. They stop when the test ends, at the latest.
 func startLoad(t testing.TB, svc *invitation.Service, name string, workers int, note func(change)) *load {
-	l := &load{svc: svc, note: note, stopping: make(chan struct{}), back: time.Now(), failing: map[string]int{}}
+	l := &load{svc: svc, note: note, stopping: make(chan struct{}), back: time.Now(), wrong: map[string]int{}}
 	for i := range workers {
 		l.workers = append(l.workers, &loadWorker{
 			load: l, name: fmt.Sprintf("%s%d", name, i), organization: loadOrganizations[i%len(loadOrganizations)]})
@@ -374,7 +375,7 @@ func (w *loadWorker) call(event invitation.EventType, emails []string, fn func(c
 	err := fn(ctx)
 	hung := ctx.Err() != nil
 	cancel()
-	var shown *invitation.Error
+	wrong := hung
 	switch {
 	case err == nil:
 		c.Outcome = acknowledged
@@ -382,12 +383,13 @@ func (w *loadWorker) call(event invitation.EventType, emails []string, fn func(c
 		c.Outcome = unknown
 	default:
 		c.Outcome = refused
+		wrong = hung || !errors.Is(err, storage.ErrAborted) && !errors.Is(err, storage.ErrUnavailable)
 	}
 	if err != nil {
 		c.Error = shorten(err)
 	}
 	w.note(c)
-	w.seen(began, err, hung || errors.As(err, &shown))
+	w.seen(began, err, wrong)
 	if err == nil {
 		w.streak.Add(1)
 		w.succeeded.Add(1)
@@ -401,13 +403,13 @@ func (w *loadWorker) call(event invitation.EventType, emails []string, fn func(c
 	return false
 }
 
-// seen measures how long callers were hindered after the server was back. Refusals that are meant for a person are
-// wrong here: no change of the load stands in the way of another.
+// seen measures how long callers were hindered after the server was back. Wrong are errors that do not tell the caller
+// that it is the server's fault and nothing was written; no change of the load stands in the way of another.
 func (l *load) seen(began time.Time, err error, wrong bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wrong {
-		l.failing[err.Error()]++
+		l.wrong[fmt.Sprintf("hung, or failed in a way that says nothing: %v", err)]++
 	}
 	if l.back.IsZero() {
 		return
@@ -465,30 +467,21 @@ func within(t testing.TB, limit time.Duration, otherwise string, done func() boo
 	}
 }
 
+var (
+	addresses = regexp.MustCompile(`[0-9.]+:[0-9]+`)
+	databases = regexp.MustCompile(`database=\w+`)
+)
+
 // shorten leaves out of an error what differs from call to call.
 func shorten(err error) string {
 	text := err.Error()
-	if _, after, ok := strings.Cut(text, ": bunstore: transaction: "); ok {
-		text = after // whatever the operation
-	}
-	for _, sentinel := range []struct {
-		err  error
-		name string
-	}{{storage.ErrAborted, "ErrAborted"}, {storage.ErrOutcomeUnknown, "ErrOutcomeUnknown"}} {
-		if errors.Is(err, sentinel.err) {
-			text = sentinel.name + ": " + text
+	for _, sentinel := range []error{storage.ErrAborted, storage.ErrUnavailable, storage.ErrOutcomeUnknown} {
+		if _, cause, ok := strings.Cut(text, sentinel.Error()+": "); ok && errors.Is(err, sentinel) {
+			text = sentinel.Error() + ": " + cause
 		}
 	}
-	text = strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return '#'
-		}
-		return r
-	}, text)
-	for strings.Contains(text, "##") {
-		text = strings.ReplaceAll(text, "##", "#")
-	}
-	return text[:min(len(text), 180)]
+	text = addresses.ReplaceAllString(text, "…")
+	return strings.Join(strings.Fields(databases.ReplaceAllString(text, "database=…")), " ")
 }
 
 // check compares what is stored with what the callers were told, and returns how many of the unknown changes were
@@ -630,7 +623,7 @@ func (l *load) finish(t testing.TB, j *journal, db *bun.DB, bound time.Duration)
 	l.stop()
 	committed := j.check(t, db)
 	t.Logf("%s (%d of them made); outage after the return %v", j.figures(), committed, l.outage.Round(time.Millisecond))
-	for text, n := range l.failing {
+	for text, n := range l.wrong {
 		t.Errorf("%d × %s", n, text)
 	}
 	if l.outage > bound {
