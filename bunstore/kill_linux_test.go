@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func underLoad(t *testing.T, engine, address string, rounds int, bound time.Dura
 		l.returned()
 		l.settle(t)
 	}
-	t.Logf("%d faults", rounds)
+	t.Logf("faults: %d", rounds)
 	l.finish(t, j, db, bound)
 }
 
@@ -42,14 +43,14 @@ func underLoad(t *testing.T, engine, address string, rounds int, bound time.Dura
 const quickly = 5 * time.Second
 
 // killOrStop ends a server without a warning, and in odd rounds as an administrator does, and starts it again.
-func killOrStop(s *servers.Server) func(*load, int) {
+func killOrStop(t testing.TB, s *servers.Server) func(*load, int) {
 	return func(_ *load, round int) {
 		if round%2 == 0 {
-			s.Kill()
+			s.Kill(t)
 		} else {
-			s.Stop()
+			s.Stop(t)
 		}
-		s.Start()
+		s.Start(t)
 	}
 }
 
@@ -69,9 +70,9 @@ func TestPostgresKilled(t *testing.T) {
 	for i, d := range postgresDrivers {
 		t.Run(d.engine, func(t *testing.T) {
 			database := fmt.Sprintf("load%d", i)
-			server.Exec("postgres", "CREATE DATABASE "+database)
+			server.Exec(t, "postgres", "CREATE DATABASE "+database)
 			underLoad(t, d.engine, server.URL(database, d.parameters), bySize(0, 2, 10), quickly,
-				killOrStop(server.Server))
+				killOrStop(t, server.Server))
 		})
 	}
 }
@@ -96,11 +97,11 @@ func TestServerKilledInHostsStatement(t *testing.T) {
 			is.NoErr(db.QueryRowContext(t.Context(), running).Scan(&n))
 			return n > 0
 		})
-		s.Kill()
+		s.Kill(t)
 		if err := <-ended; !errors.Is(err, storage.ErrAborted) {
 			t.Errorf("not aborted: %v", err)
 		}
-		s.Start()
+		s.Start(t)
 		is.NoErr(store.Insert(t.Context(), record("a")))
 	}
 	t.Run("postgres", func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestServerKilledInHostsStatement(t *testing.T) {
 		for i, d := range postgresDrivers {
 			t.Run(d.engine, func(t *testing.T) {
 				database := fmt.Sprintf("load%d", i)
-				server.Exec("postgres", "CREATE DATABASE "+database)
+				server.Exec(t, "postgres", "CREATE DATABASE "+database)
 				test(t, server.Server, d.engine, server.URL(database, d.parameters), "SELECT pg_sleep(60)",
 					"SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'")
 			})
@@ -116,7 +117,7 @@ func TestServerKilledInHostsStatement(t *testing.T) {
 	})
 	t.Run("mariadb", func(t *testing.T) {
 		server := servers.NewMariaDB(t)
-		test(t, server.Server, "mariadb", server.DSN("hosted"), "DO SLEEP(60)",
+		test(t, server.Server, "mariadb", server.DSN(t, "hosted"), "DO SLEEP(60)",
 			"SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%'")
 	})
 }
@@ -124,28 +125,28 @@ func TestServerKilledInHostsStatement(t *testing.T) {
 // A server that does not answer for a while and then goes on: callers wait, and nothing fails for good.
 func TestServerFrozen(t *testing.T) {
 	serverSize(t)
-	pause := func(s *servers.Server) func(*load, int) {
+	pause := func(t testing.TB, s *servers.Server) func(*load, int) {
 		return func(*load, int) {
-			s.Freeze()
+			s.Freeze(t)
 			time.Sleep(time.Second) // is what is tested
-			s.Thaw()
+			s.Thaw(t)
 		}
 	}
 	t.Run("postgres", func(t *testing.T) {
 		server := servers.NewPostgres(t)
-		server.Exec("postgres", "CREATE DATABASE load")
-		underLoad(t, "postgres-pgx-default", server.URL("load", nil), bySize(0, 1, 5), quickly, pause(server.Server))
+		server.Exec(t, "postgres", "CREATE DATABASE load")
+		underLoad(t, "postgres-pgx-default", server.URL("load", nil), bySize(0, 1, 5), quickly, pause(t, server.Server))
 	})
 	t.Run("mariadb", func(t *testing.T) {
 		server := servers.NewMariaDB(t)
-		underLoad(t, "mariadb", server.DSN("frozen"), bySize(0, 1, 5), quickly, pause(server.Server))
+		underLoad(t, "mariadb", server.DSN(t, "frozen"), bySize(0, 1, 5), quickly, pause(t, server.Server))
 	})
 }
 
 func TestMariaDBKilled(t *testing.T) {
 	serverSize(t)
 	server := servers.NewMariaDB(t)
-	underLoad(t, "mariadb", server.DSN("killed"), bySize(0, 2, 10), quickly, killOrStop(server.Server))
+	underLoad(t, "mariadb", server.DSN(t, "killed"), bySize(0, 2, 10), quickly, killOrStop(t, server.Server))
 }
 
 // PgBouncer answers for a server that is away in words of its own, and may go away itself.
@@ -162,7 +163,7 @@ func TestPgBouncerKilled(t *testing.T) {
 		t.Run(c.mode+"/"+c.engine, func(t *testing.T) {
 			pool := servers.NewPgBouncer(t, server, c.mode)
 			database := fmt.Sprintf("load%d", i)
-			server.Exec("postgres", "CREATE DATABASE "+database)
+			server.Exec(t, "postgres", "CREATE DATABASE "+database)
 			var parameters url.Values
 			for _, d := range postgresDrivers {
 				if d.engine == c.engine {
@@ -174,8 +175,8 @@ func TestPgBouncerKilled(t *testing.T) {
 				if round%2 == 1 {
 					killed = pool.Server
 				}
-				killed.Kill()
-				killed.Start()
+				killed.Kill(t)
+				killed.Start(t)
 			})
 		})
 	}
@@ -196,12 +197,12 @@ func TestPostgresPromoted(t *testing.T) {
 	for i := range bySize(0, 1, 4) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			primary, replica := replicated(t)
-			primary.Exec("postgres", "CREATE DATABASE load")
+			primary.Exec(t, "postgres", "CREATE DATABASE load")
 			address := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%d,%d user=postgres dbname=load sslmode=disable "+
 				"target_session_attrs=read-write default_query_exec_mode=simple_protocol", primary.Port, replica.Port)
 			underLoad(t, "postgres", address, 1, quickly, func(*load, int) {
-				primary.Kill()
-				replica.Promote()
+				primary.Kill(t)
+				replica.Promote(t)
 			})
 		})
 	}
@@ -212,7 +213,7 @@ func TestPostgresReplica(t *testing.T) {
 	serverSize(t)
 	is := is.New(t)
 	primary, replica := replicated(t)
-	primary.Exec("postgres", "CREATE DATABASE load")
+	primary.Exec(t, "postgres", "CREATE DATABASE load")
 	e := engines.Named(t, "postgres")
 	db := e.Connect(t, primary.URL("load", nil))
 	buildLoad(t, db)
@@ -264,12 +265,12 @@ func TestPostgresReplica(t *testing.T) {
 
 	t.Run("lag", func(t *testing.T) {
 		is := is.New(t)
-		replica.Exec("postgres", "SELECT pg_wal_replay_pause()")
+		replica.Exec(t, "postgres", "SELECT pg_wal_replay_pause()")
 		is.NoErr(s.Insert(t.Context(), record("late")))
 		_, err := r.Get(t.Context(), "late")
 		is.True(errors.Is(err, storage.ErrNotFound))
 		is.True(reads(2)())
-		replica.Exec("postgres", "SELECT pg_wal_replay_resume()")
+		replica.Exec(t, "postgres", "SELECT pg_wal_replay_resume()")
 		within(t, quickly, "the replica lags", reads(3))
 	})
 
@@ -291,7 +292,7 @@ func TestPostgresReplica(t *testing.T) {
 				return err
 			}
 			if runs == 1 {
-				primary.Exec("load", "BEGIN; LOCK TABLE organization_invitations; COMMIT")
+				primary.Exec(t, "load", "BEGIN; LOCK TABLE organization_invitations; COMMIT")
 				within(t, quickly, "there is no conflict", func() bool { return conflicts("after") > before })
 			}
 			_, err := tx.List(ctx, storage.Query{})
@@ -316,14 +317,15 @@ func TestPostgresReplica(t *testing.T) {
 				_, err := bunstore.DB(tx).ExecContext(ctx, "SELECT count(*), pg_sleep(20) FROM organization_invitations")
 				done <- err
 			}()
-			const asks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT count(*), pg_sleep%' AND state = 'active'"
+			const asks = "SELECT count(*) FROM pg_stat_activity " +
+				"WHERE query LIKE 'SELECT count(*), pg_sleep%' AND state = 'active'"
 			within(t, quickly, "the statement does not run", func() bool {
 				var n int
 				is.NoErr(far.QueryRowContext(ctx, asks).Scan(&n))
 				return n > 0
 			})
-			primary.Exec("load", "DELETE FROM organization_invitations WHERE id = 'b'")
-			primary.Exec("load", "VACUUM organization_invitations")
+			primary.Exec(t, "load", "DELETE FROM organization_invitations WHERE id = 'b'")
+			primary.Exec(t, "load", "VACUUM organization_invitations")
 			return <-done
 		})
 		is.NoErr(err)
@@ -332,35 +334,65 @@ func TestPostgresReplica(t *testing.T) {
 	is.Equal(leftInTransaction(t, far), 0)
 }
 
-// galera starts a cluster, with a database for a load.
-func galera(t testing.TB, database string) (*servers.Galera, string) {
-	t.Helper()
-	cluster := servers.NewGalera(t, filepath.Join("internal", "engines", "galera.sh"))
-	return cluster, cluster.DSN(database)
-}
-
 // eventually is how soon calls have to go through in a cluster whose nodes have to agree first on who is left.
 const eventually = 20 * time.Second
 
 // A node of a cluster is killed under writers on all nodes, or frozen until the others have given it up.
 func TestGaleraNodeLost(t *testing.T) {
 	serverSize(t)
-	cluster, _ := galera(t, "unused")
+	cluster := servers.NewGalera(t, filepath.Join("internal", "engines", "galera.sh"))
 	t.Run("killed", func(t *testing.T) {
-		underLoad(t, "galera", cluster.DSN("killed"), bySize(0, 1, 4), eventually, func(l *load, round int) {
+		underLoad(t, "galera", cluster.DSN(t, "killed"), bySize(0, 1, 4), eventually, func(l *load, round int) {
 			node := 1 + (round+1)%3
-			cluster.Kill(node)
+			cluster.Kill(t, node)
 			l.returned() // the others are there
 			l.settle(t)
-			cluster.Start(node)
+			cluster.Start(t, node)
 		})
 	})
 	t.Run("frozen", func(t *testing.T) {
-		underLoad(t, "galera", cluster.DSN("frozen"), bySize(0, 1, 4), eventually, func(_ *load, round int) {
+		underLoad(t, "galera", cluster.DSN(t, "frozen"), bySize(0, 1, 4), eventually, func(_ *load, round int) {
 			node := 1 + (round+1)%3
-			cluster.Freeze(node)
+			cluster.Freeze(t, node)
 			time.Sleep(bySize(0, 8*time.Second, 12*time.Second)) // the others give it up after five
-			cluster.Thaw(node)
+			cluster.Thaw(t, node)
 		})
+	})
+	t.Run("frozen in the middle of a transaction", func(t *testing.T) {
+		is := is.New(t)
+		const node = 2
+		address := strings.Split(cluster.DSN(t, "middle"), ",")[node-1]
+		db := engines.Named(t, "galera").Connect(t, address)
+		s := newStore(t, db)
+		is.NoErr(s.Insert(t.Context(), record("a")))
+		runs := 0
+		var refusal error
+		err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			if runs++; runs > 1 {
+				return nil
+			}
+			if err := tx.Insert(ctx, record("b")); err != nil {
+				return err
+			}
+			cluster.Freeze(t, node)
+			time.Sleep(bySize(0, 8*time.Second, 12*time.Second))
+			cluster.Thaw(t, node)
+			within(t, eventually, "the node does not notice", func() bool {
+				_, refusal = tx.Get(ctx, "a")
+				return refusal != nil
+			})
+			return refusal
+		})
+		t.Logf("%v, then after %d runs: %v", refusal, runs, err)
+		within(t, eventually, "the node does not come back", func() bool {
+			_, err := s.Get(t.Context(), "a")
+			return err == nil
+		})
+		is.Equal(leftInTransaction(t, db), 0)
+		_, err = s.Get(t.Context(), "b")
+		is.True(errors.Is(err, storage.ErrNotFound))
+		for i := range 20 { // on whichever connection
+			is.NoErr(s.Insert(t.Context(), record(fmt.Sprintf("c%d", i))))
+		}
 	})
 }

@@ -22,8 +22,8 @@ func serverSize(t testing.TB) {
 	}
 }
 
-// A process that is killed in the middle of its changes leaves whole ones only, and everything it said was done. Another
-// one on the same database goes on.
+// A process that is killed in the middle of its changes leaves whole ones only, and all that were acknowledged. Another
+// process on the same database goes on.
 func TestClientKilled(t *testing.T) {
 	for _, name := range []string{"sqlite", "sqlite-plain", "postgres", "postgres-pgx-default", "mariadb"} {
 		t.Run(name, func(t *testing.T) {

@@ -409,7 +409,11 @@ func (l *load) seen(began time.Time, err error, wrong bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wrong {
-		l.wrong[fmt.Sprintf("hung, or failed in a way that says nothing: %v", err)]++
+		text := "it went through"
+		if err != nil {
+			text = shorten(err)
+		}
+		l.wrong[text]++
 	}
 	if l.back.IsZero() {
 		return
@@ -624,7 +628,7 @@ func (l *load) finish(t testing.TB, j *journal, db *bun.DB, bound time.Duration)
 	committed := j.check(t, db)
 	t.Logf("%s (%d of them made); outage after the return %v", j.figures(), committed, l.outage.Round(time.Millisecond))
 	for text, n := range l.wrong {
-		t.Errorf("%d × %s", n, text)
+		t.Errorf("%d calls hung, or failed without saying that nothing was written: %s", n, text)
 	}
 	if l.outage > bound {
 		t.Errorf("calls failed for %v after the server was back; the last: %s", l.outage, l.late)

@@ -22,6 +22,7 @@ usage() {
 verb=$1
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
+missing=3 # the exit status where something is not installed
 base=${ORGINVITE_GALERA_PORT:-3310}
 sqlport() { echo $((base + $1)); }
 gcommport() { echo $((base + 1250 + $1)); } # of the nodes to each other
@@ -35,8 +36,8 @@ provider() {
 	local file
 	file=$({ dpkg -L galera-4 2>/dev/null || rpm -ql galera-4 2>/dev/null || true; } | grep '/libgalera_smm\.so$' | head -n 1)
 	if [[ -z $file ]]; then
-		echo "there is no libgalera_smm.so: install galera-4" >&2
-		return 1
+		echo "there is no libgalera_smm.so of galera-4" >&2
+		return $missing
 	fi
 	echo "$file"
 }
@@ -102,8 +103,10 @@ node() {
 
 case $verb in
 up)
+	for program in mariadbd mariadb-install-db mariadb rsync; do
+		command -v $program >/dev/null || { echo "there is no $program" >&2; exit $missing; }
+	done
 	library=$(provider)
-	command -v rsync >/dev/null || { echo "there is no rsync: install it" >&2; exit 1; }
 	[[ $(id -u) != 0 ]] || chown mysql "$dir"
 	for n in 1 2 3; do
 		[[ ! -d $dir/node$n ]] || continue

@@ -4,6 +4,7 @@ package servers
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,7 +16,6 @@ import (
 
 // Galera is a cluster of three MariaDB servers. Its nodes are numbered from 1.
 type Galera struct {
-	t      testing.TB
 	script string
 	dir    string
 	base   int // its ports are above it
@@ -24,15 +24,13 @@ type Galera struct {
 // NewGalera starts a cluster with galera.sh, which is at script.
 func NewGalera(t testing.TB, script string) *Galera {
 	t.Helper()
-	need(t, "mariadbd")
-	need(t, "rsync")
-	g := &Galera{t: t, script: script, dir: folder(t, "mysql"), base: galeraPorts(t)}
+	g := &Galera{script: script, dir: folder(t, "mysql"), base: galeraPorts(t)}
 	t.Cleanup(func() {
 		for n := 1; n <= 3; n++ {
 			_ = g.command("kill", n).Run() // a node may be dead already
 		}
 	})
-	g.run("up")
+	g.run(t, "up")
 	return g
 }
 
@@ -58,6 +56,9 @@ func galeraPorts(t testing.TB) int {
 	return 0
 }
 
+// notInstalled is how galera.sh says that a program or a library of the cluster is not there.
+const notInstalled = 3
+
 func (g *Galera) command(verb string, nodes ...int) *exec.Cmd {
 	args := []string{verb, g.dir}
 	for _, n := range nodes {
@@ -68,35 +69,39 @@ func (g *Galera) command(verb string, nodes ...int) *exec.Cmd {
 	return cmd
 }
 
-func (g *Galera) run(verb string, nodes ...int) {
-	g.t.Helper()
-	if out, err := g.command(verb, nodes...).CombinedOutput(); err != nil {
-		g.t.Fatalf("galera.sh %s %v: %v\n%s", verb, nodes, err, out)
+func (g *Galera) run(t testing.TB, verb string, nodes ...int) {
+	t.Helper()
+	out, err := g.command(verb, nodes...).CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == notInstalled {
+		missing(t, strings.TrimSpace(string(out)))
+	}
+	if err != nil {
+		t.Fatalf("galera.sh %s %v: %v\n%s", verb, nodes, err, out)
 	}
 }
 
 // Kill ends a node without a warning.
-func (g *Galera) Kill(node int) { g.t.Helper(); g.run("kill", node) }
+func (g *Galera) Kill(t testing.TB, node int) { t.Helper(); g.run(t, "kill", node) }
 
 // Start starts a node that was killed, and returns when it has caught up.
-func (g *Galera) Start(node int) { g.t.Helper(); g.run("start", node) }
+func (g *Galera) Start(t testing.TB, node int) { t.Helper(); g.run(t, "start", node) }
 
 // Freeze stops a node where it is.
-func (g *Galera) Freeze(node int) { g.t.Helper(); g.run("freeze", node) }
+func (g *Galera) Freeze(t testing.TB, node int) { t.Helper(); g.run(t, "freeze", node) }
 
 // Thaw lets a frozen node go on.
-func (g *Galera) Thaw(node int) { g.t.Helper(); g.run("thaw", node) }
+func (g *Galera) Thaw(t testing.TB, node int) { t.Helper(); g.run(t, "thaw", node) }
 
 // DSN is the address of a database on all nodes, which it creates.
-func (g *Galera) DSN(database string) string {
-	g.t.Helper()
+func (g *Galera) DSN(t testing.TB, database string) string {
+	t.Helper()
 	db, err := sql.Open("mysql", mariaDSN(g.base+1, ""))
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
 	if _, err := db.Exec("CREATE DATABASE " + database + " CHARACTER SET utf8mb4"); err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var nodes []string
 	for n := 1; n <= 3; n++ {

@@ -22,7 +22,7 @@ func NewMariaDB(t testing.TB) *MariaDB {
 	const account = "mysql"
 	install := need(t, "mariadb-install-db")
 	s := &Server{
-		t: t, user: account, program: need(t, "mariadbd"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGTERM,
+		user: account, program: need(t, "mariadbd"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGTERM,
 	}
 	data := filepath.Join(s.dir, "data")
 	execute(t, account, s.dir, install, "--no-defaults", "--datadir="+data, "--skip-test-db",
@@ -31,20 +31,20 @@ func NewMariaDB(t testing.TB) *MariaDB {
 		"--socket=" + filepath.Join(s.dir, "socket"), "--pid-file=" + filepath.Join(s.dir, "pid")}
 	s.ready = func(ctx context.Context) error { return ping(ctx, "mysql", mariaDSN(s.Port, "")) }
 	m := &MariaDB{s}
-	m.begin()
+	m.begin(t)
 	return m
 }
 
 // DSN is the address of a database. It is created where it does not exist.
-func (m *MariaDB) DSN(database string) string {
-	m.t.Helper()
+func (m *MariaDB) DSN(t testing.TB, database string) string {
+	t.Helper()
 	db, err := sql.Open("mysql", mariaDSN(m.Port, ""))
 	if err != nil {
-		m.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
 	if _, err := db.Exec("CREATE DATABASE IF NOT EXISTS " + database + " CHARACTER SET utf8mb4"); err != nil {
-		m.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return mariaDSN(m.Port, database)
 }

@@ -20,7 +20,7 @@ func NewPgBouncer(t testing.TB, server *Postgres, mode string) *PgBouncer {
 	t.Helper()
 	const account = "postgres"
 	s := &Server{
-		t: t, user: account, program: need(t, "pgbouncer"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGTERM,
+		user: account, program: need(t, "pgbouncer"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGTERM,
 	}
 	// server_login_retry: by default a server that was away is asked again after 15 seconds only.
 	settings := fmt.Sprintf(`[databases]
@@ -43,7 +43,7 @@ server_login_retry = 1
 		return ping(ctx, "pgx", postgresURL(s.Port, "postgres", simpleProtocol))
 	}
 	b := &PgBouncer{s}
-	b.begin()
+	b.begin(t)
 	return b
 }
 

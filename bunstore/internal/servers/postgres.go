@@ -25,7 +25,7 @@ func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	p := &Postgres{newPostgres(t, settings)}
 	execute(t, p.user, p.dir, initdb, "--pgdata="+p.data(), "--username=postgres", "--auth=trust", "--encoding=UTF8",
 		"--no-locale", "--no-sync")
-	p.begin()
+	p.begin(t)
 	return p
 }
 
@@ -36,7 +36,7 @@ func (p *Postgres) Replica(t testing.TB, settings ...string) *Postgres {
 	r := &Postgres{newPostgres(t, settings)}
 	execute(t, r.user, r.dir, backup, "--pgdata="+r.data(), "--host=127.0.0.1", fmt.Sprintf("--port=%d", p.Port),
 		"--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
-	r.begin()
+	r.begin(t)
 	return r
 }
 
@@ -44,7 +44,7 @@ func newPostgres(t testing.TB, settings []string) *Server {
 	t.Helper()
 	const account = "postgres"
 	s := &Server{
-		t: t, user: account, program: need(t, "postgres"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGINT,
+		user: account, program: need(t, "postgres"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGINT,
 	}
 	s.args = []string{"-D", filepath.Join(s.dir, "data"), "-c", "listen_addresses=127.0.0.1",
 		"-c", "port=" + strconv.Itoa(s.Port), "-c", "unix_socket_directories="}
@@ -71,22 +71,22 @@ func postgresURL(port int, database string, parameters url.Values) string {
 }
 
 // Exec executes a statement on a database of the server, on a connection of its own.
-func (p *Postgres) Exec(database, statement string) {
-	p.t.Helper()
+func (p *Postgres) Exec(t testing.TB, database, statement string) {
+	t.Helper()
 	db, err := sql.Open("pgx", p.URL(database, nil))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
 	if _, err := db.Exec(statement); err != nil {
-		p.t.Fatalf("%s: %v", statement, err)
+		t.Fatalf("%s: %v", statement, err)
 	}
 }
 
 // Promote makes a replica the primary, and returns when it takes writes.
-func (p *Postgres) Promote() {
-	p.t.Helper()
-	p.Exec("postgres", "SELECT pg_promote()")
+func (p *Postgres) Promote(t testing.TB) {
+	t.Helper()
+	p.Exec(t, "postgres", "SELECT pg_promote()")
 }
 
 // ping reports whether a server answers.

@@ -24,7 +24,6 @@ type Server struct {
 	// Port is where it listens, on 127.0.0.1.
 	Port int
 
-	t       testing.TB
 	dir     string // its own; goes with the test
 	user    string // the account it runs as where root starts it
 	program string
@@ -52,11 +51,17 @@ func need(t testing.TB, name string) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed, and CI=true leaves nothing out", name)
-	}
-	t.Skipf("install %s to run this", name)
+	missing(t, name+" is not installed")
 	return ""
+}
+
+// missing ends a test for which something is not installed.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s, and CI=true leaves nothing out", what)
+	}
+	t.Skipf("%s: install it to run this", what)
 }
 
 // folder makes a folder that belongs to the account, and goes with the test. Those of t.TempDir are closed to other
@@ -120,7 +125,7 @@ func execute(t testing.TB, account, dir, program string, args ...string) {
 	}
 }
 
-// FreePort returns a port nobody listens on.
+// freePort returns a port nobody listens on.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -132,21 +137,21 @@ func freePort(t testing.TB) int {
 }
 
 // Start starts the server and returns when it answers.
-func (s *Server) Start() {
-	s.t.Helper()
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
 	if s.process != nil {
-		s.t.Fatalf("%s runs already", s.program)
+		t.Fatalf("%s runs already", s.program)
 	}
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	cmd := command(s.t, s.user, s.dir, s.program, s.args...)
+	cmd := command(t, s.user, s.dir, s.program, s.args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	err = cmd.Start()
 	_ = log.Close()
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -162,9 +167,9 @@ func (s *Server) Start() {
 		}
 		select {
 		case <-ended:
-			s.t.Fatalf("%s has ended: %v\n%s", s.program, err, s.tail())
+			t.Fatalf("%s has ended: %v\n%s", s.program, err, s.tail())
 		case <-ctx.Done():
-			s.t.Fatalf("%s does not answer: %v\n%s", s.program, err, s.tail())
+			t.Fatalf("%s does not answer: %v\n%s", s.program, err, s.tail())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -182,39 +187,39 @@ func (s *Server) tail() string {
 }
 
 // Kill ends the server and all its children without a warning, as the loss of its machine does.
-func (s *Server) Kill() {
-	s.t.Helper()
-	all := s.Freeze() // so that none starts another
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	all := s.Freeze(t) // so that none starts another
 	for _, p := range all {
 		_ = syscall.Kill(p, syscall.SIGKILL)
 	}
-	s.wait(all)
+	s.wait(t, all)
 }
 
 // Stop asks the server to stop, which ends its sessions.
-func (s *Server) Stop() {
-	s.t.Helper()
-	all := s.family()
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	all := s.family(t)
 	if err := s.process.Signal(s.quit); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.wait(all)
+	s.wait(t, all)
 }
 
 // wait returns when the server and these processes have ended.
-func (s *Server) wait(all []int) {
-	s.t.Helper()
+func (s *Server) wait(t testing.TB, all []int) {
+	t.Helper()
 	limit := time.After(startLimit)
 	select {
 	case <-s.ended:
 	case <-limit:
-		s.t.Fatalf("%s does not end\n%s", s.program, s.tail())
+		t.Fatalf("%s does not end\n%s", s.program, s.tail())
 	}
 	for slices.ContainsFunc(all, func(p int) bool { _, ok := parent(p); return ok }) {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-limit:
-			s.t.Fatalf("children of %s do not end\n%s", s.program, s.tail())
+			t.Fatalf("children of %s do not end\n%s", s.program, s.tail())
 		}
 	}
 	s.process = nil
@@ -222,13 +227,13 @@ func (s *Server) wait(all []int) {
 
 // Freeze stops the server's processes where they are, as a machine does that swaps or is suspended: its connections
 // stay open, and nobody answers. It returns the processes.
-func (s *Server) Freeze() []int {
-	s.t.Helper()
+func (s *Server) Freeze(t testing.TB) []int {
+	t.Helper()
 	if s.process == nil {
-		s.t.Fatalf("%s does not run", s.program)
+		t.Fatalf("%s does not run", s.program)
 	}
 	_ = syscall.Kill(s.process.Pid, syscall.SIGSTOP) // first: it makes the others
-	all := s.family()
+	all := s.family(t)
 	for _, p := range all {
 		_ = syscall.Kill(p, syscall.SIGSTOP)
 	}
@@ -236,19 +241,19 @@ func (s *Server) Freeze() []int {
 }
 
 // Thaw lets a frozen server go on.
-func (s *Server) Thaw() {
-	s.t.Helper()
-	for _, p := range s.family() {
+func (s *Server) Thaw(t testing.TB) {
+	t.Helper()
+	for _, p := range s.family(t) {
 		_ = syscall.Kill(p, syscall.SIGCONT)
 	}
 }
 
 // family is the server's process and its children.
-func (s *Server) family() []int {
+func (s *Server) family(t testing.TB) []int {
 	all := []int{s.process.Pid}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -278,12 +283,12 @@ func parent(pid int) (int, bool) {
 }
 
 // begin starts the server for the first time, and has it killed when the test ends.
-func (s *Server) begin() {
-	s.t.Helper()
-	s.t.Cleanup(func() {
+func (s *Server) begin(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() {
 		if s.process != nil {
-			s.Kill()
+			s.Kill(t)
 		}
 	})
-	s.Start()
+	s.Start(t)
 }
