@@ -1,0 +1,1137 @@
+package bunstore_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orginvite/orginvite/invitation"
+)
+
+// An executable model of the service, written from the contract and not from the code. It knows no transactions, no
+// statements and no concurrency: an operation is one step on plain Go values. What the contract leaves open (ids, the
+// text of tickets and cursors) the model takes from the answer that it judges, and remembers.
+
+// call is one operation with its arguments. Fields that the operation does not have are zero.
+type call struct {
+	Op     string
+	As     string // the user of Service.As; "" the trusted back end, nobody: As("")
+	Former bool   // through the service that still knows roleGuest
+
+	Organization, ID, User string // User: the inviter's, the requesting or the invited one's id
+	Ticket                 string
+	Version                int64
+	Drafts                 []draft
+	ExpiresIn              time.Duration
+	Role                   string
+	Public, Private        string // merge patches
+	Addresses              []string
+	Limit, Offset          int
+	Cursor                 string
+	SkipTotal              bool
+	Statuses               []string
+	Orders                 []string // as [invitation.ParseOrder] reads them
+	Query                  string
+	Before                 time.Time
+}
+
+// draft is an item of Create and CreateBulk.
+type draft struct {
+	Address, Role, Inviter, Domain string
+	Public                         string
+	ExpiresIn                      time.Duration
+	Replace                        bool
+}
+
+// nobody is a call through As("").
+const nobody = "nobody"
+
+// roleGuest is a role that the application dropped: invitations with it remain.
+const roleGuest = "org:guest"
+
+// String prints the fields that are set.
+func (c call) String() string { return c.Op + printed(c, "Op") }
+
+func (d draft) String() string { return "{" + strings.TrimSpace(printed(d)) + "}" }
+
+// printed lists the fields of a struct that are not zero.
+func printed(s any, without ...string) string {
+	var b strings.Builder
+	v := reflect.ValueOf(s)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if !v.Field(i).IsZero() && !slices.Contains(without, name) {
+			fmt.Fprintf(&b, " %s=%v", name, v.Field(i).Interface())
+		}
+	}
+	return b.String()
+}
+
+// answer is what an operation returned.
+type answer struct {
+	Err         string // the sentinels that errors.Is finds, sorted; "" for none
+	Invitations []shown
+	N           int // counts, and the total of a page
+	Cursor      string
+	Link        string   // the ticket in what Link returned
+	Left        []string // ids that a Purge left; "organization/user role" of the members
+}
+
+func (a answer) String() string {
+	if a.Err != "" {
+		return a.Err
+	}
+	return "ok" + printed(a)
+}
+
+// shown is an Invitation as plain values that are equal exactly when the caller sees the same.
+type shown struct {
+	ID, Organization, Domain, Address, Role, RoleName, Status string
+	Public, Private, Inviter, Ticket, OrganizationName        string
+	Created, Updated, Expires, Sent, Resolved, ResolvedBy     string
+	Version                                                   int64
+}
+
+func (s shown) String() string { return "{" + strings.TrimSpace(printed(s)) + "}" }
+
+// instant is a time as it is compared: with its zone and all of its digits.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+// The sentinels by the names that answers have.
+const (
+	noInvalid       = "invalid"
+	noCursor        = "invalid cursor"
+	noTicket        = "invalid ticket"
+	noFound         = "not found"
+	noForbidden     = "forbidden"
+	noMember        = "not member"
+	noInvitee       = "not invitee"
+	noDuplicate     = "duplicate"
+	noAlreadyMember = "already member"
+	noQuota         = "quota"
+	noTooSoon       = "too soon"
+	noPending       = "not pending"
+	noExpired       = "expired"
+	noAccepted      = "accepted"
+	noRevoked       = "revoked"
+	noChanged       = "changed"
+	isConflict      = "conflict"
+	isAborted       = "aborted"
+	isUnknown       = "outcome unknown"
+)
+
+// The statuses.
+const (
+	pending  = "pending"
+	accepted = "accepted"
+	revoked  = "revoked"
+	expired  = "expired"
+	declined = "declined"
+)
+
+// What may happen to an invitation by an operation.
+const (
+	toAccept  = "accept"
+	toDecline = "decline"
+	toRevoke  = "revoke"
+	toUpdate  = "update"
+	toResend  = "resend"
+)
+
+// refusedOn is the contract's table of transitions, without the cells that lead somewhere.
+var refusedOn = map[string]map[string]string{
+	pending: {},
+	expired: {toAccept: noExpired, toDecline: noExpired, toRevoke: noPending, toUpdate: noPending},
+	accepted: {toAccept: noAccepted, toDecline: noPending, toRevoke: noPending, toUpdate: noPending,
+		toResend: noPending},
+	declined: {toAccept: noPending, toDecline: noPending, toRevoke: noPending, toUpdate: noPending,
+		toResend: noPending},
+	revoked: {toAccept: noRevoked, toDecline: noPending, toRevoke: noPending, toUpdate: noPending,
+		toResend: noPending},
+}
+
+// modelRoles are the roles of the host, and what each may grant. Roles that may grant something manage.
+var modelRoles = []invitation.RoleDefinition{
+	{Key: "org:admin", Name: "Admin", Manages: true, Grants: []invitation.Role{"org:admin", "org:lead", "org:member"}},
+	{Key: "org:lead", Name: "Lead", Manages: true, Grants: []invitation.Role{"org:member"}},
+	{Key: "org:member", Name: "Member"},
+}
+
+// modelConfig is what the histories of one run have in common.
+type modelConfig struct {
+	MaxPending          int // 0: none
+	Seats               int // 0: none
+	Counted             bool
+	ResendAfter         time.Duration // negative: none
+	TicketSuffices      bool
+	IgnoreInviter       bool // Config.KeepWithoutInviter
+	Organizations       map[string]string
+	Blocked             string // an address that AllowEmail refuses
+	ExpiresIn           time.Duration
+	MaxBulk, MaxPerPage int
+}
+
+// membership is a key of the members.
+type membership struct{ Organization, User string }
+
+// entry is an invitation. It is expired from ExpiresAt on; swept says whether that was written.
+type entry struct {
+	id, organization, domain, address, key string
+	role, roleName, status                 string
+	public, private, inviter               string
+	tickets                                []string // one for each generation; "" where nobody was told it
+	created, updated, expires, sent        time.Time
+	resolved                               time.Time
+	resolvedBy                             string
+	version                                int64
+	swept                                  bool
+}
+
+// model is the state of the service and its host.
+type model struct {
+	modelConfig
+	now     time.Time
+	users   map[string][]string // verified addresses, canonical
+	members map[membership]string
+	entries []entry // by id
+	cursors map[string]position
+}
+
+// position is what a cursor means: where, and in which list.
+type position struct {
+	scope string
+	last  entry
+}
+
+// clone returns a copy that shares nothing that do changes. A history on one slot has no lists.
+func (m *model) clone() *model {
+	c := *m
+	c.members = maps.Clone(m.members)
+	c.entries = slices.Clone(m.entries)
+	return &c
+}
+
+// equal reports whether two states of one history are the same.
+func (m *model) equal(o *model) bool {
+	return m.now.Equal(o.now) && maps.Equal(m.members, o.members) &&
+		slices.EqualFunc(m.entries, o.entries, func(a, b entry) bool { return reflect.DeepEqual(a, b) })
+}
+
+// do makes the step and returns the answer that the contract asks for. got is read for what the contract leaves open.
+func (m *model) do(c call, got answer) answer {
+	if c.As == nobody {
+		return refuse(noForbidden)
+	}
+	switch c.Op {
+	case "Create", "CreateBulk":
+		return m.create(c, got)
+	case "Accept":
+		return m.respond(c, toAccept)
+	case "Decline":
+		return m.respond(c, toDecline)
+	case "Revoke":
+		return m.revoke(c)
+	case "Resend":
+		return m.resend(c, got)
+	case "Update":
+		return m.update(c, got)
+	case "RevokeAll":
+		return m.revokeAll(c)
+	case "Get":
+		return m.get(c)
+	case "Link":
+		return m.link(c, got)
+	case "Preview":
+		return m.preview(c)
+	case "List", "ListAll", "ListForUser", "Each":
+		return m.list(c, got)
+	case "ExpireDue", "Purge", "DeleteAll", "Erase":
+		return m.maintain(c, got)
+	}
+	return m.hostDoes(c)
+}
+
+// hostDoes is what happens beside the service.
+func (m *model) hostDoes(c call) answer {
+	switch c.Op {
+	case "Advance":
+		m.pass(c.ExpiresIn)
+	case "SetMember":
+		m.members[membership{c.Organization, c.User}] = c.Role
+	case "RemoveMember":
+		delete(m.members, membership{c.Organization, c.User})
+	case "SetUser":
+		m.users[c.User] = c.Addresses
+	case "Members":
+		var left []string
+		for at, role := range m.members {
+			left = append(left, at.Organization+"/"+at.User+" "+role)
+		}
+		slices.Sort(left)
+		return answer{Left: left}
+	default:
+		panic("the model does not know " + c.Op)
+	}
+	return answer{}
+}
+
+// pass moves the clock. From its ExpiresAt on a pending invitation reads as it will after the sweep.
+func (m *model) pass(d time.Duration) {
+	m.now = m.now.Add(d)
+	for i := range m.entries {
+		if e := &m.entries[i]; e.status == pending && !e.expires.After(m.now) {
+			e.status, e.resolved, e.swept = expired, e.expires, false
+			e.version++
+		}
+	}
+}
+
+// refuse is the answer that changes nothing.
+func refuse(errs ...string) answer {
+	slices.Sort(errs)
+	return answer{Err: strings.Join(slices.Compact(errs), "+")}
+}
+
+// find returns an invitation of an organization.
+func (m *model) find(organization, id string) *entry {
+	i, ok := slices.BinarySearchFunc(m.entries, id, func(e entry, id string) int { return strings.Compare(e.id, id) })
+	if !ok || m.entries[i].organization != organization {
+		return nil
+	}
+	return &m.entries[i]
+}
+
+// named returns the invitation that a ticket was issued for, and whether it is the current one.
+func (m *model) named(ticket string) (e *entry, current bool) {
+	for i := range m.entries {
+		e := &m.entries[i]
+		if at := slices.Index(e.tickets, ticket); at >= 0 {
+			return e, at == len(e.tickets)-1
+		}
+	}
+	return nil, false
+}
+
+// holder returns the pending invitation of a slot.
+func (m *model) holder(organization, key string) *entry {
+	for i := range m.entries {
+		if e := &m.entries[i]; e.organization == organization && e.key == key && e.status == pending {
+			return e
+		}
+	}
+	return nil
+}
+
+func (m *model) pendingIn(organization string) int {
+	n := 0
+	for _, e := range m.entries {
+		if e.organization == organization && e.status == pending {
+			n++
+		}
+	}
+	return n
+}
+
+// belongsToMember reports whether the address is a verified one of a member.
+func (m *model) belongsToMember(organization, key string) bool {
+	for at := range m.members {
+		if at.Organization == organization && slices.Contains(m.users[at.User], key) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) isMember(organization, user string) bool {
+	_, ok := m.members[membership{organization, user}]
+	return ok
+}
+
+func roleDefinition(role string) *invitation.RoleDefinition {
+	for i := range modelRoles {
+		if string(modelRoles[i].Key) == role {
+			return &modelRoles[i]
+		}
+	}
+	return nil
+}
+
+func mayGrant(granter, role string) bool {
+	d := roleDefinition(granter)
+	return d != nil && slices.Contains(d.Grants, invitation.Role(role))
+}
+
+// manages checks the acting user; "" is the trusted back end.
+func (m *model) manages(organization, user string) string {
+	if user == "" {
+		return ""
+	}
+	role, ok := m.members[membership{organization, user}]
+	switch d := roleDefinition(role); {
+	case !ok:
+		return noMember
+	case d == nil || !d.Manages:
+		return noForbidden
+	}
+	return ""
+}
+
+// authority checks that the role of an invitation exists and that its inviter may grant it now. Where the inviter left,
+// the cause stays in the chain.
+func (m *model) authority(e *entry, role string) []string {
+	if roleDefinition(role) == nil {
+		return []string{noForbidden}
+	}
+	if e.inviter == "" || m.IgnoreInviter {
+		return nil
+	}
+	granter, ok := m.members[membership{e.organization, e.inviter}]
+	switch {
+	case !ok:
+		return []string{noForbidden, noMember}
+	case !mayGrant(granter, role):
+		return []string{noForbidden}
+	}
+	return nil
+}
+
+// grantable checks the role for whoever answers for the invitation from now on: the acting user, or its inviter.
+func (m *model) grantable(e *entry, role, acting string) []string {
+	if acting == "" {
+		return m.authority(e, role)
+	}
+	if !mayGrant(m.members[membership{e.organization, acting}], role) {
+		return []string{noForbidden}
+	}
+	return nil
+}
+
+// seatless reports whether so many more find no seat.
+func (m *model) seatless(organization string, more int) bool {
+	if !m.Counted || m.Seats == 0 {
+		return false
+	}
+	taken := 0
+	for at := range m.members {
+		if at.Organization == organization {
+			taken++
+		}
+	}
+	return taken+more > m.Seats || m.Seats < 0
+}
+
+// full reports whether so many more pending invitations pass a limit.
+func (m *model) full(organization string, more int) bool {
+	n := m.pendingIn(organization) + more
+	return m.MaxPending > 0 && n > m.MaxPending || m.seatless(organization, n)
+}
+
+func (m *model) tooSoon(e *entry) bool {
+	return m.ResendAfter >= 0 && e.sent.Add(m.ResendAfter).After(m.now)
+}
+
+// write ends an operation on an invitation.
+func (m *model) write(e *entry) {
+	e.updated = m.now
+	e.version++
+}
+
+func (m *model) resolve(e *entry, status, by string) {
+	e.status, e.resolved, e.resolvedBy = status, m.now, by
+	m.write(e)
+}
+
+// sweep writes a lapsed invitation of a slot expired, so that another one can take it.
+func (m *model) sweep(organization, key string) {
+	for i := range m.entries {
+		if e := &m.entries[i]; e.organization == organization && e.key == key && e.status == expired {
+			e.swept = true
+		}
+	}
+}
+
+func badExpiry(d time.Duration) bool { return d != 0 && (d < time.Second || d > 365*24*time.Hour) }
+
+func (m *model) until(d time.Duration) time.Time {
+	if d == 0 {
+		d = m.ExpiresIn
+	}
+	return m.now.Add(d)
+}
+
+func acting(c call, user string) string {
+	if c.As != "" {
+		return c.As
+	}
+	return user
+}
+
+func (m *model) create(c call, got answer) answer {
+	keys := make([]string, len(c.Drafts))
+	inviters := make([]string, len(c.Drafts))
+	var errs []string
+	if c.Organization == "" || len(c.Drafts) == 0 {
+		errs = append(errs, noInvalid)
+	}
+	if len(c.Drafts) > m.MaxBulk {
+		return refuse(noInvalid)
+	}
+	for i, d := range c.Drafts {
+		inviters[i] = acting(c, d.Inviter)
+		key, err := invitation.CanonicalEmail(d.Address)
+		if err != nil || slices.Contains(keys[:i], key) || d.Role == "" || badExpiry(d.ExpiresIn) {
+			errs = append(errs, noInvalid)
+		}
+		keys[i] = key
+		if d.Role != "" && roleDefinition(d.Role) == nil && (d.Role != roleGuest || !c.Former) {
+			errs = append(errs, noInvalid, noFound)
+		}
+	}
+	if errs != nil {
+		return refuse(errs...)
+	}
+	// Each step is completed for all items before the next.
+	step := func(check func(i int) string) bool {
+		for i := range c.Drafts {
+			if err := check(i); err != "" {
+				errs = append(errs, err)
+			}
+		}
+		return errs != nil
+	}
+	when := func(holds bool, err string) string {
+		if holds {
+			return err
+		}
+		return ""
+	}
+	replaced := 0
+	for i, d := range c.Drafts {
+		if d.Replace && m.holder(c.Organization, keys[i]) != nil {
+			replaced++
+		}
+	}
+	_, exists := m.Organizations[c.Organization]
+	switch {
+	case step(func(i int) string { return m.manages(c.Organization, inviters[i]) }):
+	case step(func(int) string { return when(!exists, noFound) }):
+	case step(func(i int) string {
+		role := m.members[membership{c.Organization, inviters[i]}]
+		return when(inviters[i] != "" && !mayGrant(role, c.Drafts[i].Role), noForbidden)
+	}):
+	case step(func(i int) string { return when(keys[i] == m.Blocked, noForbidden) }):
+	case step(func(i int) string { return when(m.belongsToMember(c.Organization, keys[i]), noAlreadyMember) }):
+	case step(func(i int) string {
+		return when(!c.Drafts[i].Replace && m.holder(c.Organization, keys[i]) != nil, noDuplicate)
+	}):
+	case step(func(i int) string {
+		e := m.holder(c.Organization, keys[i])
+		return when(e != nil && m.tooSoon(e), noTooSoon)
+	}):
+	case m.full(c.Organization, len(c.Drafts)-replaced):
+		errs = append(errs, noQuota)
+	}
+	if errs != nil {
+		return refuse(errs...)
+	}
+	if got.Err == isUnknown {
+		got.Invitations = nil
+	}
+	var want answer
+	for i, d := range c.Drafts {
+		if e := m.holder(c.Organization, keys[i]); e != nil {
+			m.resolve(e, revoked, inviters[i])
+		}
+		m.sweep(c.Organization, keys[i])
+		e := entry{
+			organization: c.Organization, domain: d.Domain, address: strings.TrimSpace(d.Address), key: keys[i],
+			role: d.Role, roleName: d.Role, status: pending, public: canonicalJSON(d.Public), private: "{}",
+			inviter: inviters[i], created: m.now, updated: m.now, sent: m.now, expires: m.until(d.ExpiresIn), version: 1,
+		}
+		if i < len(got.Invitations) {
+			e.id, e.tickets = got.Invitations[i].ID, []string{got.Invitations[i].Ticket}
+		}
+		want.Invitations = append(want.Invitations, m.add(c, e))
+	}
+	return want
+}
+
+// add inserts a new invitation, whose id and ticket must be new, and returns how its creator sees it.
+func (m *model) add(c call, e entry) shown {
+	at, taken := slices.BinarySearchFunc(m.entries, e.id, func(e entry, id string) int { return strings.Compare(e.id, id) })
+	if other, _ := m.named(e.tickets[0]); taken || e.id == "" || e.tickets[0] == "" || other != nil {
+		return shown{ID: "a new id and a new ticket"}
+	}
+	m.entries = slices.Insert(m.entries, at, e)
+	s := m.show(&e)
+	s.Ticket = e.tickets[0]
+	if c.Former && e.role == roleGuest {
+		s.RoleName = "Guest"
+	}
+	return s
+}
+
+// show is how an invitation is seen.
+func (m *model) show(e *entry) shown {
+	s := shown{
+		ID: e.id, Organization: e.organization, Domain: e.domain, Address: e.address, Role: e.role, RoleName: e.role,
+		Status: e.status, Public: e.public, Private: e.private, Inviter: e.inviter,
+		Created: instant(e.created), Updated: instant(e.updated), Expires: instant(e.expires), Sent: instant(e.sent),
+		Resolved: instant(e.resolved), ResolvedBy: e.resolvedBy, Version: e.version,
+	}
+	if d := roleDefinition(e.role); d != nil {
+		s.RoleName = d.Name
+	}
+	return s
+}
+
+func (m *model) one(e *entry) answer { return answer{Invitations: []shown{m.show(e)}} }
+
+// subject is the user whom an operation is about.
+func subject(c call) (user string, ok bool) {
+	if c.As != "" && c.User != "" && c.User != c.As {
+		return "", false
+	}
+	return acting(c, c.User), true
+}
+
+// respond is Accept and Decline.
+func (m *model) respond(c call, event string) answer {
+	user, ok := subject(c)
+	if !ok {
+		return refuse(noForbidden)
+	}
+	if user == "" || c.Version < 0 || c.Ticket == "" && (c.Organization == "" || c.ID == "") {
+		return refuse(noInvalid)
+	}
+	var e *entry
+	if c.Ticket != "" {
+		var current bool
+		e, current = m.named(c.Ticket)
+		if !current || c.Organization != "" && c.Organization != e.organization || c.ID != "" && c.ID != e.id {
+			return refuse(noTicket)
+		}
+	} else {
+		e = m.find(c.Organization, c.ID)
+	}
+	if c.Ticket == "" || !m.TicketSuffices {
+		addresses, known := m.users[user]
+		if !known {
+			return refuse(noFound)
+		}
+		if e == nil || !slices.Contains(addresses, e.key) {
+			return refuse(noInvitee)
+		}
+	}
+	status := map[string]string{toAccept: accepted, toDecline: declined}[event]
+	member := m.isMember(e.organization, user)
+	if e.status == status && e.resolvedBy == user && (event == toDecline || member) {
+		return m.one(e) // the same answer again
+	}
+	if err := refusedOn[e.status][event]; err != "" {
+		return refuse(err)
+	}
+	if c.Version != 0 && c.Version != e.version {
+		return refuse(noChanged)
+	}
+	if event == toAccept && !member {
+		if errs := m.authority(e, e.role); errs != nil {
+			return refuse(errs...)
+		}
+		if m.seatless(e.organization, 1) {
+			return refuse(noQuota)
+		}
+		m.members[membership{e.organization, user}] = e.role
+	}
+	m.resolve(e, status, user)
+	return m.one(e)
+}
+
+// actOn checks the ids, the acting user and the invitation, in that order.
+func (m *model) actOn(c call, user string) (*entry, []string) {
+	if c.Organization == "" || c.ID == "" {
+		return nil, []string{noInvalid}
+	}
+	if err := m.manages(c.Organization, user); err != "" {
+		return nil, []string{err}
+	}
+	e := m.find(c.Organization, c.ID)
+	if e == nil {
+		return nil, []string{noFound}
+	}
+	return e, nil
+}
+
+func (m *model) revoke(c call) answer {
+	user := acting(c, c.User)
+	e, errs := m.actOn(c, user)
+	if errs != nil {
+		return refuse(errs...)
+	}
+	if err := refusedOn[e.status][toRevoke]; err != "" {
+		return refuse(err)
+	}
+	m.resolve(e, revoked, user)
+	return m.one(e)
+}
+
+// reissue voids older tickets. Where the call fails the new one is told to nobody.
+func (m *model) reissue(e *entry, user string, got answer) {
+	var ticket string
+	if len(got.Invitations) == 1 {
+		ticket = got.Invitations[0].Ticket
+	}
+	if other, _ := m.named(ticket); ticket != "" && other != nil {
+		ticket = "a new ticket"
+	}
+	e.tickets = append(slices.Clip(e.tickets), ticket)
+	e.sent = m.now
+	if user != "" {
+		e.inviter = user
+	}
+}
+
+// withLink is an invitation together with its current ticket.
+func (m *model) withLink(e *entry, got answer) answer {
+	current := &e.tickets[len(e.tickets)-1]
+	if *current == "" && len(got.Invitations) == 1 { // it was never told
+		e.tickets = slices.Clone(e.tickets)
+		current = &e.tickets[len(e.tickets)-1]
+		*current = got.Invitations[0].Ticket
+	}
+	a := m.one(e)
+	a.Invitations[0].Ticket = *current
+	return a
+}
+
+func (m *model) resend(c call, got answer) answer {
+	if badExpiry(c.ExpiresIn) {
+		return refuse(noInvalid)
+	}
+	user := acting(c, c.User)
+	e, errs := m.actOn(c, user)
+	if errs != nil {
+		return refuse(errs...)
+	}
+	if err := refusedOn[e.status][toResend]; err != "" {
+		return refuse(err)
+	}
+	if errs := m.grantable(e, e.role, user); errs != nil {
+		return refuse(errs...)
+	}
+	revive := e.status == expired
+	switch {
+	case revive && e.key == m.Blocked:
+		return refuse(noForbidden)
+	case revive && m.belongsToMember(e.organization, e.key):
+		return refuse(noAlreadyMember)
+	case revive && m.holder(e.organization, e.key) != nil:
+		return refuse(noDuplicate)
+	case m.tooSoon(e):
+		return refuse(noTooSoon)
+	case revive && m.full(e.organization, 1):
+		return refuse(noQuota)
+	}
+	m.sweep(e.organization, e.key)
+	e.status, e.resolved, e.resolvedBy, e.swept = pending, time.Time{}, "", false
+	e.expires = m.until(c.ExpiresIn)
+	m.reissue(e, user, got)
+	m.write(e)
+	return m.withLink(e, got)
+}
+
+func (m *model) update(c call, got answer) answer {
+	var errs []string
+	if c.Organization == "" || c.ID == "" || c.Version < 0 {
+		errs = append(errs, noInvalid)
+	}
+	if c.Role != "" && roleDefinition(c.Role) == nil {
+		errs = append(errs, noInvalid, noFound)
+	}
+	if errs != nil {
+		return refuse(errs...)
+	}
+	user := acting(c, c.User)
+	e, errs := m.actOn(c, user)
+	if errs != nil {
+		return refuse(errs...)
+	}
+	if err := refusedOn[e.status][toUpdate]; err != "" {
+		return refuse(err)
+	}
+	if c.Version != 0 && c.Version != e.version {
+		return refuse(noChanged)
+	}
+	if user != "" {
+		if errs := m.grantable(e, e.role, user); errs != nil {
+			return refuse(errs...)
+		}
+	}
+	public, private := patched(e.public, c.Public), patched(e.private, c.Private)
+	newRole := c.Role != "" && c.Role != e.role
+	if newRole {
+		if errs := m.grantable(e, c.Role, user); errs != nil {
+			return refuse(errs...)
+		}
+		m.reissue(e, user, got)
+		e.role = c.Role
+	}
+	if newRole || public != e.public || private != e.private {
+		e.public, e.private = public, private
+		m.write(e)
+	}
+	return m.withLink(e, got)
+}
+
+func (m *model) revokeAll(c call) answer {
+	user := acting(c, c.User)
+	var keys []string
+	bad := c.Query == "" && len(c.Addresses) == 0 || user != "" && c.Organization == ""
+	for _, a := range c.Addresses {
+		key, err := invitation.CanonicalEmail(a)
+		bad = bad || err != nil
+		keys = append(keys, key)
+	}
+	if bad {
+		return refuse(noInvalid)
+	}
+	if err := m.manages(c.Organization, user); err != "" {
+		return refuse(err)
+	}
+	n := 0
+	for i := range m.entries {
+		e := &m.entries[i]
+		if e.status == pending && (c.Organization == "" || c.Organization == e.organization) &&
+			(c.Query == "" || c.Query == e.inviter) && (keys == nil || slices.Contains(keys, e.key)) {
+			m.resolve(e, revoked, user)
+			n++
+		}
+	}
+	return answer{N: n}
+}
+
+func (m *model) get(c call) answer {
+	e, errs := m.actOn(c, c.As)
+	if errs != nil {
+		return refuse(errs...)
+	}
+	return m.one(e)
+}
+
+func (m *model) link(c call, got answer) answer {
+	e, errs := m.actOn(c, c.As)
+	switch {
+	case errs != nil:
+		return refuse(errs...)
+	case e.status != pending:
+		return refuse(noPending)
+	case c.As != "" && !mayGrant(m.members[membership{c.Organization, c.As}], e.role):
+		return refuse(noForbidden)
+	}
+	a := m.withLink(e, answer{Invitations: []shown{{Ticket: got.Link}}})
+	return answer{Link: a.Invitations[0].Ticket}
+}
+
+func (m *model) preview(c call) answer {
+	e, current := m.named(c.Ticket)
+	if !current || c.Ticket == "" {
+		return refuse(noTicket)
+	}
+	if err := refusedOn[e.status][toAccept]; err != "" {
+		return refuse(err)
+	}
+	if errs := m.authority(e, e.role); errs != nil {
+		return refuse(errs...)
+	}
+	if m.seatless(e.organization, 1) {
+		return refuse(noQuota)
+	}
+	a := m.one(e)
+	a.Invitations[0].OrganizationName = m.Organizations[e.organization]
+	return a
+}
+
+// maintain is what only the trusted back end may do: to sweep and to delete.
+func (m *model) maintain(c call, got answer) answer {
+	if c.As != "" {
+		return refuse(noForbidden)
+	}
+	switch c.Op {
+	case "DeleteAll":
+		if c.Organization == "" {
+			return refuse(noInvalid)
+		}
+		return answer{N: m.remove(func(e entry) bool { return e.organization == c.Organization })}
+	case "Erase":
+		key, err := invitation.CanonicalEmail(c.Query)
+		if err != nil {
+			return refuse(noInvalid)
+		}
+		return answer{N: m.remove(func(e entry) bool { return e.key == key })}
+	}
+	if c.Limit < 1 || c.Limit > 100_000 || c.Op == "Purge" && (c.Before.IsZero() || c.Before.After(m.now)) {
+		return refuse(noInvalid)
+	}
+	n := m.expireDue(c.Limit)
+	if c.Op == "ExpireDue" {
+		return answer{N: n}
+	}
+	// Which ones go first, where there are more than the limit, is left open.
+	due := func(e entry) bool {
+		return !e.resolved.IsZero() && e.resolved.Before(c.Before) && (e.status != expired || e.swept)
+	}
+	all := len(slices.DeleteFunc(slices.Clone(m.entries), func(e entry) bool { return !due(e) }))
+	n = m.remove(func(e entry) bool { return due(e) && !slices.Contains(got.Left, e.id) })
+	want := answer{N: n}
+	if n != min(all, c.Limit) {
+		want.N = min(all, c.Limit)
+	}
+	for _, e := range m.entries {
+		want.Left = append(want.Left, e.id)
+	}
+	return want
+}
+
+// expireDue sweeps what lapsed, oldest first.
+func (m *model) expireDue(limit int) int {
+	var due []*entry
+	for i := range m.entries {
+		if e := &m.entries[i]; e.status == expired && !e.swept {
+			due = append(due, e)
+		}
+	}
+	slices.SortFunc(due, func(a, b *entry) int { return cmp.Or(a.expires.Compare(b.expires), cmp.Compare(a.id, b.id)) })
+	due = due[:min(limit, len(due))]
+	for _, e := range due {
+		e.swept = true
+	}
+	return len(due)
+}
+
+func (m *model) remove(which func(entry) bool) int {
+	before := len(m.entries)
+	m.entries = slices.DeleteFunc(m.entries, which)
+	return before - len(m.entries)
+}
+
+// list is every list, page by page, and Each.
+func (m *model) list(c call, got answer) answer {
+	owner := c.Organization
+	switch c.Op {
+	case "ListAll":
+		if owner = ""; c.As != "" {
+			return refuse(noForbidden)
+		}
+	case "ListForUser":
+		var ok bool
+		if owner, ok = subject(c); !ok {
+			return refuse(noForbidden)
+		}
+	}
+	f, errs := m.listed(c, owner)
+	if errs != nil {
+		return refuse(errs...)
+	}
+	switch c.Op {
+	case "List", "Each":
+		if err := m.manages(c.Organization, c.As); err != "" {
+			return refuse(err)
+		}
+	case "ListForUser":
+		if _, known := m.users[owner]; !known {
+			return refuse(noFound)
+		}
+		f.keys = m.users[owner]
+	}
+	var found []entry
+	for _, e := range m.entries {
+		if f.has(c.Op, e) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, f.compare)
+	total := len(found)
+	if c.Cursor != "" {
+		after := m.cursors[c.Cursor].last
+		found = slices.DeleteFunc(found, func(e entry) bool { return f.compare(e, after) <= 0 })
+	}
+	found = found[min(c.Offset, len(found)):]
+	limit := cmp.Or(c.Limit, 10)
+	if c.Op == "Each" && c.Limit == 0 {
+		limit = len(found)
+	}
+	want := answer{N: total}
+	for _, e := range found[:min(limit, len(found))] {
+		s := m.show(&e)
+		if c.Op == "ListAll" || c.Op == "ListForUser" {
+			s.OrganizationName = m.Organizations[e.organization]
+		}
+		want.Invitations = append(want.Invitations, s)
+	}
+	if c.SkipTotal {
+		want.N = c.Offset + len(want.Invitations)
+	}
+	if c.Op == "Each" {
+		want.N = 0
+		return want
+	}
+	if len(found) > limit {
+		want.Cursor = m.remember(got.Cursor, position{f.scope, found[limit-1]})
+	}
+	return want
+}
+
+// remember keeps what a cursor means. One position has one cursor.
+func (m *model) remember(cursor string, p position) string {
+	if known, ok := m.cursors[cursor]; cursor == "" || ok && (known.scope != p.scope || known.last.id != p.last.id) {
+		return "a cursor of its own"
+	}
+	m.cursors[cursor] = p
+	return cursor
+}
+
+// listed is the filter and order of a list.
+type listed struct {
+	organization    string
+	statuses        []string
+	keys            []string // of the user; nil for everybody's
+	key, query      string
+	orders          []string
+	scope           string
+	tieIsDescending bool
+}
+
+// listed checks the parameters of a list.
+func (m *model) listed(c call, owner string) (listed, []string) {
+	f := listed{organization: c.Organization, statuses: slices.Clone(c.Statuses)}
+	bad := c.Op != "ListAll" && owner == "" || c.Offset < 0 || c.Limit < 0 || c.Cursor != "" && c.Offset != 0 ||
+		c.Op != "Each" && c.Limit > m.MaxPerPage
+	if c.Op == "ListForUser" && len(f.statuses) == 0 {
+		f.statuses = []string{pending}
+	}
+	for _, s := range f.statuses {
+		bad = bad || refusedOn[s] == nil
+	}
+	slices.Sort(f.statuses)
+	f.statuses = slices.Compact(f.statuses)
+	for _, o := range c.Orders {
+		field := strings.TrimPrefix(o, "-")
+		bad = bad || !slices.Contains([]string{"created_at", "email_address", "expires_at"}, field)
+		if !slices.Contains(f.orders, field) && !slices.Contains(f.orders, "-"+field) {
+			f.orders = append(f.orders, o)
+		}
+	}
+	if f.orders == nil {
+		f.orders = []string{"-created_at"}
+	}
+	f.tieIsDescending = strings.HasPrefix(f.orders[len(f.orders)-1], "-")
+	f.query = strings.ToLower(c.Query)
+	if len(c.Addresses) == 1 {
+		key, err := invitation.CanonicalEmail(c.Addresses[0])
+		f.key, bad = key, bad || err != nil
+	}
+	if bad {
+		return f, []string{noInvalid}
+	}
+	operation := c.Op
+	if operation == "Each" {
+		operation = "List"
+	}
+	f.scope = fmt.Sprint(operation, owner, f.statuses, f.orders, f.query, f.key)
+	if c.Cursor != "" && m.cursors[c.Cursor].scope != f.scope {
+		return f, []string{noInvalid, noCursor}
+	}
+	return f, nil
+}
+
+func (f listed) has(op string, e entry) bool {
+	switch {
+	case (op == "List" || op == "Each") && (e.organization != f.organization || e.domain != ""):
+	case op == "ListForUser" && !slices.Contains(f.keys, e.key):
+	case len(f.statuses) > 0 && !slices.Contains(f.statuses, e.status):
+	case !strings.Contains(e.key, f.query):
+	case f.key != "" && f.key != e.key:
+	default:
+		return true
+	}
+	return false
+}
+
+func (f listed) compare(a, b entry) int {
+	for _, o := range f.orders {
+		field, descending := strings.CutPrefix(o, "-")
+		c := map[string]int{
+			"created_at":    a.created.Compare(b.created),
+			"email_address": strings.Compare(a.key, b.key),
+			"expires_at":    a.expires.Compare(b.expires),
+		}[field]
+		if descending {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	if f.tieIsDescending {
+		a, b = b, a
+	}
+	return strings.Compare(a.id, b.id)
+}
+
+// canonicalJSON is a JSON object with its keys sorted.
+func canonicalJSON(text string) string {
+	b, err := json.Marshal(object(text))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func object(text string) map[string]any {
+	o := map[string]any{}
+	if text == "" {
+		return o
+	}
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		panic(fmt.Sprintf("%s: %v", text, err))
+	}
+	return o
+}
+
+// patched is RFC 7396 on sorted JSON.
+func patched(text, patch string) string {
+	b, err := json.Marshal(mergePatch(object(text), object(patch)))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func mergePatch(target any, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	merged, ok := target.(map[string]any)
+	if !ok {
+		merged = map[string]any{}
+	}
+	for key, value := range changes {
+		if value == nil {
+			delete(merged, key)
+		} else {
+			merged[key] = mergePatch(merged[key], value)
+		}
+	}
+	return merged
+}
