@@ -302,9 +302,11 @@ func refuse(errs ...string) answer {
 	return answer{Err: strings.Join(slices.Compact(errs), "+")}
 }
 
+func byID(e entry, id string) int { return strings.Compare(e.id, id) }
+
 // find returns an invitation of an organization.
 func (m *model) find(organization, id string) *entry {
-	i, ok := slices.BinarySearchFunc(m.entries, id, func(e entry, id string) int { return strings.Compare(e.id, id) })
+	i, ok := slices.BinarySearchFunc(m.entries, id, byID)
 	if !ok || m.entries[i].organization != organization {
 		return nil
 	}
@@ -427,7 +429,7 @@ func (m *model) seatless(organization string, more int) bool {
 			taken++
 		}
 	}
-	return taken+more > m.Seats || m.Seats < 0
+	return taken+more > m.Seats
 }
 
 // full reports whether so many more pending invitations pass a limit.
@@ -568,7 +570,7 @@ func (m *model) create(c call, got answer) answer {
 
 // add inserts a new invitation, whose id and ticket must be new, and returns how its creator sees it.
 func (m *model) add(c call, e entry) shown {
-	at, taken := slices.BinarySearchFunc(m.entries, e.id, func(e entry, id string) int { return strings.Compare(e.id, id) })
+	at, taken := slices.BinarySearchFunc(m.entries, e.id, byID)
 	if other, _ := m.named(e.tickets[0]); taken || e.id == "" || e.tickets[0] == "" || other != nil {
 		return shown{ID: "a new id and a new ticket"}
 	}
@@ -1036,7 +1038,7 @@ func (m *model) listed(c call, owner string) (listed, []string) {
 	}
 	f.tieIsDescending = strings.HasPrefix(f.orders[len(f.orders)-1], "-")
 	f.query = strings.ToLower(c.Query)
-	if len(c.Addresses) == 1 {
+	if len(c.Addresses) == 1 && c.Addresses[0] != "" {
 		key, err := invitation.CanonicalEmail(c.Addresses[0])
 		f.key, bad = key, bad || err != nil
 	}

@@ -1,6 +1,7 @@
 package bunstore_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -52,7 +53,7 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 	var n atomic.Int64
 	c := invitation.Config{
 		TicketKeys: [][]byte{make([]byte, 32)}, AcceptURL: "https://app.example.com/join",
-		Roles: roles, ExpiresIn: cfg.ExpiresIn, MaxBulk: cfg.MaxBulk, MaxPending: cmpOr(cfg.MaxPending, -1),
+		Roles: roles, ExpiresIn: cfg.ExpiresIn, MaxBulk: cfg.MaxBulk, MaxPending: cmp.Or(cfg.MaxPending, -1),
 		ResendAfter: cfg.ResendAfter, TicketSuffices: cfg.TicketSuffices, KeepWithoutInviter: cfg.IgnoreInviter,
 		Organizations: w.host.organizations, Clock: w.clock,
 		AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
@@ -72,13 +73,6 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 	return c
 }
 
-func cmpOr(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
-}
-
 // open makes the services.
 func (w *world) open(t testing.TB, cfg modelConfig, ids string) {
 	t.Helper()
@@ -87,7 +81,8 @@ func (w *world) open(t testing.TB, cfg modelConfig, ids string) {
 	if w.svc, err = invitation.NewService(w.store, w.host, &c); err != nil {
 		t.Fatal(err)
 	}
-	roles, err := invitation.NewRoles(append(slices.Clone(modelRoles), invitation.RoleDefinition{Key: roleGuest, Name: "Guest"})...)
+	guest := invitation.RoleDefinition{Key: roleGuest, Name: "Guest"}
+	roles, err := invitation.NewRoles(append(slices.Clone(modelRoles), guest)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,8 +457,9 @@ func (h tableHost) VerifiedEmails(ctx context.Context, tx storage.Storage, user 
 }
 
 func (h tableHost) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
-	done, err := bunstore.DB(tx).NewInsert().Ignore().Model(&tableMember{OrganizationID: m.OrganizationID, UserID: m.UserID,
-		Role: string(m.Role), InvitationID: m.InvitationID}).Exec(ctx)
+	row := tableMember{OrganizationID: m.OrganizationID, UserID: m.UserID, Role: string(m.Role),
+		InvitationID: m.InvitationID}
+	done, err := bunstore.DB(tx).NewInsert().Ignore().Model(&row).Exec(ctx)
 	if err != nil {
 		return err
 	}
