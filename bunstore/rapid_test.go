@@ -148,7 +148,7 @@ func drawConfig(rt *rapid.T) modelConfig {
 		Organizations:  map[string]string{"acme": "Acme", "globex": "Globex"},
 		Blocked:        "blocked@example.com", ExpiresIn: 30 * 24 * time.Hour, MaxBulk: 4, MaxPerPage: 500,
 	}
-	if seats := of(p, "Seats", -2, -2, -2, 0, 3, 5, 7, -1); seats != -2 { // -2: no Seats
+	if seats := of(p, "Seats", -2, -2, -2, 0, 3, 3, 3, 4, 6, -1); seats != -2 { // -2: no Seats
 		cfg.Counted, cfg.Seats = true, seats
 	}
 	return cfg
@@ -316,7 +316,8 @@ func (s *sequence) draw() call {
 		"Accept", "Accept", "Accept", "Accept", "Decline", "Decline", "Revoke",
 		"Resend", "Resend", "Resend", "Update", "Update", "RevokeAll", "Get", "Link", "Preview", "Preview",
 		"List", "List", "ListAll", "ListAll", "ListForUser", "Each", "next page", "next page",
-		"ExpireDue", "Purge", "delete", "Advance", "Advance", "Advance", "SetUser", "SetMember", "SetMember", "RemoveMember", "RemoveMember",
+		"ExpireDue", "Purge", "delete", "Advance", "Advance", "Advance",
+		"SetUser", "SetMember", "SetMember", "SetMember", "RemoveMember", "RemoveMember",
 	); op {
 	case "Create":
 		c := call{Op: op, Organization: p.organization(), Drafts: []draft{p.draft()}}
@@ -494,7 +495,8 @@ func (s *sequence) drawOther(op string) call {
 		return c
 	case "SetMember":
 		return call{Op: op, Organization: of(p, "organization", "acme", "globex"),
-			User: of(p, "user", "ann", "bob", "u1", "u2", "many", "none"), Role: of(p, "role", "org:admin", "org:lead", "org:member")}
+			User: of(p, "user", "ann", "bob", "u1", "u2", "many", "none"),
+			Role: of(p, "role", "org:admin", "org:lead", "org:member")}
 	case "RemoveMember":
 		return call{Op: op, Organization: of(p, "organization", "acme", "globex"),
 			User: of(p, "user", "u1", "u2", "twin", "many", "bob", "ann")}
