@@ -317,7 +317,7 @@ func (m *model) find(organization, id string) *entry {
 func (m *model) named(ticket string) (e *entry, current bool) {
 	for i := range m.entries {
 		e := &m.entries[i]
-		if at := slices.Index(e.tickets, ticket); at >= 0 {
+		if at := slices.Index(e.tickets, ticket); at >= 0 && ticket != "" {
 			return e, at == len(e.tickets)-1
 		}
 	}
@@ -546,9 +546,6 @@ func (m *model) create(c call, got answer) answer {
 	if errs != nil {
 		return refuse(errs...)
 	}
-	if got.Err == isUnknown {
-		got.Invitations = nil
-	}
 	var want answer
 	for i, d := range c.Drafts {
 		if e := m.holder(c.Organization, keys[i]); e != nil {
@@ -563,6 +560,9 @@ func (m *model) create(c call, got answer) answer {
 		if i < len(got.Invitations) {
 			e.id, e.tickets = got.Invitations[i].ID, []string{got.Invitations[i].Ticket}
 		}
+		if got.Err != isUnknown && (e.tickets == nil || e.tickets[0] == "") {
+			return answer{Err: "a ticket is asked for"}
+		}
 		want.Invitations = append(want.Invitations, m.add(c, e))
 	}
 	return want
@@ -571,7 +571,7 @@ func (m *model) create(c call, got answer) answer {
 // add inserts a new invitation, whose id and ticket must be new, and returns how its creator sees it.
 func (m *model) add(c call, e entry) shown {
 	at, taken := slices.BinarySearchFunc(m.entries, e.id, byID)
-	if other, _ := m.named(e.tickets[0]); taken || e.id == "" || e.tickets[0] == "" || other != nil {
+	if other, _ := m.named(e.tickets[0]); taken || e.id == "" || other != nil {
 		return shown{ID: "a new id and a new ticket"}
 	}
 	m.entries = slices.Insert(m.entries, at, e)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +29,7 @@ type world struct {
 	svc, former *invitation.Service
 	store       storage.Storage
 	host        modelHost
+	lastID      string // that the service was given
 }
 
 // modelHost is a host application whose users and members a test can change.
@@ -43,14 +43,15 @@ type modelHost interface {
 	members(ctx context.Context, organizations []string) ([]string, error)
 }
 
-// settings are those of the service under test. ids makes them unique, and in no order.
+// settings are those of the service under test. Its ids are made from ids, unique and in no order; one goroutine at a
+// time may create.
 func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.Config {
 	t.Helper()
 	roles, err := invitation.NewRoles(modelRoles...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var n atomic.Int64
+	n := 0
 	c := invitation.Config{
 		TicketKeys: [][]byte{make([]byte, 32)}, AcceptURL: "https://app.example.com/join",
 		Roles: roles, ExpiresIn: cfg.ExpiresIn, MaxBulk: cfg.MaxBulk, MaxPending: cmp.Or(cfg.MaxPending, -1),
@@ -63,8 +64,10 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 			return nil
 		},
 		NewID: func() string {
-			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", ids, n.Add(1)))
-			return base64.RawURLEncoding.EncodeToString(sum[:9])
+			n++
+			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", ids, n))
+			w.lastID = base64.RawURLEncoding.EncodeToString(sum[:9])
+			return w.lastID
 		},
 	}
 	if cfg.Counted {
@@ -401,15 +404,18 @@ type tableMember struct {
 }
 
 // tableHost is a modelHost whose state is tables beside the invitations. An address of a user is canonical.
-type tableHost struct{ db *bun.DB }
+type tableHost struct {
+	db    *bun.DB
+	store *bunstore.Store
+}
 
-func newTableHost(t testing.TB, db *bun.DB) tableHost {
+func newTableHost(t testing.TB, db *bun.DB, store *bunstore.Store) tableHost {
 	t.Helper()
 	for _, model := range []any{(*tableOrganization)(nil), (*tableUser)(nil), (*tableAddress)(nil), (*tableMember)(nil)} {
 		_, err := db.NewCreateTable().Model(model).Exec(t.Context())
 		is.New(t).NoErr(err)
 	}
-	return tableHost{db}
+	return tableHost{db, store}
 }
 
 func (h tableHost) Role(ctx context.Context, tx storage.Storage, organization, user string) (invitation.Role, error) {
@@ -489,12 +495,19 @@ func (h tableHost) organizations(ctx context.Context, tx storage.Storage, ids []
 }
 
 func (h tableHost) addOrganization(ctx context.Context, id, name string) error {
-	_, err := h.db.NewInsert().Model(&tableOrganization{ID: id, Name: name}).Exec(ctx)
-	return err
+	return h.write(ctx, func(ctx context.Context, tx bun.IDB) error {
+		_, err := tx.NewInsert().Model(&tableOrganization{ID: id, Name: name}).Exec(ctx)
+		return err
+	})
+}
+
+// write is a transaction of the host's that is retried where the engine aborts it.
+func (h tableHost) write(ctx context.Context, fn func(ctx context.Context, tx bun.IDB) error) error {
+	return h.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, bunstore.DB(tx)) })
 }
 
 func (h tableHost) setUser(ctx context.Context, user string, addresses []string) error {
-	return h.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	return h.write(ctx, func(ctx context.Context, tx bun.IDB) error {
 		if _, err := tx.NewInsert().Ignore().Model(&tableUser{ID: user}).Exec(ctx); err != nil {
 			return err
 		}
@@ -511,7 +524,7 @@ func (h tableHost) setUser(ctx context.Context, user string, addresses []string)
 }
 
 func (h tableHost) setMember(ctx context.Context, organization, user, role string) error {
-	return h.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	return h.write(ctx, func(ctx context.Context, tx bun.IDB) error {
 		_, err := tx.NewDelete().Model((*tableMember)(nil)).
 			Where("organization_id = ? AND user_id = ?", organization, user).Exec(ctx)
 		if err != nil {
@@ -523,9 +536,11 @@ func (h tableHost) setMember(ctx context.Context, organization, user, role strin
 }
 
 func (h tableHost) removeMember(ctx context.Context, organization, user string) error {
-	_, err := h.db.NewDelete().Model((*tableMember)(nil)).
-		Where("organization_id = ? AND user_id = ?", organization, user).Exec(ctx)
-	return err
+	return h.write(ctx, func(ctx context.Context, tx bun.IDB) error {
+		_, err := tx.NewDelete().Model((*tableMember)(nil)).
+			Where("organization_id = ? AND user_id = ?", organization, user).Exec(ctx)
+		return err
+	})
 }
 
 func (h tableHost) members(ctx context.Context, organizations []string) ([]string, error) {
@@ -550,7 +565,7 @@ func newTables(t testing.TB, name string, db *bun.DB) *tables {
 	store, err := bunstore.New(db, nil)
 	is.New(t).NoErr(err)
 	is.New(t).NoErr(store.Migrate(t.Context()))
-	return &tables{name: name, host: newTableHost(t, db), store: store}
+	return &tables{name: name, host: newTableHost(t, db, store), store: store}
 }
 
 // world is a service on the emptied database. Its host has no users yet.
