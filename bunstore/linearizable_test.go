@@ -2,20 +2,24 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/matryer/is"
+	"github.com/uptrace/bun"
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/bunstore/internal/faults"
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/storage"
@@ -34,25 +38,71 @@ func TestLinearizable(t *testing.T) {
 		if bunstore.Slow {
 			n = max(1, n/5)
 		}
-		db := e.Open(t)
-		d := newTables(t, e.Name, db)
-		d.world(t, slotConfig("", 0), dawn)
-		r := &recorder{tables: d, host: busyHost{d.host}}
-		for user, addresses := range slotUsers {
-			if err := d.host.setUser(t.Context(), user, addresses); err != nil {
-				t.Fatal(err)
-			}
+		newRecorder(t, e.Name, e.Open(t)).histories(t, n)
+	})
+}
+
+// The same while connections are lost, many of them at COMMIT: before it, and after it with the answer. A call whose
+// outcome is unknown took effect or not, and nothing of it is lost or half done.
+func TestLinearizableWithLostConnections(t *testing.T) {
+	var list []engines.Engine
+	for _, e := range engines.All() {
+		if !e.Single { // where the database goes with its connection
+			list = append(list, e)
 		}
-		for i := range n {
-			r.history(t, i)
+	}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		n := bySize(5, 50, 300)
+		if bunstore.Slow {
+			n = max(1, n/5)
 		}
-		t.Logf("%d histories on %s, half of them with the organization's lock; %d operations, %d of them refused, "+
-			"%d aborted, %d conflicts", n, e.Name, r.operations, r.refused, r.aborted, r.conflicts)
-		if wrong := r.wrong; wrong != [4]int{} {
-			t.Errorf("not linearizable: %d without a lock, %d with MaxPending, %d with Seats",
-				wrong[0]+wrong[2], wrong[1], wrong[3])
+		var lossy atomic.Bool
+		db := e.Wrapped(t, e.New(t), func(c driver.Connector) driver.Connector {
+			return faults.Wrap(c, func(c faults.Call) faults.Fault {
+				once := map[faults.Op]int{faults.Commit: 6, faults.Exec: 40, faults.Query: 40, faults.Begin: 40}[c.Op]
+				if !lossy.Load() || once == 0 || rand.IntN(once) > 0 {
+					return faults.Fault{}
+				}
+				f := faults.Fault{Kind: []faults.Kind{faults.Drop, faults.DropAfter}[rand.IntN(2)], Err: driver.ErrBadConn}
+				if c.Op == faults.Commit { // where nothing may be concluded from the error
+					f.Err = faults.ErrClosed
+				}
+				return f
+			})
+		})
+		r := newRecorder(t, e.Name, db)
+		r.lossy = &lossy
+		r.histories(t, n)
+		if r.unknown == 0 && n > 10 {
+			t.Error("no outcome was ever unknown")
 		}
 	})
+}
+
+func newRecorder(t *testing.T, name string, db *bun.DB) *recorder {
+	t.Helper()
+	d := newTables(t, name, db)
+	for user, addresses := range slotUsers {
+		if err := d.host.setUser(t.Context(), user, addresses); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &recorder{tables: d, host: busyHost{d.host}, lossy: new(atomic.Bool)}
+}
+
+// histories makes and judges n histories.
+func (r *recorder) histories(t *testing.T, n int) {
+	t.Helper()
+	for i := range n {
+		r.history(t, i)
+	}
+	t.Logf("%d histories on %s, half of them with the organization's lock; %d operations, %d of them refused, "+
+		"%d aborted, %d unavailable, %d with an unknown outcome, %d conflicts", n, r.tables.name, r.operations, r.refused,
+		r.aborted, r.unavailable, r.unknown, r.conflicts)
+	if wrong := r.wrong; wrong != [4]int{} {
+		t.Errorf("not linearizable: %d without a lock, %d with MaxPending, %d with Seats",
+			wrong[0]+wrong[2], wrong[1], wrong[3])
+	}
 }
 
 // slotUsers are the users of the histories: both u1 and twin own the address.
@@ -117,7 +167,9 @@ func (h busyHost) work(ctx context.Context, tx storage.Storage) error {
 type recorder struct {
 	tables                                  *tables
 	host                                    busyHost
+	lossy                                   *atomic.Bool // connections may be lost
 	operations, refused, aborted, conflicts int
+	unavailable, unknown                    int
 	wrong                                   [4]int // histories, by their configuration
 }
 
@@ -188,8 +240,10 @@ func (r *recorder) history(t *testing.T, i int) {
 			}
 		})
 	}
+	r.lossy.Store(true)
 	close(start)
 	wg.Wait()
+	r.lossy.Store(false)
 	clients[0].call(ctx, call{Op: "List", Organization: organization, Limit: 500, SkipTotal: true})
 	clients[0].call(ctx, call{Op: "Members", Addresses: []string{organization}})
 
@@ -218,7 +272,12 @@ func (r *recorder) count(history []porcupine.Operation) []porcupine.Operation {
 	for _, op := range history {
 		c, a := op.Input.(call), op.Output.(answer)
 		switch {
-		case a.Err == isAborted:
+		case strings.Contains(a.Err, isUnknown):
+			r.unknown++
+		case strings.Contains(a.Err, isUnavailable):
+			r.unavailable++
+			continue
+		case strings.Contains(a.Err, isAborted):
 			r.aborted++
 			continue
 		case a.Err == isConflict && c.Op == "Create" && c.Drafts[0].Replace: // others replaced it as fast

@@ -128,6 +128,7 @@ const (
 	isConflict      = "conflict"
 	isAborted       = "aborted"
 	isUnknown       = "outcome unknown"
+	isUnavailable   = "unavailable"
 )
 
 // The statuses.

@@ -104,6 +104,7 @@ var sentinels = map[string]error{
 	noPending: invitation.ErrNotPending, noExpired: invitation.ErrExpired, noAccepted: invitation.ErrAccepted,
 	noRevoked: invitation.ErrRevoked, noChanged: invitation.ErrChanged, isConflict: invitation.ErrConflict,
 	isAborted: invitation.ErrAborted, isUnknown: invitation.ErrOutcomeUnknown,
+	isUnavailable: invitation.ErrUnavailable,
 }
 
 // named is what the model calls an error. One that no sentinel describes is internal.
