@@ -96,6 +96,13 @@ func (p *Plan) Hit() (call Call, ok bool) {
 	return *p.hit, true
 }
 
+// Calls returns how many calls counted since Set.
+func (p *Plan) Calls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen
+}
+
 // Decide is for [Wrap].
 func (p *Plan) Decide(call Call) Fault {
 	p.mu.Lock()

@@ -1,0 +1,722 @@
+package bunstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	gomysql "github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+	"go.uber.org/goleak"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	kit "github.com/orginvite/orginvite/bunstore/internal/faults"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// Faults below the driver, and below database/sql: whatever fails, and wherever, the state is the one before the
+// operation or the one after it, and the operation says which, or that it does not know.
+
+// hostEvent is a row that OnEvents writes.
+type hostEvent struct {
+	bun.BaseModel    `bun:"table:host_events"`
+	ID               string `bun:",pk"` // random: only the rest is compared
+	Type, Invitation string
+}
+
+// operation is one of the service's, on the arena's state.
+type operation struct {
+	name string
+	run  func(ctx context.Context, a *arena, svc *invitation.Service) error
+	// batches: it works in several transactions, and what is done stays done when a later one fails. The count it
+	// returns says how much that is.
+	batches bool
+	// uncounted, where it is set, is what the operation does first and does not count.
+	uncounted func(ctx context.Context, svc *invitation.Service) error
+}
+
+func operations() []operation {
+	one := func(_ any, err error) error { return err }
+	create := func(email string, replace bool) func(context.Context, *arena, *invitation.Service) error {
+		return func(ctx context.Context, _ *arena, svc *invitation.Service) error {
+			return one(svc.Create(ctx, "acme", invitation.CreateParams{
+				EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann", Replace: replace}))
+		}
+	}
+	resend := func(id string) func(context.Context, *arena, *invitation.Service) error {
+		return func(ctx context.Context, _ *arena, svc *invitation.Service) error {
+			return one(svc.Resend(ctx, "acme", id, invitation.ResendParams{RequestingUserID: "ann"}))
+		}
+	}
+	expireDue := func(ctx context.Context, svc *invitation.Service) error { return one(svc.ExpireDue(ctx, 100)) }
+	counted := func(a *arena, n int, err error) error { a.count = n; return err }
+	plain := func(fn func(context.Context, *invitation.Service) error) func(
+		context.Context, *arena, *invitation.Service) error {
+		return func(ctx context.Context, _ *arena, svc *invitation.Service) error { return fn(ctx, svc) }
+	}
+	return []operation{
+		{name: "Create", run: create("u10@example.com", false)},
+		{name: "Create, Replace", run: create("u1@example.com", true)},
+		{name: "Create over a lapsed one", run: create("u3@example.com", false)},
+		{name: "Create of a duplicate", run: create("u1@example.com", false)}, // is refused, and rolls back
+		{name: "CreateBulk", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			ps := make([]invitation.CreateParams, 3)
+			for i := range ps {
+				ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", 11+i), Role: invitation.RoleMember}
+			}
+			return one(svc.CreateBulk(ctx, "acme", ps))
+		})},
+		{name: "Accept", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.Accept(ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: "pending1", UserID: "u1"}))
+		})},
+		{name: "Decline", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.Decline(ctx, invitation.DeclineParams{OrganizationID: "acme", InvitationID: "pending2", UserID: "u2"}))
+		})},
+		{name: "Revoke", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.Revoke(ctx, "acme", "pending1", invitation.RevokeParams{RequestingUserID: "ann"}))
+		})},
+		{name: "Resend", run: resend("pending1")},
+		{name: "Resend of an expired one", run: resend("lapsed3")},
+		{name: "Update", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			public, err := invitation.ParseMetadata([]byte(`{"a":1}`))
+			if err != nil {
+				return err
+			}
+			return one(svc.Update(ctx, "acme", "pending1", invitation.UpdateParams{
+				RequestingUserID: "ann", Role: invitation.RoleAdmin, PublicMetadata: public}))
+		})},
+		{name: "RevokeAll", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.RevokeAll(ctx, invitation.RevokeAllParams{EmailAddresses: []string{"u1@example.com"}}))
+		})},
+		{name: "ExpireDue", batches: true, run: func(ctx context.Context, a *arena, svc *invitation.Service) error {
+			n, err := svc.ExpireDue(ctx, 100)
+			return counted(a, n, err)
+		}},
+		{name: "Purge", batches: true, uncounted: expireDue,
+			run: func(ctx context.Context, a *arena, svc *invitation.Service) error {
+				n, err := svc.Purge(ctx, a.clean.clock.Now().Add(-24*time.Hour), 100)
+				return counted(a, n, err)
+			}},
+		{name: "DeleteAll", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.DeleteAll(ctx, "acme"))
+		})},
+		{name: "Erase", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.Erase(ctx, "u1@example.com"))
+		})},
+		{name: "List", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.List(ctx, "acme", invitation.ListParams{}))
+		})},
+		{name: "Get", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.Get(ctx, "acme", "lapsed3"))
+		})},
+		{name: "ListForUser", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.ListForUser(ctx, "u1", invitation.ListParams{}))
+		})},
+		{name: "Preview", run: func(ctx context.Context, a *arena, svc *invitation.Service) error {
+			return one(svc.Preview(ctx, a.ticket))
+		}},
+	}
+}
+
+// owner says whose transaction an operation runs in.
+type owner int
+
+const (
+	ours     owner = iota // the service's
+	hosts                 // the host's, which is rolled back where the operation fails
+	careless              // the host's, which is committed although the operation failed
+)
+
+func (o owner) String() string {
+	return [...]string{"", " in a host's transaction", " in a careless host's"}[o]
+}
+
+// outcome is what an operation does without a fault.
+type outcome struct {
+	err    error
+	after  string
+	counts map[string]int // what the operation has counted, by the state it left; all states it may leave
+	calls  int
+}
+
+// arena is a database with a known state, and a handle on it below which things fail.
+type arena struct {
+	t      *testing.T
+	e      engines.Engine
+	reach  string // the address that the faulty handle has
+	plan   *kit.Plan
+	proxy  *kit.Proxy // nil: faults come from plan
+	clean  *house     // on a handle nothing fails on
+	faulty *bun.DB
+	cfg    invitation.Config
+
+	records []storage.Record
+	members []hostMember
+	before  string
+	ticket  string
+	dirty   bool
+	ids     int
+	count   int // of the last operation that counts
+
+	injected, breaches int
+}
+
+// newArena builds the state: acme has two pending, two lapsed, a revoked and an accepted invitation, beta a pending one.
+func newArena(t *testing.T, e engines.Engine) *arena {
+	t.Helper()
+	a := &arena{t: t, e: e, plan: &kit.Plan{}}
+	address := e.New(t)
+	a.reach = named(t, e, address)
+	db := e.Connect(t, address)
+	_, err := db.NewCreateTable().Model((*hostEvent)(nil)).Exec(t.Context())
+	is := is.New(t)
+	is.NoErr(err)
+
+	seeds := []string{"revoked5", "lapsed3", "lapsed4", "pending1", "pending2", "accepted6", "beta1"}
+	a.cfg = invitation.Config{
+		MaxPending: 50,
+		NewID: func() string {
+			if a.ids++; a.ids <= len(seeds) {
+				return seeds[a.ids-1]
+			}
+			return fmt.Sprintf("new%d", a.ids)
+		},
+		Seats: func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error) {
+			n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).
+				Where("organization_id = ?", organizationID).Count(ctx)
+			return int(n), 50, err
+		},
+		OnEvents: func(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
+			rows := make([]hostEvent, len(events))
+			for i, event := range events {
+				rows[i] = hostEvent{ID: rand.Text(), Type: string(event.Type), Invitation: event.Invitation.ID}
+			}
+			_, err := bunstore.DB(tx).NewInsert().Model(&rows).Exec(ctx)
+			return err
+		},
+	}
+	a.clean = build(t, db, a.cfg)
+	h, ctx := a.clean, t.Context()
+	now := h.clock.Now()
+	h.clock.Set(now.Add(-60 * 24 * time.Hour))
+	for i, user := range []string{"u5", "u3", "u4"} {
+		is.Equal(h.invite(t, user+"@example.com").ID, seeds[i])
+	}
+	_, err = h.svc.Revoke(ctx, "acme", "revoked5", invitation.RevokeParams{})
+	is.NoErr(err)
+	h.clock.Set(now.Add(-2 * time.Hour))
+	a.ticket = accept(h.invite(t, "u1@example.com"), "u1").Ticket
+	h.invite(t, "u2@example.com")
+	_, err = h.svc.Accept(ctx, accept(h.invite(t, "u6@example.com"), "u6"))
+	is.NoErr(err)
+	_, err = h.svc.Create(ctx, "beta", invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+	is.NoErr(err)
+	h.clock.Set(now)
+
+	a.records, err = h.store.List(ctx, storage.Query{})
+	is.NoErr(err)
+	is.Equal(len(a.records), len(seeds))
+	is.NoErr(db.NewSelect().Model(&a.members).Scan(ctx))
+	a.dirty = true
+	a.reset()
+	a.before = a.state()
+	a.connect()
+	return a
+}
+
+// named gives the connections of an address a name by which the server tells them from others.
+func named(t *testing.T, e engines.Engine, address string) string {
+	t.Helper()
+	if !strings.HasPrefix(e.Name, "postgres") {
+		return address
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("application_name", "orginvite_"+rand.Text())
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return u.String()
+}
+
+// connect makes a new faulty handle.
+func (a *arena) connect() {
+	if a.faulty != nil {
+		_ = a.faulty.Close()
+	}
+	a.faulty = a.e.Wrapped(a.t, a.reach, func(c driver.Connector) driver.Connector { return kit.Wrap(c, a.plan.Decide) })
+}
+
+// bounded is for the arena's own statements: a lock that is never let go of must not stop the test.
+func (a *arena) bounded() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(a.t.Context(), 20*time.Second)
+}
+
+// must is for the arena's own statements, too.
+func (a *arena) must(err error) {
+	a.t.Helper()
+	if err != nil {
+		a.t.Fatalf("%d faults injected: %v", a.injected, err)
+	}
+}
+
+// reset makes the state the one before.
+func (a *arena) reset() {
+	a.t.Helper()
+	if !a.dirty {
+		return
+	}
+	ctx, cancel := a.bounded()
+	defer cancel()
+	a.must(a.clean.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		db := bunstore.DB(tx)
+		for _, table := range []string{"organization_invitations", "host_members", "host_events"} {
+			if _, err := db.ExecContext(ctx, "DELETE FROM "+table); err != nil {
+				return err
+			}
+		}
+		if _, err := db.NewInsert().Model(&a.members).Exec(ctx); err != nil {
+			return err
+		}
+		return tx.Insert(ctx, a.records...)
+	}))
+	a.dirty = false
+}
+
+// state is every row, in an order that does not depend on the ids of new invitations, nor on how often an operation
+// was retried.
+func (a *arena) state() string {
+	a.t.Helper()
+	ctx, cancel := a.bounded()
+	defer cancel()
+	var rows []string
+	add := func(row any) {
+		b, err := json.Marshal(row)
+		a.must(err)
+		rows = append(rows, string(b))
+	}
+	name := func(id string) string {
+		if strings.HasPrefix(id, "new") {
+			return "new"
+		}
+		return id
+	}
+	records, err := a.clean.store.List(ctx, storage.Query{})
+	a.must(err)
+	for _, r := range records {
+		r.ID = name(r.ID)
+		add(r)
+	}
+	var members []hostMember
+	a.must(a.clean.db.NewSelect().Model(&members).Scan(ctx))
+	for _, m := range members {
+		add(m)
+	}
+	var events []hostEvent
+	a.must(a.clean.db.NewSelect().Model(&events).Scan(ctx))
+	for _, event := range events {
+		add([]string{event.Type, name(event.Invitation)})
+	}
+	sort.Strings(rows)
+	return strings.Join(rows, "\n")
+}
+
+// service is a new one on the faulty handle, which has not asked the database anything yet.
+func (a *arena) service() (*invitation.Service, *bunstore.Store) {
+	h := attach(a.t, a.faulty, a.cfg)
+	return h.svc, h.store
+}
+
+// perform runs an operation, and ends the transaction it ran in where that is the host's.
+func (a *arena) perform(ctx context.Context, op operation, in owner) (err, commit error) {
+	svc, store := a.service()
+	if in == ours {
+		return op.run(ctx, a, svc), nil
+	}
+	tx, err := a.faulty.BeginTx(ctx, nil)
+	if err != nil {
+		return err, nil
+	}
+	err = op.run(ctx, a, svc.WithStorage(store.WithTx(tx)))
+	if err != nil && in == hosts {
+		_ = tx.Rollback()
+		return err, nil
+	}
+	return err, tx.Commit()
+}
+
+// baseline runs an operation without a fault.
+func (a *arena) baseline(op operation, in owner) outcome {
+	a.t.Helper()
+	ctx, cancel := a.bounded()
+	defer cancel()
+	a.reset()
+	out := outcome{counts: map[string]int{a.before: 0}}
+	if op.uncounted != nil {
+		a.must(op.uncounted(ctx, a.clean.svc))
+		out.counts[a.state()] = 0
+		a.dirty = true
+		a.reset()
+	}
+	a.count = 0
+	a.set(0, fault{}, in, nil)
+	var commit error
+	out.err, commit = a.perform(ctx, op, in)
+	a.must(commit)
+	out.calls = a.plan.Calls()
+	if a.proxy != nil {
+		out.calls = a.proxy.Seen()
+	}
+	out.after = a.state()
+	if out.after != a.before {
+		out.counts[out.after] = a.count
+		a.dirty = true
+	}
+	return out
+}
+
+// fault is a way to fail.
+type fault struct {
+	name  string
+	kind  kit.Kind
+	err   error
+	cut   kit.Cut       // of the proxy
+	limit time.Duration // the caller's deadline; 0: none
+}
+
+// set arms a fault for the n-th call. What a host begins, commits and rolls back by itself is not ours.
+func (a *arena) set(n int, f fault, in owner, cancel context.CancelFunc) {
+	if a.proxy != nil {
+		a.proxy.Set(n, f.cut, "")
+		return
+	}
+	matches := func(kit.Call) bool { return true }
+	if in != ours {
+		matches = func(c kit.Call) bool { return c.Op == kit.Exec || c.Op == kit.Query }
+	}
+	a.plan.Set(n, kit.Fault{Kind: f.kind, Err: f.err, Pause: 30 * time.Millisecond, Cancel: cancel}, matches)
+}
+
+// hit says where the fault has struck.
+func (a *arena) hit() (where string, ok bool) {
+	if a.proxy != nil {
+		return "a request", a.proxy.Hit()
+	}
+	call, ok := a.plan.Hit()
+	where = strings.Join(strings.Fields(call.Statement), " ")
+	return where[:min(len(where), 70)], ok
+}
+
+// inject runs an operation with a fault at its n-th call, and says whether it came to that.
+func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) bool {
+	a.t.Helper()
+	a.reset()
+	ctx, cancel := context.WithCancel(a.t.Context())
+	if f.limit > 0 {
+		ctx, cancel = context.WithTimeout(a.t.Context(), f.limit)
+	}
+	defer cancel()
+	a.set(n, f, in, cancel)
+	a.count = 0
+	type result struct {
+		err, commit error
+		count       int
+	}
+	done := make(chan result, 1)
+	began := time.Now()
+	go func() {
+		err, commit := a.perform(ctx, op, in)
+		done <- result{err, commit, a.count}
+	}()
+	var got result
+	hung := time.Duration(0)
+	select {
+	case got = <-done:
+	case <-time.After(8 * time.Second):
+		if a.proxy != nil {
+			a.proxy.Heal()
+		}
+		select {
+		case got = <-done:
+		case <-time.After(time.Minute):
+			a.t.Fatalf("%s%s, %s at call %d: does not return", op.name, in, f.name, n)
+		}
+		hung = time.Since(began)
+	}
+	where, hit := a.hit()
+	a.set(0, fault{}, in, nil)
+	if a.proxy != nil {
+		a.proxy.Heal()
+	}
+	if !hit {
+		a.dirty = true // it may have run to its end
+		return false
+	}
+	a.injected++
+
+	var wrong []string
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if hung > 0 {
+		say("returned only after %v", hung.Round(time.Millisecond))
+	}
+	if leaked := a.settled(); leaked != "" {
+		say("%s", leaked)
+		a.connect() // closes what was left open, so that nothing waits for it
+	}
+	state := a.state()
+	a.dirty = state != a.before
+	counted, known := want.counts[state]
+	switch unknown := errors.Is(got.err, storage.ErrOutcomeUnknown); {
+	case !known:
+		say("the state is neither before nor after:\n%s", state)
+	case in == ours && unknown, got.err == nil && got.commit != nil:
+		// any of them
+	case unknown:
+		say("ErrOutcomeUnknown in a host's transaction, which nobody has committed")
+	case got.err == nil:
+		if state != want.after {
+			say("nil, but the state is not the one after")
+		}
+	case op.batches && in != hosts:
+		if got.count != counted {
+			say("%d counted, but the state says %d", got.count, counted)
+		}
+	case state != a.before:
+		say("an error, but the state is not the one before")
+	}
+	if state == a.before && len(wrong) == 0 {
+		// The pool works on: the same again does what it does without a fault.
+		again, stop := a.bounded()
+		err, commit := a.perform(again, op, in)
+		stop()
+		if (err == nil) != (want.err == nil) || commit != nil {
+			say("again on the same pool: %v, COMMIT: %v", err, commit)
+			a.connect()
+		} else if again := a.state(); again != want.after {
+			say("again on the same pool: the state is another one:\n%s", again)
+		}
+		a.dirty = want.after != a.before
+	}
+	if len(wrong) > 0 {
+		a.breaches++
+		if a.breaches <= 25 {
+			a.t.Errorf("%s%s, %s at call %d (%s): %v; COMMIT: %v: %s",
+				op.name, in, f.name, n, where, got.err, got.commit, strings.Join(wrong, "; "))
+		} else {
+			a.t.Fail()
+		}
+	}
+	return true
+}
+
+// settled waits until no connection is in use and none has an open transaction, and says what is still the case after
+// a while.
+func (a *arena) settled() (leaked string) {
+	ctx, cancel := a.bounded()
+	defer cancel()
+	for until, pause := time.Now().Add(4*time.Second), time.Millisecond; ; pause = min(2*pause, 150*time.Millisecond) {
+		leaked = a.open(ctx)
+		if leaked == "" || time.Now().After(until) {
+			return leaked
+		}
+		time.Sleep(pause) // the server tells nobody when it has noticed that a client is gone
+	}
+}
+
+// open names a connection in use and a transaction that is open, "" where there are none.
+func (a *arena) open(ctx context.Context) string {
+	stats := a.faulty.Stats()
+	if stats.InUse > 0 {
+		return fmt.Sprintf("%d connections in use", stats.InUse)
+	}
+	count := func(query string, args ...any) (n int) {
+		a.must(a.clean.db.NewRaw(query, args...).Scan(ctx, &n))
+		return n
+	}
+	switch a.faulty.Dialect().Name() {
+	case dialect.PG:
+		u, err := url.Parse(a.reach)
+		a.must(err)
+		if n := count("SELECT count(*) FROM pg_stat_activity WHERE application_name = ? AND xact_start IS NOT NULL",
+			u.Query().Get("application_name")); n > 0 {
+			return fmt.Sprintf("%d open transactions", n)
+		}
+	case dialect.MySQL:
+		if n := count("SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND command <> 'Sleep'" +
+			" AND id <> CONNECTION_ID()"); n > 0 {
+			return fmt.Sprintf("%d statements still run", n)
+		}
+		return a.pooled(ctx, func(c bun.Conn) (in bool, err error) {
+			err = c.QueryRowContext(ctx, "SELECT @@in_transaction").Scan(&in)
+			return in, err
+		})
+	case dialect.SQLite:
+		return a.pooled(ctx, func(c bun.Conn) (in bool, err error) {
+			if _, err := c.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
+				return strings.Contains(err.Error(), "within a transaction"), err
+			}
+			_, err = c.ExecContext(ctx, "ROLLBACK")
+			return false, err
+		})
+	}
+	return ""
+}
+
+// pooled asks each connection of the pool whether it is in a transaction. One that is lost is in none.
+func (a *arena) pooled(ctx context.Context, ask func(bun.Conn) (bool, error)) string {
+	for range a.faulty.Stats().Idle {
+		c, err := a.faulty.Conn(ctx)
+		a.must(err)
+		defer func() { _ = c.Close() }() // all at once, so that each is asked
+		if in, _ := ask(c); in {
+			return "a connection went back to the pool with an open transaction"
+		}
+	}
+	return ""
+}
+
+// run injects each fault at each call of each operation.
+func (a *arena) run(list []fault, owners []owner, every func(op operation, f fault) int) {
+	for i, op := range operations() {
+		for _, in := range owners {
+			want := a.baseline(op, in)
+			for j, f := range list {
+				step := every(op, f)
+				if step == 0 {
+					continue
+				}
+				for n := 1 + (i+3*j)%step; n < 300; n += step {
+					if hit := a.inject(op, in, want, f, n); !hit && n > want.calls {
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// connector are the faults between database/sql and the driver.
+func connector(name dialect.Name) []fault {
+	var refusal error = full
+	switch name {
+	case dialect.PG:
+		refusal = &pgconn.PgError{Severity: "ERROR", Code: "53100", Message: "could not extend file"}
+	case dialect.MySQL:
+		refusal = &gomysql.MySQLError{Number: 1021, Message: "Disk full"}
+	}
+	lost := &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
+	return []fault{
+		{name: "refused, and not undone", kind: kit.Fail, err: refusal},
+		{name: "refused", kind: kit.Abort, err: refusal},
+		{name: "an odd error", kind: kit.Fail, err: errors.New("odd")},
+		{name: "closed", kind: kit.Drop, err: kit.ErrClosed},
+		{name: "bad connection", kind: kit.Drop, err: driver.ErrBadConn},
+		{name: "answer lost, closed", kind: kit.DropAfter, err: kit.ErrClosed},
+		{name: "answer lost, reset", kind: kit.DropAfter, err: lost},
+		{name: "answer lost, EOF", kind: kit.DropAfter, err: io.ErrUnexpectedEOF},
+		{name: "late", kind: kit.Delay, limit: 20 * time.Millisecond},
+		{name: "cancelled before", kind: kit.Cancel},
+		{name: "cancelled during", kind: kit.CancelDuring},
+		{name: "cancelled after", kind: kit.CancelAfter},
+	}
+}
+
+// sized are the engines of a size that the faults can run on.
+func sized() []engines.Engine {
+	names := bySize(
+		[]string{"sqlite", "postgres", "mariadb"},
+		[]string{"sqlite", "sqlite-one-connection", "sqlite-plain", "postgres", "postgres-pgx-default",
+			"postgres-pgdriver", "mariadb", "galera"},
+		nil)
+	return slices.DeleteFunc(engines.All(), func(e engines.Engine) bool {
+		return e.Single || names != nil && !slices.Contains(names, e.Name) // a database in memory goes with its connection
+	})
+}
+
+// eachArena runs fn on an arena of each engine, and demands that nothing is left of it in the end.
+func eachArena(t *testing.T, list []engines.Engine, prepare, fn func(a *arena)) {
+	for _, e := range list {
+		t.Run(e.Name, func(t *testing.T) {
+			a := newArena(t, e)
+			a.must(a.faulty.Close())
+			here := goleak.IgnoreCurrent() // the clean handle, and the admin's
+			prepare(a)
+			a.connect()
+			began := time.Now()
+			fn(a)
+			a.must(a.faulty.Close())
+			if a.proxy != nil {
+				a.proxy.Close()
+			}
+			if err := goleak.Find(here, cleanPool); err != nil {
+				t.Error(err)
+			}
+			t.Logf("%d faults in %v, %d breaches", a.injected, time.Since(began).Round(time.Millisecond), a.breaches)
+			if a.injected == 0 {
+				t.Error("no fault was injected")
+			}
+		})
+	}
+}
+
+// cleanPool is what the clean handle does when it opens another connection.
+var cleanPool = goleak.IgnoreTopFunction("github.com/go-sql-driver/mysql.(*mysqlConn).startWatcher.func1")
+
+// Faults between database/sql and the driver.
+func TestFaults(t *testing.T) {
+	owners := bySize([]owner{ours}, []owner{ours}, []owner{ours, hosts, careless})
+	eachArena(t, sized(), func(*arena) {}, func(a *arena) {
+		every := bySize(7, 1, 1)
+		a.run(connector(a.faulty.Dialect().Name()), owners, func(operation, fault) int { return every })
+	})
+}
+
+// Faults between the driver and the server.
+func TestFaultsOfTheNetwork(t *testing.T) {
+	const limit = 300 * time.Millisecond
+	list := []fault{
+		{name: "cut", cut: kit.CutBefore},
+		{name: "cut after", cut: kit.CutAfter},
+		{name: "silence", cut: kit.Silence, limit: limit},
+		{name: "silence after", cut: kit.SilenceAfter, limit: limit},
+	}
+	silent := bySize(map[string]int{"Create": 9}, map[string]int{"Create": 1, "Accept": 2, "List": 1}, nil)
+	servers := slices.DeleteFunc(sized(), func(e engines.Engine) bool { return e.Variable == "" || e.Name == "galera" })
+	eachArena(t, servers, func(a *arena) {
+		a.proxy, a.reach = a.e.Proxied(a.t, a.reach)
+		if strings.HasPrefix(a.e.Name, "mariadb") { // go-sql-driver takes no context at COMMIT
+			cfg, err := gomysql.ParseDSN(a.reach)
+			a.must(err)
+			cfg.ReadTimeout = time.Second
+			a.reach = cfg.FormatDSN()
+		}
+	}, func(a *arena) {
+		owners := bySize([]owner{ours}, []owner{ours}, []owner{ours, hosts})
+		a.run(list, owners, func(op operation, f fault) int {
+			switch {
+			case f.limit == 0:
+				return bySize(5, 1, 1)
+			case silent == nil:
+				return 1
+			}
+			return silent[op.name]
+		})
+	})
+}
