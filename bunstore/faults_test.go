@@ -25,7 +25,7 @@ import (
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
-	kit "github.com/orginvite/orginvite/bunstore/internal/faults"
+	"github.com/orginvite/orginvite/bunstore/internal/faults"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/storage"
 )
@@ -78,15 +78,17 @@ func operations() []operation {
 		{name: "CreateBulk", run: plain(func(ctx context.Context, svc *invitation.Service) error {
 			ps := make([]invitation.CreateParams, 3)
 			for i := range ps {
-				ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", 11+i), Role: invitation.RoleMember}
+				ps[i].EmailAddress, ps[i].Role = fmt.Sprintf("u%d@example.com", 11+i), invitation.RoleMember
 			}
 			return one(svc.CreateBulk(ctx, "acme", ps))
 		})},
 		{name: "Accept", run: plain(func(ctx context.Context, svc *invitation.Service) error {
-			return one(svc.Accept(ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: "pending1", UserID: "u1"}))
+			return one(svc.Accept(ctx, invitation.AcceptParams{
+				OrganizationID: "acme", InvitationID: "pending1", UserID: "u1"}))
 		})},
 		{name: "Decline", run: plain(func(ctx context.Context, svc *invitation.Service) error {
-			return one(svc.Decline(ctx, invitation.DeclineParams{OrganizationID: "acme", InvitationID: "pending2", UserID: "u2"}))
+			return one(svc.Decline(ctx, invitation.DeclineParams{
+				OrganizationID: "acme", InvitationID: "pending2", UserID: "u2"}))
 		})},
 		{name: "Revoke", run: plain(func(ctx context.Context, svc *invitation.Service) error {
 			return one(svc.Revoke(ctx, "acme", "pending1", invitation.RevokeParams{RequestingUserID: "ann"}))
@@ -160,9 +162,9 @@ type arena struct {
 	t      *testing.T
 	e      engines.Engine
 	reach  string // the address that the faulty handle has
-	plan   *kit.Plan
-	proxy  *kit.Proxy // nil: faults come from plan
-	clean  *house     // on a handle nothing fails on
+	plan   *faults.Plan
+	proxy  *faults.Proxy // nil: faults come from plan
+	clean  *house        // on a handle nothing fails on
 	faulty *bun.DB
 	cfg    invitation.Config
 
@@ -180,7 +182,7 @@ type arena struct {
 // newArena builds the state: acme has two pending, two lapsed, a revoked and an accepted invitation, beta a pending one.
 func newArena(t *testing.T, e engines.Engine) *arena {
 	t.Helper()
-	a := &arena{t: t, e: e, plan: &kit.Plan{}}
+	a := &arena{t: t, e: e, plan: &faults.Plan{}}
 	address := e.New(t)
 	a.reach = named(t, e, address)
 	db := e.Connect(t, address)
@@ -225,7 +227,8 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	h.invite(t, "u2@example.com")
 	_, err = h.svc.Accept(ctx, accept(h.invite(t, "u6@example.com"), "u6"))
 	is.NoErr(err)
-	_, err = h.svc.Create(ctx, "beta", invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+	_, err = h.svc.Create(ctx, "beta",
+		invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember})
 	is.NoErr(err)
 	h.clock.Set(now)
 
@@ -260,7 +263,9 @@ func (a *arena) connect() {
 	if a.faulty != nil {
 		_ = a.faulty.Close()
 	}
-	a.faulty = a.e.Wrapped(a.t, a.reach, func(c driver.Connector) driver.Connector { return kit.Wrap(c, a.plan.Decide) })
+	a.faulty = a.e.Wrapped(a.t, a.reach, func(c driver.Connector) driver.Connector {
+		return faults.Wrap(c, a.plan.Decide)
+	})
 }
 
 // bounded is for the arena's own statements: a lock that is never let go of must not stop the test.
@@ -394,9 +399,9 @@ func (a *arena) baseline(op operation, in owner) outcome {
 // fault is a way to fail.
 type fault struct {
 	name  string
-	kind  kit.Kind
+	kind  faults.Kind
 	err   error
-	cut   kit.Cut       // of the proxy
+	cut   faults.Cut    // of the proxy
 	with  string        // what requests contain that count; "" all
 	limit time.Duration // the caller's deadline; 0: none
 }
@@ -407,11 +412,11 @@ func (a *arena) set(n int, f fault, in owner, cancel context.CancelFunc) {
 		a.proxy.Set(n, f.cut, f.with)
 		return
 	}
-	matches := func(kit.Call) bool { return true }
+	matches := func(faults.Call) bool { return true }
 	if in != ours {
-		matches = func(c kit.Call) bool { return c.Op == kit.Exec || c.Op == kit.Query }
+		matches = func(c faults.Call) bool { return c.Op == faults.Exec || c.Op == faults.Query }
 	}
-	a.plan.Set(n, kit.Fault{Kind: f.kind, Err: f.err, Pause: 30 * time.Millisecond, Cancel: cancel}, matches)
+	a.plan.Set(n, faults.Fault{Kind: f.kind, Err: f.err, Pause: 30 * time.Millisecond, Cancel: cancel}, matches)
 }
 
 // hit says where the fault has struck.
@@ -630,18 +635,18 @@ func connector(name dialect.Name) []fault {
 	}
 	lost := &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 	return []fault{
-		{name: "refused, and not undone", kind: kit.Fail, err: refusal},
-		{name: "refused", kind: kit.Abort, err: refusal},
-		{name: "an odd error", kind: kit.Fail, err: errors.New("odd")},
-		{name: "closed", kind: kit.Drop, err: kit.ErrClosed},
-		{name: "bad connection", kind: kit.Drop, err: driver.ErrBadConn},
-		{name: "answer lost, closed", kind: kit.DropAfter, err: kit.ErrClosed},
-		{name: "answer lost, reset", kind: kit.DropAfter, err: lost},
-		{name: "answer lost, EOF", kind: kit.DropAfter, err: io.ErrUnexpectedEOF},
-		{name: "late", kind: kit.Delay, limit: 20 * time.Millisecond},
-		{name: "cancelled before", kind: kit.Cancel},
-		{name: "cancelled during", kind: kit.CancelDuring},
-		{name: "cancelled after", kind: kit.CancelAfter},
+		{name: "refused, and not undone", kind: faults.Fail, err: refusal},
+		{name: "refused", kind: faults.Abort, err: refusal},
+		{name: "an odd error", kind: faults.Fail, err: errors.New("odd")},
+		{name: "closed", kind: faults.Drop, err: faults.ErrClosed},
+		{name: "bad connection", kind: faults.Drop, err: driver.ErrBadConn},
+		{name: "answer lost, closed", kind: faults.DropAfter, err: faults.ErrClosed},
+		{name: "answer lost, reset", kind: faults.DropAfter, err: lost},
+		{name: "answer lost, EOF", kind: faults.DropAfter, err: io.ErrUnexpectedEOF},
+		{name: "late", kind: faults.Delay, limit: 20 * time.Millisecond},
+		{name: "cancelled before", kind: faults.Cancel},
+		{name: "cancelled during", kind: faults.CancelDuring},
+		{name: "cancelled after", kind: faults.CancelAfter},
 	}
 }
 
@@ -697,10 +702,10 @@ func TestFaults(t *testing.T) {
 func TestFaultsOfTheNetwork(t *testing.T) {
 	const limit = 300 * time.Millisecond
 	list := []fault{
-		{name: "cut", cut: kit.CutBefore},
-		{name: "cut after", cut: kit.CutAfter},
-		{name: "silence", cut: kit.Silence, limit: limit},
-		{name: "silence after", cut: kit.SilenceAfter, limit: limit},
+		{name: "cut", cut: faults.CutBefore},
+		{name: "cut after", cut: faults.CutAfter},
+		{name: "silence", cut: faults.Silence, limit: limit},
+		{name: "silence after", cut: faults.SilenceAfter, limit: limit},
 	}
 	for _, f := range list {
 		f.name, f.with = f.name+" at COMMIT", "commit"

@@ -127,7 +127,8 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return t, nil
 }
 
-func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (result driver.Result, err error) {
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (
+	result driver.Result, err error) {
 	under, ok := c.under.(driver.ExecerContext)
 	if !ok {
 		return nil, driver.ErrSkip

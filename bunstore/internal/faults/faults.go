@@ -54,7 +54,8 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "fail", "abort", "drop", "drop after", "delay", "cancel", "cancel during", "cancel after"}[k]
+	return [...]string{"none", "fail", "abort", "drop", "drop after", "delay",
+		"cancel", "cancel during", "cancel after"}[k]
 }
 
 // ErrClosed is what pgx says of a connection that it has lost: there is nothing in it to recognise.
