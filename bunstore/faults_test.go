@@ -184,7 +184,7 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	t.Helper()
 	a := &arena{t: t, e: e, plan: &faults.Plan{}}
 	address := e.New(t)
-	a.reach = named(t, e, address)
+	a.reach = withAppName(t, e, address)
 	db := e.Connect(t, address)
 	_, err := db.NewCreateTable().Model((*hostEvent)(nil)).Exec(t.Context())
 	is := is.New(t)
@@ -242,8 +242,8 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	return a
 }
 
-// named gives the connections of an address a name by which the server tells them from others.
-func named(t *testing.T, e engines.Engine, address string) string {
+// withAppName gives the connections of an address a name by which the server tells them from others.
+func withAppName(t *testing.T, e engines.Engine, address string) string {
 	t.Helper()
 	if !strings.HasPrefix(e.Name, "postgres") {
 		return address

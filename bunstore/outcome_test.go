@@ -21,8 +21,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// servers are the engines that have a server to put a proxy in front of.
-func servers() []engines.Engine {
+// onServers are the engines that have a server to put a proxy in front of.
+func onServers() []engines.Engine {
 	var list []engines.Engine
 	for _, e := range engines.All() {
 		if e.Variable != "" {
@@ -82,7 +82,7 @@ func idle(t *testing.T, db *bun.DB) {
 
 // A COMMIT whose answer is lost is unknown, whatever the driver makes of the loss; so is one that was lost itself.
 func TestLostCommit(t *testing.T) {
-	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		s, direct, db, p := behindProxy(t, e)
 		for i, lost := range []faults.Cut{faults.CutAfter, faults.CutBefore} {
@@ -102,7 +102,7 @@ func TestLostCommit(t *testing.T) {
 
 // A connection that the server closed while it was in the pool is no reason to fail: nothing was sent on it.
 func TestStaleConnection(t *testing.T) {
-	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		s, _, db, p := behindProxy(t, e)
 		p.Set(1, faults.CutBefore, "") // BEGIN, or what the driver sends before it
@@ -117,7 +117,7 @@ func TestStaleConnection(t *testing.T) {
 
 // A connection lost at any other statement is an aborted transaction.
 func TestLostStatement(t *testing.T) {
-	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		s, direct, db, p := behindProxy(t, e)
 		for _, lost := range []faults.Cut{faults.CutBefore, faults.CutAfter} {
@@ -140,7 +140,7 @@ func TestLostStatement(t *testing.T) {
 
 // On a network that loses packets every call returns soon after its deadline, and keeps no connection.
 func TestSilentNetwork(t *testing.T) {
-	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		s, _, db, p := behindProxy(t, e)
 		undo := errors.New("undo")

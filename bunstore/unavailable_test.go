@@ -60,7 +60,7 @@ func closedPort(t *testing.T) string {
 
 // A server that cannot be reached is unavailable, to the service's callbacks too.
 func TestServerUnreachable(t *testing.T) {
-	engines.On(t, servers(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		address := e.New(t)
 		if u, err := url.Parse(address); err == nil && u.Scheme == "postgres" {
