@@ -179,7 +179,8 @@ type arena struct {
 	injected, breaches int
 }
 
-// newArena builds the state: acme has two pending, two lapsed, a revoked and an accepted invitation, beta a pending one.
+// newArena builds the state: acme has two pending, two lapsed, a revoked and an accepted invitation, and beta has a
+// pending one.
 func newArena(t *testing.T, e engines.Engine) *arena {
 	t.Helper()
 	a := &arena{t: t, e: e, plan: &faults.Plan{}}
