@@ -15,8 +15,10 @@ const (
 
 // ExpireDue writes up to limit (1 to 100,000) invitations expired whose time has come, oldest first, and returns how
 // many. They read as expired before that too; what it gives are the events, and short lists of what is pending. It
-// works in transactions of 500, and what is done stays done when a later one fails; it is safe from several processes
-// at once, and idempotent. Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit.
+// works in transactions of 500. What one of them did stays done when a later one fails: then the error comes with the
+// count of what was done before it, and says nothing of that. In a host's transaction all of it is undone with that.
+// It is safe from several processes at once, and idempotent. Only the back end may: through [Service.As] it is
+// [ErrForbidden]. [ErrInvalid] limit.
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	n, err := s.expireDue(ctx, limit)
 	return n, s.failed(ctx, "expire due", err)
