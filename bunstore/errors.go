@@ -140,7 +140,7 @@ func (s *Store) hostsClass(err error) class {
 // Classify gives an error the meaning that the Store's own errors have: a host that has read by itself on [DB], outside
 // a transaction, got it from the driver. It implements [storage.Classifier].
 func (s *Store) Classify(ctx context.Context, err error) error {
-	c := s.hostsClass(err)
+	c := s.class(err)
 	if c == plain {
 		return err
 	}

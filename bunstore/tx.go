@@ -328,7 +328,7 @@ func (s *Store) atomically(ctx context.Context, op string, start func(context.Co
 
 // outermost begins a transaction, runs fn in it once, and ends it.
 func (s *Store) outermost(ctx context.Context, op string, start func(context.Context, handle) error,
-	fn func(context.Context, *Store) error) error {
+	fn func(context.Context, *Store) error) (err error) {
 	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
 	// rolled back behind our back, in the middle of a statement.
 	uncancelled := context.WithoutCancel(ctx)
@@ -357,8 +357,13 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		if !ended {
 			child.scope.close()
 			seen.tx.Store(nil)
-			if err := tx.Rollback(); !child.scope.tx.clean(err) && !s.e.keeps(uncancelled, conn) {
+			rolledBack := tx.Rollback()
+			if !child.scope.tx.clean(rolledBack) && !s.e.keeps(uncancelled, conn) {
 				discard(conn)
+			}
+			// A statement of the host's own may be what the connection was lost in: then ROLLBACK finds it lost too.
+			if _, known := errors.AsType[*failure](err); !known && s.class(err) == lost && rolledBack != nil {
+				err = wrap(op, &failure{kind: storage.ErrAborted, cause: joined(ctx.Err(), err)})
 			}
 		}
 	}()
