@@ -154,6 +154,7 @@ func DB(tx storage.Storage) bun.IDB {
 			}
 			if t.inTx() {
 				t.scope.tx.lent.Store(true)
+				t.scope.tx.unsure.Store(true)
 			}
 			return t.db
 		case interface{ Unwrap() storage.Storage }:

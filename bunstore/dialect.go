@@ -39,6 +39,8 @@ type engine interface {
 	// txOptions are what an outermost transaction of ours begins with, and begin is its first statement.
 	txOptions() *sql.TxOptions
 	begin(ctx context.Context, h handle) error
+	// intact fails where the transaction on h is gone, and the host may not have noticed.
+	intact(ctx context.Context, h handle) error
 	// end is the last before COMMIT, in a transaction of ours whose handle the host has had.
 	end(ctx context.Context, tx bun.Tx, conn bun.Conn) error
 	// statementContext is what a statement in a transaction runs with. done frees it, and says whether ctx ended while

@@ -2,6 +2,7 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -12,9 +13,12 @@ import (
 	"testing"
 	"time"
 
+	gomysql "github.com/go-sql-driver/mysql"
 	"github.com/matryer/is"
 
+	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/bunstore/internal/faults"
 	"github.com/orginvite/orginvite/storage"
 )
 
@@ -125,4 +129,79 @@ func TestGaleraOvertaken(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(b.Version, a.Version+1)
 	}
+}
+
+// A host may overlook that the cluster aborted its transaction: bun's Scan into plain variables drops an error that
+// comes behind the row. The Store looks for itself, before it would write outside of the transaction or commit nothing.
+func TestGaleraAbortOverlooked(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.OneNode()}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		plan := &faults.Plan{}
+		db := e.Wrapped(t, e.New(t), func(c driver.Connector) driver.Connector { return faults.Wrap(c, plan.Decide) })
+		s := newStore(t, db)
+		deadlock := &gomysql.MySQLError{Number: 1213, Message: "Deadlock found when trying to get lock"}
+		overlook := func(ctx context.Context, tx storage.Storage) {
+			n := 0
+			is.NoErr(bunstore.DB(tx).NewRaw("SELECT 42").Scan(ctx, &n))
+			is.Equal(n, 42)
+		}
+		for name, fn := range map[string]func(ctx context.Context, tx storage.Storage) error{
+			"before COMMIT": func(ctx context.Context, tx storage.Storage) error {
+				if err := tx.Insert(ctx, record("a")); err != nil {
+					return err
+				}
+				overlook(ctx, tx)
+				return nil
+			},
+			"before a write": func(ctx context.Context, tx storage.Storage) error {
+				overlook(ctx, tx)
+				return tx.Insert(ctx, record("a"))
+			},
+			"before a nested transaction": func(ctx context.Context, tx storage.Storage) error {
+				overlook(ctx, tx)
+				return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+					return tx.Insert(ctx, record("a"))
+				})
+			},
+			"in a nested transaction": func(ctx context.Context, tx storage.Storage) error {
+				if err := tx.Insert(ctx, record("a")); err != nil {
+					return err
+				}
+				return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+					overlook(ctx, tx)
+					return nil
+				})
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				is := is.New(t)
+				runs := 0
+				plan.Set(1, faults.Fault{Kind: faults.AbortRows, Err: deadlock}, func(c faults.Call) bool {
+					return c.Statement == "SELECT 42"
+				})
+				is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+					runs++
+					is.Equal(count(t, tx), 0) // nothing was written outside of a transaction
+					return fn(ctx, tx)
+				}))
+				_, hit := plan.Hit()
+				is.True(hit)
+				is.Equal(runs, 2) // it was retried
+				n, err := s.Delete(t.Context(), "a")
+				is.NoErr(err)
+				is.Equal(n, 1)
+
+				tx, err := db.BeginTx(t.Context(), nil)
+				is.NoErr(err)
+				plan.Set(1, faults.Fault{Kind: faults.AbortRows, Err: deadlock}, func(c faults.Call) bool {
+					return c.Statement == "SELECT 42"
+				})
+				in := s.WithTx(tx)
+				err = in.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { return fn(ctx, tx) })
+				is.True(errors.Is(err, storage.ErrAborted))
+				_ = tx.Rollback()
+				is.Equal(count(t, s), 0)
+			})
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -20,7 +21,8 @@ import (
 // mysql is for MariaDB, a Galera cluster of it, and MySQL. Times are DATETIME(6) in UTC, whatever zone a connection
 // is in. Our transactions are READ COMMITTED; in a host's REPEATABLE READ one, lookups that decide are current reads.
 type mysql struct {
-	t tables
+	t       tables
+	cluster atomic.Bool // Galera, as safe has found
 
 	insertInto, updateOne, updateJoin string
 }
@@ -181,7 +183,10 @@ func (e *mysql) safe(ctx context.Context, h handle) error {
 	case !at.t.Equal(time.Date(2026, 3, 29, 2, 30, 0, 0, time.UTC)):
 		return errors.New("the driver reads times in another zone than UTC: set loc=UTC in the DSN, or leave loc out")
 	}
-	return nil
+	var name, value string
+	err = each(ctx, h, "SHOW VARIABLES LIKE 'wsrep_on'", nil, []any{&name, &value}, func() {})
+	e.cluster.Store(value == "ON")
+	return err
 }
 
 // commitsDDL: each CREATE commits whatever transaction there is.
@@ -195,6 +200,23 @@ func (e *mysql) startMigrating(ctx context.Context, h handle) error {
 func (e *mysql) txOptions() *sql.TxOptions { return &sql.TxOptions{Isolation: sql.LevelReadCommitted} }
 
 func (e *mysql) begin(context.Context, handle) error { return nil }
+
+// intact asks, in a cluster: another node may abort a transaction while a plain SELECT of the host's sends its rows.
+// A single server aborts one in statements that write or lock, and says so.
+func (e *mysql) intact(ctx context.Context, h handle) error {
+	if !e.cluster.Load() {
+		return nil
+	}
+	there := 0
+	err := each(ctx, h, "SELECT @@in_transaction", nil, []any{&there}, func() {})
+	if err == nil && there == 0 {
+		return &failure{kind: storage.ErrAborted, cause: errGone, again: true}
+	}
+	return err
+}
+
+var errGone = errors.New("the cluster has aborted the transaction during a statement of the host's, which has not " +
+	"returned the error: look at rows.Err, which bun's Scan into plain variables does not")
 
 func (e *mysql) end(context.Context, bun.Tx, bun.Conn) error { return nil }
 
@@ -267,6 +289,7 @@ const (
 	mysqlDeadlock      = 1213 // likewise; also what a cluster could not certify
 	mysqlLimit         = 1226 // of a user's connections or statements
 	mysqlReadOnly      = 1290 // --read-only
+	mysqlNoSavepoint   = 1305 // where ours is gone, so is the transaction
 	mysqlInterrupted   = 1317
 	mysqlInTransaction = 1568 // at BEGIN: the connection came back to the pool in a transaction
 	mysqlReadOnlyTx    = 1792
@@ -341,6 +364,11 @@ func (e *mysql) class(err error) class {
 	switch mysqlNumber(err) {
 	case mysqlDeadlock, mysqlLockWait, mysqlChanged, mysqlInTransaction:
 		return aborted
+	case mysqlNoSavepoint: // also for a procedure of the host's
+		if strings.Contains(err.Error(), "SAVEPOINT orginvite_") {
+			return aborted
+		}
+		return plain
 	case mysqlNotReady:
 		return unready
 	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit, mysqlBlocked, mysqlReadOnly, mysqlReadOnlyTx,

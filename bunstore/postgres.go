@@ -199,6 +199,9 @@ func (e *postgres) endsAlone() bool { return false }
 
 func (e *postgres) begin(context.Context, handle) error { return nil }
 
+// intact: it is. A transaction that failed does nothing more until it is rolled back, and end looks for that.
+func (e *postgres) intact(context.Context, handle) error { return nil }
+
 // end finds out whether a statement of the host's has failed and the host made nothing of it: COMMIT would then be a
 // ROLLBACK, and of the drivers pgdriver alone does not say so.
 func (e *postgres) end(ctx context.Context, tx bun.Tx, conn bun.Conn) error {

@@ -139,6 +139,9 @@ func (e *sqlite) begin(ctx context.Context, h handle) error {
 	return err
 }
 
+// intact: it is. What aborts a transaction is an error of the statement itself.
+func (e *sqlite) intact(context.Context, handle) error { return nil }
+
 func (e *sqlite) end(context.Context, bun.Tx, bun.Conn) error { return nil }
 
 // statementContext of a write is never cancelled: sqlite3_interrupt in a writing statement rolls the whole transaction

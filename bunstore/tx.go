@@ -27,6 +27,8 @@ const (
 type txn struct {
 	own  bool        // begun by us, so that we may run it again, and the engine's begin has run in it
 	lent atomic.Bool // the host has had its handle
+	// unsure is set where the host has had the handle since the engine was last asked whether the transaction is intact.
+	unsure atomic.Bool
 
 	// end, where it is set, rolls the transaction back as soon as it is dead. What the host still runs on its own
 	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
@@ -183,6 +185,11 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 	}
 	defer s.leave()
 	if s.inTx() {
+		if write {
+			if err := s.intact(ctx); err != nil {
+				return wrap(op, err)
+			}
+		}
 		inner, done := s.e.statementContext(ctx, write)
 		err := s.safely(inner, fn)
 		return wrap(op, s.settle(ctx, err, done()))
@@ -203,6 +210,19 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 		}
 		return s.failed(ctx, err)
 	}))
+}
+
+// intact looks whether the transaction of s is still there, before a statement that would otherwise be on its own. The
+// host may have overlooked that the engine aborted it: bun's Scan into plain variables drops an error that comes after
+// the row.
+func (s *Store) intact(ctx context.Context) error {
+	tx := s.scope.tx
+	if !tx.unsure.Swap(false) {
+		return nil
+	}
+	inner, done := outlive(ctx, grace)
+	err := s.e.intact(inner, s.db)
+	return s.settle(ctx, err, done())
 }
 
 // safely runs fn on a connection that values survive on. One is asked, because all of a pool are made alike.
@@ -384,6 +404,9 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	if child.scope.spoilt != nil {
 		return wrap(op, child.scope.spoilt)
 	}
+	if err := child.intact(ctx); err != nil {
+		return wrap(op, err)
+	}
 	if child.scope.tx.lent.Load() {
 		if err := s.e.end(bounded, tx, conn); err != nil {
 			return wrap(op, s.failed(ctx, err))
@@ -454,6 +477,9 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 // is not undone and the outer transaction commits it.
 func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
 	name := "orginvite_" + strconv.Itoa(s.scope.depth)
+	if err := s.intact(ctx); err != nil {
+		return wrap(op, err)
+	}
 	if err := s.control(ctx, "SAVEPOINT "+name); err != nil {
 		return wrap(op, err)
 	}
@@ -466,8 +492,11 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 		}
 		// Also of a transaction that is dead: a host may commit one all the same.
 		if uerr := s.undo(ctx, name); uerr != nil {
-			dead := s.scope.tx.kill(&failure{kind: storage.ErrAborted, cause: uerr})
-			err = wrap(op, joined(ended(ctx, err), dead))
+			dead := s.classed(context.WithoutCancel(ctx), uerr, s.class(uerr))
+			if _, ok := errors.AsType[*failure](dead); !ok {
+				dead = &failure{kind: storage.ErrAborted, cause: uerr}
+			}
+			err = wrap(op, joined(ended(ctx, err), s.scope.tx.kill(dead)))
 		}
 	}()
 	err = fn(context.WithValue(ctx, scopeKey{}, child.scope), child)
@@ -487,6 +516,7 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 	if err := child.control(ctx, "RELEASE SAVEPOINT "+name); err != nil { // what it spoils is undone with the level
 		return wrap(op, err)
 	}
+	s.scope.tx.unsure.Store(false) // there was a savepoint to release
 	released = true
 	return nil
 }

@@ -42,6 +42,7 @@ type conn struct {
 	decide func(Call) Fault
 	tx     driver.Tx // the last one
 	dead   error     // what every call fails with once the connection has been dropped
+	abort  error     // what the rows of this call end with
 }
 
 // netConn is a connection of a driver that shows the network's, as pgdriver does.
@@ -72,6 +73,8 @@ func (c *conn) call(ctx context.Context, call Call, run func(lost bool) error) e
 		_ = run(true)
 		c.drop(f.Err)
 		return f.Err
+	case AbortRows:
+		c.abort = f.Err
 	case Delay:
 		pause := time.NewTimer(f.Pause)
 		defer pause.Stop()
@@ -163,7 +166,43 @@ func (c *conn) query(ctx context.Context, query string, run func() (driver.Rows,
 	if err != nil {
 		return nil, err
 	}
+	if abort := c.abort; abort != nil {
+		c.abort = nil
+		return &abortedRows{rows, c, abort, false}, nil
+	}
 	return rows, nil
+}
+
+// abortedRows are rows whose transaction ends behind the first one.
+type abortedRows struct {
+	driver.Rows
+	c    *conn
+	err  error
+	read bool
+}
+
+func (r *abortedRows) Next(row []driver.Value) error {
+	if !r.read {
+		r.read = true
+		return r.Rows.Next(row)
+	}
+	return r.abort()
+}
+
+// Close is what a reader calls that is content with one row.
+func (r *abortedRows) Close() error { return r.abort() }
+
+func (r *abortedRows) abort() error {
+	if err := r.Rows.Close(); err != nil {
+		return err
+	}
+	if r.read {
+		r.read = false
+		if _, err := r.c.under.(driver.ExecerContext).ExecContext(context.Background(), "ROLLBACK", nil); err != nil {
+			return err
+		}
+	}
+	return r.err
 }
 
 func (c *conn) Prepare(query string) (driver.Stmt, error) {

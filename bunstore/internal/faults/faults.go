@@ -39,6 +39,9 @@ const (
 	Fail
 	// Abort is Fail, except that COMMIT and ROLLBACK roll the transaction back, as a server does that refuses a COMMIT.
 	Abort
+	// AbortRows is for a statement that returns rows: behind the first one the transaction is rolled back, and the error
+	// comes instead of the rest, as from a server that aborts the transaction while it sends them.
+	AbortRows
 	// Drop closes the connection and does nothing else.
 	Drop
 	// DropAfter passes the call on, then closes the connection: the answer is lost.
@@ -54,7 +57,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"none", "fail", "abort", "drop", "drop after", "delay",
+	return [...]string{"none", "fail", "abort", "abort rows", "drop", "drop after", "delay",
 		"cancel", "cancel during", "cancel after"}[k]
 }
 
@@ -64,7 +67,7 @@ var ErrClosed = errors.New("conn closed")
 // Fault is what happens to a call, with what that needs.
 type Fault struct {
 	Kind   Kind
-	Err    error              // of Fail, Abort, Drop and DropAfter
+	Err    error              // of Fail, Abort, AbortRows, Drop and DropAfter
 	Pause  time.Duration      // of Delay
 	Cancel context.CancelFunc // of the Cancel kinds
 }
