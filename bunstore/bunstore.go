@@ -146,7 +146,7 @@ func (s *Store) WithTx(tx bun.Tx) *Store {
 // transaction: a bun.Tx inside one, a *bun.DB or bun.Conn outside. It looks through wrappers that have a method
 // Unwrap() storage.Storage, and returns nil for a Storage that is not one of this package.
 func DB(tx storage.Storage) bun.IDB {
-	for {
+	for range 100 { // a wrapper may have itself inside
 		switch t := tx.(type) {
 		case *Store:
 			if t == nil {
@@ -163,6 +163,7 @@ func DB(tx storage.Storage) bun.IDB {
 			return nil
 		}
 	}
+	return nil
 }
 
 // dialectOf is the name of db's dialect; ok is false for every form of nil handle.

@@ -39,13 +39,18 @@ type engine interface {
 	// txOptions are what an outermost transaction of ours begins with, and begin is its first statement.
 	txOptions() *sql.TxOptions
 	begin(ctx context.Context, h handle) error
-	// intact fails where the transaction on h is gone, and the host may not have noticed.
-	intact(ctx context.Context, h handle) error
-	// end is the last before COMMIT, in a transaction of ours whose handle the host has had.
-	end(ctx context.Context, tx bun.Tx, conn bun.Conn) error
+	// intact reports whether the transaction on h is still there, after the host has had the handle. watched: the host is
+	// known to have read and written rows only, and each of its statements has succeeded as far as bun says.
+	intact(ctx context.Context, h handle, watched bool) (there bool, err error)
+	// end reports the same where a transaction of ours is about to be committed, or why it cannot be.
+	end(ctx context.Context, tx bun.Tx, conn bun.Conn) (there bool, err error)
+	// noSavepoint reports whether err says that a savepoint of ours is not there any more.
+	noSavepoint(err error) bool
 	// statementContext is what a statement in a transaction runs with. done frees it, and says whether ctx ended while
 	// the statement ran and the transaction is lost for it.
 	statementContext(ctx context.Context, write bool) (inner context.Context, done func() (cut bool))
+	// watches: the host's statements in a transaction of ours have to be watched, because one that fails may end it.
+	watches() bool
 	// endsAlone: a transaction that the engine has given up is over, and statements after it would commit one by one.
 	endsAlone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.

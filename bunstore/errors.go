@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
+	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -15,7 +17,9 @@ var (
 	errFinished = errors.New("the transaction's function has returned, its handle is of no use any more")
 	errOuter    = errors.New("a level of this transaction is open: use the Storage its function was given")
 	errNoTx     = errors.New("only inside a transaction")
-	errSpoiled  = errors.New("a statement has failed, and nothing more is done until this level is rolled back")
+	errGone     = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
+		"rows.Err included, and leave COMMIT and ROLLBACK to whoever began it")
+	errSpoiled = errors.New("a statement has failed, and nothing more is done until this level is rolled back")
 )
 
 // class is what an error of the engine means for the transaction it happened in.
@@ -72,12 +76,13 @@ func (s *Store) classed(ctx context.Context, err error, c class) error {
 	if remedy := s.e.remedy(err); remedy != "" && c != plain {
 		err = fmt.Errorf("%s: %w", remedy, err)
 	}
-	err = joined(ctx.Err(), err)
+	over := done(ctx)
+	err = joined(over, err)
 	switch c {
 	case aborted:
-		return &failure{kind: storage.ErrAborted, cause: err, again: ctx.Err() == nil}
+		return &failure{kind: storage.ErrAborted, cause: err, again: over == nil}
 	case unready:
-		return &failure{kind: storage.ErrUnavailable, cause: err, again: ctx.Err() == nil}
+		return &failure{kind: storage.ErrUnavailable, cause: err, again: over == nil}
 	case unavailable:
 		return &failure{kind: storage.ErrUnavailable, cause: err}
 	case lost:
@@ -96,15 +101,24 @@ func joined(ended, err error) error {
 	return fmt.Errorf("%w: %w", ended, err)
 }
 
+// done returns the error of a context that has ended. One whose deadline has passed has, though its timer may be late:
+// a driver with timers of its own can be faster.
+func done(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
 // ended returns the error of a context that has ended: of ctx, or of the one, perhaps shorter, that err says ended.
 func ended(ctx context.Context, err error) error {
-	switch done := ctx.Err(); {
-	case done != nil:
-		return done
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.Is(err, context.DeadlineExceeded):
-		return context.DeadlineExceeded
+	if over := done(ctx); over != nil {
+		return over
+	}
+	for _, over := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, over) {
+			return over
+		}
 	}
 	return nil
 }
@@ -113,34 +127,59 @@ func ended(ctx context.Context, err error) error {
 // know.
 func (s *Store) class(err error) class {
 	var network *net.OpError
+	isNetwork := errors.As(err, &network)
 	switch {
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		errors.Is(err, net.ErrClosed):
 		return lost
-	case errors.As(err, &network) && network.Op != "dial": // nothing has been sent by who cannot connect
-		return lost
-	}
-	return s.hostsClass(err)
-}
-
-// hostsClass is what err means that a function of the host's has returned, which may well talk to others than the
-// database.
-func (s *Store) hostsClass(err error) class {
-	var network *net.OpError
-	if errors.Is(err, driver.ErrBadConn) {
+	case isNetwork && network.Op != "dial": // nothing has been sent by who cannot connect
 		return lost
 	}
 	c := s.e.class(err)
-	if c == plain && errors.As(err, &network) && network.Op == "dial" {
+	if c == plain && isNetwork {
 		return unavailable
 	}
 	return c
 }
 
+// hostsClass is what err means that a function of the host's has returned, which may well talk to others than the
+// database, and quote what its user has written. Only an error that a driver has made counts.
+func (s *Store) hostsClass(err error) class {
+	if errors.Is(err, driver.ErrBadConn) {
+		return lost
+	}
+	for e := range chain(err) {
+		if made(e) {
+			return s.e.class(e)
+		}
+	}
+	return plain
+}
+
+// made reports whether a driver has made err itself, and not only what it wraps.
+func made(err error) bool {
+	switch err.(type) {
+	case interface{ SQLState() string }, interface{ Field(k byte) string }, interface{ Code() int }:
+		return true // pgx and lib/pq, pgdriver, SQLite
+	}
+	switch err.Error() {
+	case "conn closed", "invalid connection": // pgx, go-sql-driver
+		return true
+	}
+	v := reflect.Indirect(reflect.ValueOf(err))
+	return v.Kind() == reflect.Struct && v.Type().Name() == "MySQLError"
+}
+
 // Classify gives an error the meaning that the Store's own errors have: a host that has read by itself on [DB], outside
 // a transaction, got it from the driver. It implements [storage.Classifier].
 func (s *Store) Classify(ctx context.Context, err error) error {
-	c := s.class(err)
+	if s == nil || s.err != nil {
+		return err
+	}
+	c := s.hostsClass(err)
+	if c == plain && !s.inTx() { // in a transaction the connection is there
+		c = s.class(err)
+	}
 	if c == plain {
 		return err
 	}

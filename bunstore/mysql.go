@@ -201,29 +201,29 @@ func (e *mysql) txOptions() *sql.TxOptions { return &sql.TxOptions{Isolation: sq
 
 func (e *mysql) begin(context.Context, handle) error { return nil }
 
-// intact asks, in a cluster: another node may abort a transaction while a plain SELECT of the host's sends its rows.
-// A single server aborts one in statements that write or lock, and says so.
-func (e *mysql) intact(ctx context.Context, h handle) error {
-	if !e.cluster.Load() {
-		return nil
+// intact need not ask where every statement is known to have succeeded. In a cluster it does: there another node may
+// abort a transaction while a plain SELECT sends its rows, and bun's Scan into plain variables drops that error.
+func (e *mysql) intact(ctx context.Context, h handle, watched bool) (bool, error) {
+	if watched && !e.cluster.Load() {
+		return true, nil
 	}
 	there := 0
 	err := each(ctx, h, "SELECT @@in_transaction", nil, []any{&there}, func() {})
-	if err == nil && there == 0 {
-		return &failure{kind: storage.ErrAborted, cause: errGone, again: true}
-	}
-	return err
+	return there != 0, err
 }
 
-var errGone = errors.New("the cluster has aborted the transaction during a statement of the host's, which has not " +
-	"returned the error: look at rows.Err, which bun's Scan into plain variables does not")
+func (e *mysql) noSavepoint(err error) bool {
+	return mysqlNumber(err) == mysqlNoSavepoint && strings.Contains(err.Error(), "SAVEPOINT orginvite_")
+}
 
-func (e *mysql) end(context.Context, bun.Tx, bun.Conn) error { return nil }
+func (e *mysql) end(context.Context, bun.Tx, bun.Conn) (bool, error) { return true, nil }
 
 // statementContext lingers: the driver closes the connection where a context ends in flight.
 func (e *mysql) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
 	return lingering(ctx)
 }
+
+func (e *mysql) watches() bool { return true }
 
 // endsAlone: after a deadlock the server has no transaction any more, and answers COMMIT as if all were well.
 func (e *mysql) endsAlone() bool { return true }
@@ -289,7 +289,7 @@ const (
 	mysqlDeadlock      = 1213 // likewise; also what a cluster could not certify
 	mysqlLimit         = 1226 // of a user's connections or statements
 	mysqlReadOnly      = 1290 // --read-only
-	mysqlNoSavepoint   = 1305 // where ours is gone, so is the transaction
+	mysqlNoSavepoint   = 1305 // or procedure; where a savepoint of ours is gone, so is the transaction
 	mysqlInterrupted   = 1317
 	mysqlInTransaction = 1568 // at BEGIN: the connection came back to the pool in a transaction
 	mysqlReadOnlyTx    = 1792
@@ -361,14 +361,12 @@ func chain(err error) func(yield func(error) bool) {
 }
 
 func (e *mysql) class(err error) class {
+	if e.noSavepoint(err) {
+		return aborted
+	}
 	switch mysqlNumber(err) {
 	case mysqlDeadlock, mysqlLockWait, mysqlChanged, mysqlInTransaction:
 		return aborted
-	case mysqlNoSavepoint: // also for a procedure of the host's
-		if strings.Contains(err.Error(), "SAVEPOINT orginvite_") {
-			return aborted
-		}
-		return plain
 	case mysqlNotReady:
 		return unready
 	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit, mysqlBlocked, mysqlReadOnly, mysqlReadOnlyTx,

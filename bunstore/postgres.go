@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -195,26 +195,51 @@ func (e *postgres) txOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
+func (e *postgres) watches() bool { return false }
+
 func (e *postgres) endsAlone() bool { return false }
 
 func (e *postgres) begin(context.Context, handle) error { return nil }
 
 // intact: it is. A transaction that failed does nothing more until it is rolled back, and end looks for that.
-func (e *postgres) intact(context.Context, handle) error { return nil }
+func (e *postgres) intact(context.Context, handle, bool) (bool, error) { return true, nil }
 
-// end finds out whether a statement of the host's has failed and the host made nothing of it: COMMIT would then be a
-// ROLLBACK, and of the drivers pgdriver alone does not say so.
-func (e *postgres) end(ctx context.Context, tx bun.Tx, conn bun.Conn) error {
-	silent := false
+// end finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing of
+// it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
+func (e *postgres) end(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
+	status := byte(0)
 	err := conn.Raw(func(c any) error {
-		_, silent = c.(interface{ Conn() net.Conn })
+		status = pgxStatus(c)
 		return nil
 	})
-	if err == nil && silent {
-		_, err = tx.ExecContext(ctx, "SELECT 1")
+	if err != nil || status != 0 {
+		return status != 'I', err // what failed, COMMIT says
 	}
-	return err
+	_, err = tx.ExecContext(ctx, "SAVEPOINT orginvite_end")
+	if e.state(err) == "25P01" { // only inside a transaction
+		return false, nil
+	}
+	return true, err
 }
+
+// pgxStatus is the status that the server gave a connection of pgx's with its last answer: I outside of a transaction.
+// It is 0 for any other driver. The package of pgx is not known here.
+func pgxStatus(conn any) byte {
+	v := reflect.ValueOf(conn)
+	for _, name := range []string{"Conn", "PgConn", "TxStatus"} {
+		m := v.MethodByName(name)
+		if !m.IsValid() || m.Type().NumIn() != 0 || m.Type().NumOut() != 1 {
+			return 0
+		}
+		v = m.Call(nil)[0]
+	}
+	if v.Kind() != reflect.Uint8 {
+		return 0
+	}
+	return byte(v.Uint())
+}
+
+func (e *postgres) noSavepoint(err error) bool { return e.state(err) == "3B001" }
 
 func (e *postgres) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
 	return lingering(ctx)

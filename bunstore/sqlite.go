@@ -139,10 +139,29 @@ func (e *sqlite) begin(ctx context.Context, h handle) error {
 	return err
 }
 
-// intact: it is. What aborts a transaction is an error of the statement itself.
-func (e *sqlite) intact(context.Context, handle) error { return nil }
+// intact tries to begin one, which SQLite refuses inside a transaction. A write of the host's that was interrupted has
+// rolled back the whole of it.
+func (e *sqlite) intact(ctx context.Context, h handle, watched bool) (bool, error) {
+	tx, ok := h.(bun.Tx)
+	if watched || !ok {
+		return true, nil
+	}
+	_, err := tx.Tx.ExecContext(ctx, "BEGIN") // past the host's query hooks
+	switch {
+	case err != nil && strings.Contains(err.Error(), "within a transaction"):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	_, err = tx.Tx.ExecContext(ctx, "ROLLBACK")
+	return false, err
+}
 
-func (e *sqlite) end(context.Context, bun.Tx, bun.Conn) error { return nil }
+func (e *sqlite) noSavepoint(err error) bool {
+	return strings.Contains(text(err), "no such savepoint: orginvite_")
+}
+
+func (e *sqlite) end(context.Context, bun.Tx, bun.Conn) (bool, error) { return true, nil }
 
 // statementContext of a write is never cancelled: sqlite3_interrupt in a writing statement rolls the whole transaction
 // back, and the statements after it would commit one by one.
@@ -152,6 +171,8 @@ func (e *sqlite) statementContext(ctx context.Context, write bool) (context.Cont
 	}
 	return ctx, func() bool { return false }
 }
+
+func (e *sqlite) watches() bool { return true }
 
 func (e *sqlite) endsAlone() bool { return false }
 
@@ -240,6 +261,9 @@ func (e *sqlite) class(err error) class {
 // refused: SQLite runs in this process, so that a code is its own answer. After an I/O error what it has written may
 // still be found when the file is opened again.
 func (e *sqlite) refused(err error) bool {
+	if strings.Contains(text(err), "no transaction is active") { // whatever has ended it
+		return false
+	}
 	switch e.code(err) {
 	case sqliteIOErr, sqliteCorrupt:
 		return false

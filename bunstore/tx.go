@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,10 @@ const (
 type txn struct {
 	own  bool        // begun by us, so that we may run it again, and the engine's begin has run in it
 	lent atomic.Bool // the host has had its handle
-	// unsure is set where the host has had the handle since the engine was last asked whether the transaction is intact.
-	unsure atomic.Bool
+	// unsure: the host has had the handle since it was last known that the transaction is there. Since then it has
+	// written (wrote), or a statement of its has failed or may have ended the transaction (odd), as far as a watch sees it.
+	unsure, wrote, odd atomic.Bool
+	watched            bool
 
 	// end, where it is set, rolls the transaction back as soon as it is dead. What the host still runs on its own
 	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
@@ -72,7 +75,7 @@ func newTxn(e engine, tx bun.Tx, own bool) *txn {
 	return t
 }
 
-// watch is a hook that sees a statement fail which the host has run by itself on DB(tx). A host that makes nothing of a
+// watch is a hook that sees the statements which the host has run by itself on DB(tx). A host that makes nothing of a
 // deadlock must not commit what is left.
 type watch struct {
 	s  *Store
@@ -83,12 +86,35 @@ func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Cont
 
 func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 	tx := w.tx.Load()
-	if tx == nil || event.Err == nil {
+	if tx == nil {
+		return
+	}
+	if tx.unsure.Load() {
+		switch op := strings.ToUpper(event.Operation()); {
+		case event.Err != nil, op == "ROLLBACK":
+			tx.odd.Store(true)
+		case op == "SELECT":
+		case op == "INSERT", op == "UPDATE", op == "DELETE", op == "REPLACE":
+			tx.wrote.Store(true)
+		default:
+			tx.odd.Store(true)
+			tx.wrote.Store(true)
+		}
+	}
+	if event.Err == nil || !w.s.e.endsAlone() {
 		return
 	}
 	if c := w.s.class(event.Err); c.ends() {
 		tx.kill(w.s.classed(ctx, event.Err, c))
 	}
+}
+
+// gone is the failure of a transaction that ended unnoticed. What the host wrote after that was committed by itself.
+func (t *txn) gone(cause error) error {
+	if t.watched && !t.wrote.Load() {
+		return &failure{kind: storage.ErrAborted, cause: cause, again: t.own && !t.odd.Load()}
+	}
+	return &failure{kind: storage.ErrOutcomeUnknown, cause: cause}
 }
 
 func (t *txn) reason() error {
@@ -213,16 +239,25 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 }
 
 // intact looks whether the transaction of s is still there, before a statement that would otherwise be on its own. The
-// host may have overlooked that the engine aborted it: bun's Scan into plain variables drops an error that comes after
-// the row.
+// host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said so: bun's Scan
+// into plain variables drops an error that comes behind the row.
 func (s *Store) intact(ctx context.Context) error {
 	tx := s.scope.tx
 	if !tx.unsure.Swap(false) {
 		return nil
 	}
-	inner, done := outlive(ctx, grace)
-	err := s.e.intact(inner, s.db)
-	return s.settle(ctx, err, done())
+	inner, free := outlive(ctx, grace)
+	there, err := s.e.intact(inner, s.db, tx.watched && !tx.odd.Load())
+	cut := free()
+	switch {
+	case err != nil:
+		return s.settle(ctx, err, cut)
+	case !there:
+		return tx.kill(tx.gone(errGone))
+	}
+	tx.wrote.Store(false)
+	tx.odd.Store(false)
+	return nil
 }
 
 // safely runs fn on a connection that values survive on. One is asked, because all of a pool are made alike.
@@ -371,6 +406,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	}
 
 	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, newTxn(s.e, tx, true))}
+	child.scope.tx.watched = pooled && s.e.watches()
 	seen.tx.Store(child.scope.tx)
 	ended := false
 	defer func() { // also where fn panics or ends its goroutine
@@ -382,8 +418,13 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 				discard(conn)
 			}
 			// A statement of the host's own may be what the connection was lost in: then ROLLBACK finds it lost too.
-			if _, known := errors.AsType[*failure](err); !known && s.class(err) == lost && rolledBack != nil {
-				err = wrap(op, &failure{kind: storage.ErrAborted, cause: joined(ctx.Err(), err)})
+			_, known := errors.AsType[*failure](err)
+			switch {
+			case err == nil || known || rolledBack == nil || child.scope.tx.clean(rolledBack) || bounded.Err() != nil:
+			case errors.Is(rolledBack, sql.ErrTxDone): // by the host
+				err = wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: fmt.Errorf("%w: %w", errGone, err)})
+			case s.class(err) == lost:
+				err = wrap(op, &failure{kind: storage.ErrAborted, cause: joined(done(ctx), err)})
 			}
 		}
 	}()
@@ -408,7 +449,11 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, err)
 	}
 	if child.scope.tx.lent.Load() {
-		if err := s.e.end(bounded, tx, conn); err != nil {
+		there, err := s.e.end(bounded, tx, conn)
+		switch {
+		case errors.Is(err, sql.ErrTxDone), err == nil && !there:
+			return wrap(op, child.scope.tx.gone(errGone))
+		case err != nil:
 			return wrap(op, s.failed(ctx, err))
 		}
 	}
@@ -419,7 +464,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 			discard(conn)
 		}
 		if !s.e.refused(err) {
-			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: joined(ctx.Err(), err)})
+			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: joined(done(ctx), err)})
 		}
 		return wrap(op, s.failed(uncancelled, err))
 	}
@@ -434,7 +479,7 @@ func (s *Store) unreached(ctx context.Context, err error, pooled bool) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection any more
 		return err
 	case c == lost, c == plain && pooled && !s.e.refused(err):
-		return &failure{kind: storage.ErrUnavailable, cause: joined(ctx.Err(), err), again: pooled && ctx.Err() == nil}
+		return &failure{kind: storage.ErrUnavailable, cause: joined(done(ctx), err), again: pooled && done(ctx) == nil}
 	}
 	return s.classed(ctx, err, c)
 }
@@ -447,7 +492,7 @@ func discard(conn bun.Conn) {
 // conn is the connection to begin a transaction on; pooled ones go back by Close.
 func (s *Store) conn(ctx context.Context, seen *watch) (conn bun.Conn, pooled bool, err error) {
 	if db, ok := s.db.(*bun.DB); ok {
-		if s.e.endsAlone() && seen != nil {
+		if s.e.watches() && seen != nil {
 			db = db.WithQueryHook(seen)
 		}
 		conn, err = db.Conn(ctx)
@@ -471,12 +516,15 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 	return joined(ended(ctx, err), dead)
 }
 
+var savepoints atomic.Uint64
+
 // level runs fn between SAVEPOINT and RELEASE, or ROLLBACK TO.
 //
 // bun's nested RunInTx is not used: it rolls back with the level's own context, and if that is cancelled the level
 // is not undone and the outer transaction commits it.
 func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
-	name := "orginvite_" + strconv.Itoa(s.scope.depth)
+	// A name of its own: MariaDB forgets a savepoint when another one gets its name, as in a Store of WithTx in here.
+	name := "orginvite_" + strconv.FormatUint(savepoints.Add(1), 10)
 	if err := s.intact(ctx); err != nil {
 		return wrap(op, err)
 	}
@@ -496,6 +544,9 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 			if _, ok := errors.AsType[*failure](dead); !ok {
 				dead = &failure{kind: storage.ErrAborted, cause: uerr}
 			}
+			if s.e.noSavepoint(uerr) && s.scope.tx.unsure.Load() {
+				dead = s.scope.tx.gone(uerr)
+			}
 			err = wrap(op, joined(ended(ctx, err), s.scope.tx.kill(dead)))
 		}
 	}()
@@ -513,10 +564,12 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 	if child.scope.spoilt != nil {
 		return wrap(op, child.scope.spoilt)
 	}
+	if err := child.intact(ctx); err != nil {
+		return wrap(op, err)
+	}
 	if err := child.control(ctx, "RELEASE SAVEPOINT "+name); err != nil { // what it spoils is undone with the level
 		return wrap(op, err)
 	}
-	s.scope.tx.unsure.Store(false) // there was a savepoint to release
 	released = true
 	return nil
 }

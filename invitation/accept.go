@@ -278,7 +278,7 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 // [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]), except for reasons that lie in the user.
 func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error) {
 	inv, err := s.preview(ctx, ticket)
-	return inv, s.failed(ctx, "preview", err)
+	return inv, s.failedRead(ctx, "preview", err)
 }
 
 func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error) {
@@ -321,7 +321,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 // [ErrNotFound]; [ErrNotPending], of a lapsed one too.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
-	return link, s.failed(ctx, "link", err)
+	return link, s.failedRead(ctx, "link", err)
 }
 
 func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {

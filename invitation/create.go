@@ -263,9 +263,9 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	}
 	members, failed := w.members(ctx, organizationID, drafts)
 	switch {
-	case failed != nil && (shown(failed) || shown(err)):
+	case shown(failed):
 		return failed
-	case failed != nil: // err may be why
+	case failed != nil: // the check that err is of may be why
 		return err
 	case early == nil:
 		if member := notMembers(drafts, members); member != nil {

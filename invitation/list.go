@@ -95,7 +95,7 @@ type Page struct {
 // that does not belong to this list, its filters and its order; [ErrNotMember] or [ErrForbidden].
 func (s *Service) List(ctx context.Context, organizationID string, p ListParams) (Page, error) {
 	page, err := s.listOrganization(ctx, organizationID, p)
-	return page, s.failed(ctx, "list", err)
+	return page, s.failedRead(ctx, "list", err)
 }
 
 // ListPending returns a page of an organization's pending invitations, newest first. Limit and offset are those of
@@ -110,7 +110,7 @@ func (s *Service) ListPending(ctx context.Context, organizationID string, limit,
 // through [Service.As] it is [ErrForbidden]. It refuses parameters as List does.
 func (s *Service) ListAll(ctx context.Context, p ListParams) (Page, error) {
 	page, err := s.listAll(ctx, p)
-	return page, s.failed(ctx, "list all", err)
+	return page, s.failedRead(ctx, "list all", err)
 }
 
 // ListForUser returns a page of the invitations to a user's verified addresses, in every organization, with their
@@ -119,7 +119,7 @@ func (s *Service) ListAll(ctx context.Context, p ListParams) (Page, error) {
 // [ErrForbidden]. It refuses parameters as List does.
 func (s *Service) ListForUser(ctx context.Context, userID string, p ListParams) (Page, error) {
 	page, err := s.listForUser(ctx, userID, p)
-	return page, s.failed(ctx, "list for user", err)
+	return page, s.failedRead(ctx, "list for user", err)
 }
 
 // Each goes over an organization's invitations like List, page by page, without a total and without holding a
@@ -164,7 +164,7 @@ func (s *Service) Each(ctx context.Context, organizationID string, p ListParams)
 func (s *Service) Get(ctx context.Context, organizationID, invitationID string) (Invitation, error) {
 	r, _, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
-		return Invitation{}, s.failed(ctx, "get", err)
+		return Invitation{}, s.failedRead(ctx, "get", err)
 	}
 	return s.view(r, s.now()), nil
 }

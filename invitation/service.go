@@ -326,15 +326,27 @@ func callback(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// failed names the operation in an error that is an internal one. A callback may have read on the database by itself:
-// its errors mean what the store's own do, and some drivers do not say that ctx has ended.
+// failed names the operation in an error that is an internal one. Some drivers do not say that ctx has ended, and one
+// may notice a deadline before the context does.
 func (s *Service) failed(ctx context.Context, operation string, err error) error {
 	if err == nil || shown(err) {
 		return err
 	}
-	err = storage.Classify(ctx, s.store, err)
-	if done := ctx.Err(); done != nil && !errors.Is(err, done) {
+	done := ctx.Err()
+	if at, ok := ctx.Deadline(); ok && done == nil && !time.Now().Before(at) {
+		done = context.DeadlineExceeded
+	}
+	if done != nil && !errors.Is(err, done) {
 		return fmt.Errorf("invitation: %s: %w: %w", operation, done, err)
 	}
 	return fmt.Errorf("invitation: %s: %w", operation, err)
+}
+
+// failedRead is failed for an operation without a transaction. A callback may have read on the database by itself: its
+// errors mean what the store's own do.
+func (s *Service) failedRead(ctx context.Context, operation string, err error) error {
+	if err == nil || shown(err) {
+		return err
+	}
+	return s.failed(ctx, operation, storage.Classify(ctx, s.store, err))
 }

@@ -57,7 +57,7 @@ type Classifier interface {
 // Classify calls the [Classifier] that s is, or that a wrapper with a method Unwrap() Storage has inside. Without one it
 // returns err as it is.
 func Classify(ctx context.Context, s Storage, err error) error {
-	for err != nil {
+	for range maxWrappers {
 		switch t := s.(type) {
 		case Classifier:
 			return t.Classify(ctx, err)
@@ -67,5 +67,8 @@ func Classify(ctx context.Context, s Storage, err error) error {
 			return err
 		}
 	}
-	return nil
+	return err
 }
+
+// maxWrappers ends the search through wrappers, of which one may have itself inside.
+const maxWrappers = 100
