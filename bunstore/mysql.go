@@ -216,7 +216,23 @@ func (e *mysql) noSavepoint(err error) bool {
 	return mysqlNumber(err) == mysqlNoSavepoint && strings.Contains(err.Error(), "SAVEPOINT orginvite_")
 }
 
-func (e *mysql) end(context.Context, bun.Tx, bun.Conn) (bool, error) { return true, nil }
+// end looks at what the server has last said of the transaction, where the driver is go-sql-driver: a host may have run
+// statements past bun, and overlooked what they said.
+func (e *mysql) end(_ context.Context, _ bun.Tx, conn bun.Conn) (there bool, err error) {
+	there = true
+	err = conn.Raw(func(c any) error {
+		const inTransaction = 1 // SERVER_STATUS_IN_TRANS
+		v := reflect.Indirect(reflect.ValueOf(c))
+		if v.Kind() != reflect.Struct {
+			return nil
+		}
+		if v = v.FieldByName("status"); v.Kind() == reflect.Uint16 {
+			there = v.Uint()&inTransaction != 0
+		}
+		return nil
+	})
+	return there, err
+}
 
 // statementContext lingers: the driver closes the connection where a context ends in flight.
 func (e *mysql) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {

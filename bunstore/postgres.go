@@ -239,7 +239,10 @@ func pgxStatus(conn any) byte {
 	return byte(v.Uint())
 }
 
-func (e *postgres) noSavepoint(err error) bool { return e.state(err) == "3B001" }
+func (e *postgres) noSavepoint(err error) bool {
+	state := e.state(err)
+	return state == "3B001" || state == "25P01" // only inside a transaction
+}
 
 func (e *postgres) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
 	return lingering(ctx)

@@ -250,10 +250,10 @@ func (s *Store) intact(ctx context.Context) error {
 	there, err := s.e.intact(inner, s.db, tx.watched && !tx.odd.Load())
 	cut := free()
 	switch {
+	case err == nil && !there, errors.Is(err, sql.ErrTxDone) && done(ctx) == nil:
+		return tx.kill(tx.gone(errGone))
 	case err != nil:
 		return s.settle(ctx, err, cut)
-	case !there:
-		return tx.kill(tx.gone(errGone))
 	}
 	tx.wrote.Store(false)
 	tx.odd.Store(false)
@@ -413,6 +413,11 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		if !ended {
 			child.scope.close()
 			seen.tx.Store(nil)
+			if child.scope.tx.odd.Load() && child.scope.tx.reason() == nil { // ROLLBACK may have nothing to undo any more
+				if gone := child.intact(ctx); gone != nil && err != nil {
+					err = wrap(op, fmt.Errorf("%w: %w", gone, err))
+				}
+			}
 			rolledBack := tx.Rollback()
 			if !child.scope.tx.clean(rolledBack) && !s.e.keeps(uncancelled, conn) {
 				discard(conn)
@@ -544,8 +549,8 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 			if _, ok := errors.AsType[*failure](dead); !ok {
 				dead = &failure{kind: storage.ErrAborted, cause: uerr}
 			}
-			if s.e.noSavepoint(uerr) && s.scope.tx.unsure.Load() {
-				dead = s.scope.tx.gone(uerr)
+			if s.scope.tx.lent.Load() && (s.e.noSavepoint(uerr) || errors.Is(uerr, sql.ErrTxDone) && done(ctx) == nil) {
+				dead = s.scope.tx.gone(fmt.Errorf("%w: %w", errGone, uerr))
 			}
 			err = wrap(op, joined(ended(ctx, err), s.scope.tx.kill(dead)))
 		}

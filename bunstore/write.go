@@ -139,8 +139,47 @@ func collide(records []storage.Record) bool {
 	return len(ids) < len(records)
 }
 
+// shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is: what the host reads
+// would not explain the refusal.
+func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) error {
+	if s.scope.tx.own || !s.e.mixesSnapshots() {
+		return nil
+	}
+	type row struct {
+		id      string
+		version int64
+	}
+	read := func(suffix string) (rows []row, err error) {
+		q := statement{}
+		var slots []slot
+		for _, r := range records {
+			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
+		}
+		q.add("SELECT id, version FROM "+s.e.tables().invitations+" WHERE (organization_id, pending_key) IN (?) "+
+			"ORDER BY id", slotRows(slots))
+		q.add(suffix)
+		var r row
+		err = q.each(ctx, h, []any{&r.id, &r.version}, func() { rows = append(rows, r) })
+		return rows, err
+	}
+	current, err := read(s.e.current())
+	if err != nil {
+		return err
+	}
+	shown, err := read("")
+	if err == nil && !slices.Equal(current, shown) {
+		err = &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
+	}
+	return err
+}
+
 // refuse returns the ExistsError of records that cannot all be written: by Insert, or else by Update.
 func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, inserted bool) error {
+	if s.inTx() {
+		if err := s.shows(ctx, h, records); err != nil {
+			return err
+		}
+	}
 	if len(records) == 1 {
 		return &storage.ExistsError{Indexes: []int{0}}
 	}

@@ -263,9 +263,9 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	}
 	members, failed := w.members(ctx, organizationID, drafts)
 	switch {
-	case shown(failed):
+	case failed != nil && (early == nil || shown(failed)):
 		return failed
-	case failed != nil: // the check that err is of may be why
+	case failed != nil: // what a callback did before it refused may be why
 		return err
 	case early == nil:
 		if member := notMembers(drafts, members); member != nil {
