@@ -101,7 +101,7 @@ func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 			tx.wrote.Store(true)
 		}
 	}
-	if event.Err == nil || !w.s.e.endsAlone() {
+	if event.Err == nil || !w.s.e.endsAlone() || w.s.e.noSavepoint(event.Err) {
 		return
 	}
 	if c := w.s.class(event.Err); c.ends() {
