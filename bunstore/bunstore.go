@@ -45,11 +45,18 @@
 // # Outcomes
 //
 // RunInTx, and each write outside a transaction, returns nil exactly when the database has confirmed COMMIT. It returns
-// [storage.ErrOutcomeUnknown] when COMMIT failed and the database did not refuse it: the answer was lost, or came from a
-// server that stops, or from a proxy. Any other error means that nothing was written. [storage.ErrUnavailable] says
-// that the database cannot do it now, and [storage.ErrAborted] that the same transaction may succeed when it is
+// [storage.ErrOutcomeUnknown] when COMMIT failed and the database did not refuse it: the answer was lost, or it came
+// from a proxy or from a server that stops. Any other error means that nothing was written. [storage.ErrUnavailable]
+// says that the database cannot do it now, and [storage.ErrAborted] that the same transaction may succeed when it is
 // retried. A connection that was lost before COMMIT is ErrAborted; where it was lost at BEGIN, the Store retries on
 // another one.
+//
+// What a host runs on [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
+// transaction. An engine may abort a transaction and run what follows by itself. So where a host has had the handle,
+// the Store makes sure that the transaction is still there before it writes and before COMMIT. Where it is gone the
+// error is ErrAborted if the host has only read, and ErrOutcomeUnknown if it may have written since. On PostgreSQL and
+// SQLite, and on MariaDB in a transaction that the Store began, this takes no statement more; in a host's transaction
+// on MariaDB, and in a cluster, it takes one. Errors that a host drops on the sql.Tx inside a bun.Tx are not seen.
 //
 // A statement that begins, nests or ends a transaction may take up to 2 seconds longer than the caller's context, so
 // that a level is whole and a COMMIT is answered; any other statement in a transaction takes up to 250 milliseconds

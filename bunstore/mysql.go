@@ -276,8 +276,8 @@ func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error 
 	return err
 }
 
-var errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: make this " +
-	"call before the transaction's first read, or begin it READ COMMITTED")
+var errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: " +
+	"make this call before the transaction's first read, or begin it READ COMMITTED")
 
 func (e *mysql) forUpdate(context.Context, handle, []string, bool) (string, error) {
 	return " FOR UPDATE", nil

@@ -204,8 +204,8 @@ func (e *postgres) begin(context.Context, handle) error { return nil }
 // intact: it is. A transaction that failed does nothing more until it is rolled back, and end looks for that.
 func (e *postgres) intact(context.Context, handle, bool) (bool, error) { return true, nil }
 
-// end finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing of
-// it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
+// end finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing
+// of it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
 func (e *postgres) end(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
 	status := byte(0)
 	err := conn.Raw(func(c any) error {

@@ -28,8 +28,8 @@ const (
 type txn struct {
 	own  bool        // begun by us, so that we may run it again, and the engine's begin has run in it
 	lent atomic.Bool // the host has had its handle
-	// unsure: the host has had the handle since it was last known that the transaction is there. Since then it has
-	// written (wrote), or a statement of its has failed or may have ended the transaction (odd), as far as a watch sees it.
+	// unsure: the host has had the handle since it was last known that the transaction is there. As far as a watch sees,
+	// it has written since (wrote), or a statement of its has failed or may have ended the transaction (odd).
 	unsure, wrote, odd atomic.Bool
 	watched            bool
 

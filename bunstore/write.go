@@ -139,8 +139,8 @@ func collide(records []storage.Record) bool {
 	return len(ids) < len(records)
 }
 
-// shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is: what the host reads
-// would not explain the refusal.
+// shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
+// reads would not explain the refusal.
 func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) error {
 	if s.scope.tx.own || !s.e.mixesSnapshots() {
 		return nil

@@ -24,6 +24,9 @@ import (
 // directory reads and writes commits, or is undone, with the invitation; while a transaction is open the directory
 // must use that handle and no other.
 //
+// It returns the errors of its statements, those that come behind the rows (rows.Err) included: a statement that fails
+// may have ended the transaction. It does not commit or roll back.
+//
 // An [*Error] is passed on as it is. Besides the errors named here any other is an internal one: the operation
 // fails with it in its chain, and nothing is changed. Methods must be safe for concurrent use, and may be called
 // again when an engine gave a transaction up.

@@ -54,8 +54,8 @@ type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }
 
-// Classify calls the [Classifier] that s is, or that a wrapper with a method Unwrap() Storage has inside. Without one it
-// returns err as it is.
+// Classify calls the [Classifier] that s is, or that a wrapper with a method Unwrap() Storage has inside. Without one
+// it returns err as it is.
 func Classify(ctx context.Context, s Storage, err error) error {
 	for range maxWrappers {
 		switch t := s.(type) {
