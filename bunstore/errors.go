@@ -180,8 +180,11 @@ func (s *Store) Classify(ctx context.Context, err error) error {
 	if c == plain && !s.inTx() { // in a transaction the connection is there
 		c = s.class(err)
 	}
-	if c == plain {
+	switch {
+	case c == plain:
 		return err
+	case c == spoiled && s.inTx(): // it does nothing more until it is rolled back
+		return &failure{kind: storage.ErrAborted, cause: err}
 	}
 	return s.classed(ctx, err, c)
 }

@@ -263,10 +263,10 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	}
 	members, failed := w.members(ctx, organizationID, drafts)
 	switch {
-	case failed != nil && (early == nil || shown(failed)):
+	case failed != nil && early != nil && errors.Is(storage.Classify(ctx, w.store, failed), ErrAborted):
+		return err // a statement of the callback that refused may be why the transaction does nothing more
+	case failed != nil:
 		return failed
-	case failed != nil: // what a callback did before it refused may be why
-		return err
 	case early == nil:
 		if member := notMembers(drafts, members); member != nil {
 			return member
