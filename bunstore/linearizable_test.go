@@ -399,7 +399,7 @@ func slotLinearizable(begin *model) porcupine.Model {
 				return []any{before, after}
 			case got.Err == isUnknown:
 				return []any{before}
-			case got.Err == "quota" && want.Err != "":
+			case got.Err == noQuota && want.Err != "":
 				// The host removes members without the lock, so that the seats and the members may be of two moments.
 				return []any{before}
 			case !reflect.DeepEqual(want, got):
