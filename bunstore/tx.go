@@ -412,25 +412,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	defer func() { // also where fn panics or ends its goroutine
 		if !ended {
 			child.scope.close()
-			seen.tx.Store(nil)
-			if child.scope.tx.odd.Load() && child.scope.tx.reason() == nil { // ROLLBACK may have nothing to undo any more
-				if gone := child.intact(ctx); gone != nil && err != nil {
-					err = wrap(op, fmt.Errorf("%w: %w", gone, err))
-				}
-			}
-			rolledBack := tx.Rollback()
-			if !child.scope.tx.clean(rolledBack) && !s.e.keeps(uncancelled, conn) {
-				discard(conn)
-			}
-			// A statement of the host's own may be what the connection was lost in: then ROLLBACK finds it lost too.
-			_, known := errors.AsType[*failure](err)
-			switch {
-			case err == nil || known || rolledBack == nil || child.scope.tx.clean(rolledBack) || bounded.Err() != nil:
-			case errors.Is(rolledBack, sql.ErrTxDone): // by the host
-				err = wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: fmt.Errorf("%w: %w", errGone, err)})
-			case s.class(err) == lost:
-				err = wrap(op, &failure{kind: storage.ErrAborted, cause: joined(done(ctx), err)})
-			}
+			err = child.rollBack(ctx, op, bounded, tx, conn, err)
 		}
 	}()
 	if err := start(uncancelled, tx); err != nil {
@@ -450,30 +432,72 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	if child.scope.spoilt != nil {
 		return wrap(op, child.scope.spoilt)
 	}
-	if err := child.intact(ctx); err != nil {
+	if err := child.complete(ctx, bounded, tx, conn); err != nil {
 		return wrap(op, err)
 	}
-	if child.scope.tx.lent.Load() {
-		there, err := s.e.end(bounded, tx, conn)
-		switch {
-		case errors.Is(err, sql.ErrTxDone), err == nil && !there:
-			return wrap(op, child.scope.tx.gone(errGone))
-		case err != nil:
-			return wrap(op, s.failed(ctx, err))
-		}
-	}
 	ended = true
-	seen.tx.Store(nil) // what COMMIT says is for the one who commits
-	if err := tx.Commit(); err != nil {
-		if !s.e.keeps(uncancelled, conn) {
-			discard(conn)
-		}
-		if !s.e.refused(err) {
-			return wrap(op, &failure{kind: storage.ErrOutcomeUnknown, cause: joined(done(ctx), err)})
-		}
-		return wrap(op, s.failed(uncancelled, err))
+	return wrap(op, child.commit(ctx, tx, conn))
+}
+
+// complete makes sure that COMMIT will commit what was done, where the host has had the handle.
+func (s *Store) complete(ctx, bounded context.Context, tx bun.Tx, conn bun.Conn) error {
+	if err := s.intact(ctx); err != nil {
+		return err
 	}
-	return nil
+	if !s.scope.tx.lent.Load() {
+		return nil
+	}
+	switch there, err := s.e.end(bounded, tx, conn); {
+	case errors.Is(err, sql.ErrTxDone), err == nil && !there:
+		return s.scope.tx.gone(errGone)
+	default:
+		return s.failed(ctx, err)
+	}
+}
+
+// commit ends the transaction of s. Only the database's own refusal proves that nothing was committed.
+func (s *Store) commit(ctx context.Context, tx bun.Tx, conn bun.Conn) error {
+	err := tx.Commit()
+	if err == nil {
+		return nil
+	}
+	uncancelled := context.WithoutCancel(ctx)
+	if !s.e.keeps(uncancelled, conn) {
+		discard(conn)
+	}
+	if !s.e.refused(err) {
+		return &failure{kind: storage.ErrOutcomeUnknown, cause: joined(done(ctx), err)}
+	}
+	return s.failed(uncancelled, err)
+}
+
+// rollBack ends the transaction of s, whose error is err, and returns that error. ROLLBACK may show that there was more
+// to it: the host has ended the transaction, or a statement of its own is what the connection was lost in.
+func (s *Store) rollBack(ctx context.Context, op string, bounded context.Context, tx bun.Tx, conn bun.Conn,
+	err error) error {
+	t := s.scope.tx
+	if t.odd.Load() && t.reason() == nil {
+		if gone := s.intact(ctx); gone != nil && err != nil {
+			err = wrap(op, fmt.Errorf("%w: %w", gone, err))
+		}
+	}
+	failed := tx.Rollback()
+	if t.clean(failed) {
+		return err
+	}
+	if !s.e.keeps(context.WithoutCancel(ctx), conn) {
+		discard(conn)
+	}
+	_, known := errors.AsType[*failure](err)
+	switch {
+	case err == nil || known || bounded.Err() != nil: // which has rolled back by itself
+		return err
+	case errors.Is(failed, sql.ErrTxDone):
+		return wrap(op, t.gone(fmt.Errorf("%w: %w", errGone, err)))
+	case s.class(err) == lost:
+		return wrap(op, &failure{kind: storage.ErrAborted, cause: joined(done(ctx), err)})
+	}
+	return err
 }
 
 // unreached is the meaning of an error before a transaction has begun, so that nothing was written. Whatever the server

@@ -263,6 +263,8 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	}
 	members, failed := w.members(ctx, organizationID, drafts)
 	switch {
+	case failed != nil && !shown(failed) && !shown(err):
+		return err // which may be why
 	case failed != nil && early != nil && errors.Is(storage.Classify(ctx, w.store, failed), ErrAborted):
 		return err // a statement of the callback that refused may be why the transaction does nothing more
 	case failed != nil:
