@@ -39,8 +39,9 @@
 // # States
 //
 // An invitation is pending until it is accepted, declined or revoked, or until its time has come: then it reads as
-// expired, and nothing has to run for that. An expired one may be sent again, and is pending then. An organization has at most one pending invitation for an address,
-// whatever its spelling (invitation.CanonicalEmail); a lapsed one never stands in the way of a new one.
+// expired, and nothing has to run for that. An expired one may be sent again, and is pending then. An organization has
+// at most one pending invitation for an address, whatever its spelling (invitation.CanonicalEmail); a lapsed one never
+// stands in the way of a new one.
 //
 // # Operations
 //
@@ -61,12 +62,12 @@
 //
 // # Transactions
 //
-// Every operation that writes is one transaction. The Directory and the callbacks of invitation.Config get its
-// storage: what they read and write through bunstore.DB commits, or is undone, with the invitation. Such a
-// transaction is run again when the database gives it up, so they must have no effects outside of it.
+// Every operation that writes is one transaction. The Directory and the callbacks of invitation.Config get its storage:
+// what they read and write through bunstore.DB commits, or is undone, with the invitation. The library retries such a
+// transaction when the database aborts it, so callbacks must have no effects outside of it.
 //
 // An operation joins the application's own transaction by Service.WithStorage and Store.WithTx, as the examples of
-// this package do. That transaction is never run again by the library. Where seats or pending invitations are
+// this package do. The library never retries that transaction. Where seats or pending invitations are
 // limited and it adds members by itself, it calls Service.LockOrganization first.
 //
 // # Handlers

@@ -32,36 +32,40 @@
 // a context ends, a statement in a transaction has another quarter of a second; then, if it waits for a lock, pgx
 // closes the connection, and the whole transaction is lost with [storage.ErrAborted]. pgdriver sees only deadlines.
 //
-// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested.
-// Before its first statement a Store refuses connections on which values would not be safe or would change: those
-// with NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc
-// other than UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the
-// whole transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the
-// context's error. Once a transaction was given up there it is rolled back at once, a host's too, because the
-// server would otherwise commit every further statement by itself. A row that is read with a lock there, in a host's
-// REPEATABLE READ transaction, and that is newer than the transaction's snapshot, is [storage.ErrAborted] as on
-// PostgreSQL. Set readTimeout in the DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
+// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested. Before
+// its first statement a Store refuses connections on which values would not be safe or would change: those with
+// NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc other than
+// UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the whole transaction
+// is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's error. Once a
+// transaction was given up there it is rolled back at once, a host's too, because the server would otherwise commit
+// every further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
+// [storage.ErrAborted] if the row is newer than the transaction's snapshot, as on PostgreSQL. Set readTimeout in the
+// DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
 //
 // # Outcomes
 //
-// RunInTx, and each write outside a transaction, returns nil exactly when the database has confirmed COMMIT. It returns
-// [storage.ErrOutcomeUnknown] when COMMIT failed and the database did not refuse it: the answer was lost, or it came
-// from a proxy or from a server that stops. Any other error means that nothing was written. [storage.ErrUnavailable]
-// says that the database cannot do it now, and [storage.ErrAborted] that the same transaction may succeed when it is
-// retried. A connection that was lost before COMMIT is ErrAborted; where it was lost at BEGIN, the Store retries on
-// another one.
+// An outermost RunInTx, and a write outside a transaction, return nil only if the database has confirmed COMMIT. They
+// return [storage.ErrOutcomeUnknown] if COMMIT failed without a refusal by the database: the answer was lost, or came
+// from a proxy or from a server that was shutting down. Any other error means that nothing was written.
+// [storage.ErrUnavailable] says that the database cannot do it now, and [storage.ErrAborted] that the same transaction
+// may succeed when it is retried. If the connection is lost at BEGIN, the Store retries on another one for up to about
+// 10 seconds and then returns ErrUnavailable. If it is lost later, but before COMMIT, the error is ErrAborted and the
+// Store does not retry.
 //
-// What a host runs on [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
-// transaction. An engine may abort a transaction and run what follows by itself. So where a host has had the handle,
-// the Store makes sure that the transaction is still there before it writes and before COMMIT. Where it is gone the
-// error is ErrAborted if the host has only read, and ErrOutcomeUnknown if it may have written since. On PostgreSQL and
-// SQLite, and on MariaDB in a transaction that the Store began, this takes no statement more; in a host's transaction
-// on MariaDB, and in a cluster, it takes one. Errors that a host drops on the sql.Tx inside a bun.Tx are not seen.
+// Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
+// transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host
+// has called DB, the Store checks that the transaction is still open, before it writes and before COMMIT. If the
+// transaction has ended, the error is ErrAborted where the Store knows that the host has only read since, and
+// ErrOutcomeUnknown otherwise. This check costs one statement in a Galera cluster, in a host's transaction on MariaDB,
+// before COMMIT with pgdriver, and after a statement of the host's has failed. Otherwise it sends nothing to the
+// server. The Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx.
 //
-// A statement that begins, nests or ends a transaction may take up to 2 seconds longer than the caller's context, so
-// that a level is whole and a COMMIT is answered; any other statement in a transaction takes up to 250 milliseconds
-// longer. A connection whose COMMIT or ROLLBACK failed is closed, because it may still be in its transaction. On a
-// Store made from a bun.Conn that is the host's connection.
+// BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
+// because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without
+// a context: there the driver's read timeout is the limit. Any other statement in a transaction may run for up to 250
+// milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write. The Store closes a connection whose
+// COMMIT or ROLLBACK failed, because its transaction may still be open. This includes the host's own connection where
+// the Store was made from a bun.Conn.
 package bunstore
 
 import (

@@ -74,8 +74,8 @@ type engine interface {
 	refused(err error) bool
 	// remedy says what to do about err, "" where nothing is to be said.
 	remedy(err error) string
-	// keeps reports whether a connection on which COMMIT or ROLLBACK has failed with err has no transaction any more
-	// and may go back to the pool.
+	// keeps reports whether a connection on which BEGIN, COMMIT or ROLLBACK has failed has no transaction any more and
+	// may go back to the pool.
 	keeps(ctx context.Context, conn bun.Conn) bool
 	// warning says what about the driver's connection may surprise, "" where nothing does.
 	warning(conn any) string

@@ -170,8 +170,8 @@ func made(err error) bool {
 	return v.Kind() == reflect.Struct && v.Type().Name() == "MySQLError"
 }
 
-// Classify gives an error the meaning that the Store's own errors have: a host that has read by itself on [DB], outside
-// a transaction, got it from the driver. It implements [storage.Classifier].
+// Classify adds [storage.ErrAborted] or [storage.ErrUnavailable] to an error that a host got from the driver, on the
+// handle of [DB], so that it means what an error of the Store means. It implements [storage.Classifier].
 func (s *Store) Classify(ctx context.Context, err error) error {
 	if s == nil || s.err != nil {
 		return err

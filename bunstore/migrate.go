@@ -103,8 +103,8 @@ func (s *Store) apply(ctx context.Context, h handle) error {
 // Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
 // Its error says what is missing and what to do. It ignores migrations of newer versions.
 //
-// A setting of the driver that is safe but may surprise is no error: Check logs a warning to [slog.Default]. There is
-// one: go-sql-driver without readTimeout, whose COMMIT hangs on a network that loses packets.
+// Check logs a warning to [slog.Default] if go-sql-driver has no readTimeout: its COMMIT hangs on a network that loses
+// packets. This is not an error.
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.do(ctx, "check", reads, s.check); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// How long what the engine gave up is tried again, and the longest pause between two tries.
+// How long an aborted transaction is retried, and the longest pause between two tries.
 const (
 	retryFor   = 10 * time.Second
 	retryPause = 64 * time.Millisecond
@@ -238,9 +238,9 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 	}))
 }
 
-// intact looks whether the transaction of s is still there, before a statement that would otherwise be on its own. The
-// host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said so: bun's Scan
-// into plain variables drops an error that comes behind the row.
+// intact looks whether the transaction of s is still there, before a statement that would otherwise be committed on its
+// own. The host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said so:
+// bun's Scan into plain variables drops an error that comes behind the row.
 func (s *Store) intact(ctx context.Context) error {
 	tx := s.scope.tx
 	if !tx.unsure.Swap(false) {

@@ -24,8 +24,8 @@ import (
 // directory reads and writes commits, or is undone, with the invitation; while a transaction is open the directory
 // must use that handle and no other.
 //
-// It returns the errors of its statements, those that come behind the rows (rows.Err) included: a statement that fails
-// may have ended the transaction. It does not commit or roll back.
+// Its methods must return the errors of their statements, including those of rows.Err, because a failed statement may
+// have ended the transaction. They must not commit or roll back.
 //
 // An [*Error] is passed on as it is. Besides the errors named here any other is an internal one: the operation
 // fails with it in its chain, and nothing is changed. Methods must be safe for concurrent use, and may be called
@@ -48,8 +48,8 @@ type Directory interface {
 	// the transaction unseen, and may run again, so it must have no effects outside of tx. Where the user is a
 	// member already it returns [ErrAlreadyMember]: the invitation is accepted and the role kept.
 	//
-	// The table of memberships needs a unique key on organization and user. A user may accept two invitations of
-	// different addresses at the same moment; without the key, two memberships are made where neither Seats nor
+	// The table of memberships needs a unique key on organization and user. Without it, a user who accepts two
+	// invitations, to different addresses of theirs, at the same moment may become a member twice, unless Seats or
 	// MaxPending is set.
 	Join(ctx context.Context, tx storage.Storage, m Membership) error
 }
@@ -57,7 +57,7 @@ type Directory interface {
 // Config says how a [Service] works. The zero value, and a nil *Config, work: without tickets, users accept in
 // the application, by id.
 //
-// Callbacks must be safe for concurrent use, and may be called again when an engine gave a transaction up, so they
+// Callbacks must be safe for concurrent use, and may be called again when a transaction is retried, so they
 // must have no effects outside of tx. An [*Error] of theirs is passed on as it is; any other error is an internal
 // one, but for what their comments say.
 type Config struct {
@@ -113,7 +113,7 @@ type Config struct {
 
 	// OnEvents is told what happened, in order, all of an operation at once, inside its transaction and before it
 	// commits. It is the place to enqueue a job in the host's own tables, never to send or call out. An error
-	// undoes the operation. It runs in a level of its own, like Join. Deleting emits no event.
+	// undoes the operation. It runs in a nested transaction, like Join. Deleting emits no event.
 	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
 
 	// TicketSuffices lets a ticket alone prove the address, for hosts where the account is created on the page

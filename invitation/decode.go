@@ -346,9 +346,10 @@ func unknownStatus() *Error {
 	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
 }
 
-// HTTPStatus returns the status to answer err with: that of the first refusal it carries, 409 for [ErrAborted] and
-// [ErrConflict], 503 for [ErrOutcomeUnknown] and [ErrUnavailable], 500 for any other error, that of a context that has
-// ended included, and 200 for nil. With 429 send Retry-After too: the refusal's Meta["retry_after"], in seconds.
+// HTTPStatus returns the status to answer err with: that of the first refusal it carries; 503 for [ErrOutcomeUnknown];
+// 500 if a context has ended, whatever else err is; 409 for [ErrAborted] and [ErrConflict]; 503 for [ErrUnavailable];
+// 500 for any other error; and 200 for nil. With 429 send Retry-After too: the refusal's Meta["retry_after"], in
+// seconds.
 func HTTPStatus(err error) int {
 	if err == nil {
 		return http.StatusOK

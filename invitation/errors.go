@@ -17,10 +17,11 @@ var (
 	ErrConflict = storage.ErrConflict
 	// ErrAborted: the database aborted the transaction. Nothing was written; the same call may be made again.
 	ErrAborted = storage.ErrAborted
-	// ErrUnavailable: the database cannot be reached, is starting, full or read-only, or refuses connections. Nothing
-	// was written; try again later.
+	// ErrUnavailable: the database cannot be reached, is starting or stopping, is full or read-only, or refuses
+	// connections. Nothing was written; try again later.
 	ErrUnavailable = storage.ErrUnavailable
-	// ErrOutcomeUnknown: the connection was lost while committing. Read before trying again.
+	// ErrOutcomeUnknown: the outcome of COMMIT is unknown, for example because the connection was lost. Read before
+	// trying again.
 	ErrOutcomeUnknown = storage.ErrOutcomeUnknown
 
 	// ErrInvalid: a parameter is missing, malformed or out of bounds. Every failed validation is ErrInvalid.

@@ -15,8 +15,9 @@ const (
 
 // ExpireDue writes up to limit (1 to 100,000) invitations expired whose time has come, oldest first, and returns how
 // many. They read as expired before that too; what it gives are the events, and short lists of what is pending. It
-// works in transactions of 500. What one of them did stays done when a later one fails: then the error comes with the
-// count of what was done before it, and says nothing of that. In a host's transaction all of it is undone with that.
+// works in transactions of 500. If one fails, the earlier ones stay committed: the
+// count says how many invitations they wrote, and the error concerns only the failed one. In a host's transaction, all of
+// them commit or roll back with it.
 // It is safe from several processes at once, and idempotent. Only the back end may: through [Service.As] it is
 // [ErrForbidden]. [ErrInvalid] limit.
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {

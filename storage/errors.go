@@ -23,12 +23,12 @@ var (
 	// may be retried. Every further statement on the transaction is refused with ErrAborted too.
 	ErrAborted = errors.New("storage: transaction aborted, it may be retried")
 
-	// ErrUnavailable: the database cannot do this now. It cannot be reached, is starting, full or read-only, or
-	// refuses connections. Nothing was written. Try again later.
+	// ErrUnavailable: the database cannot do this now. It cannot be reached, is starting or
+	// stopping, is full or read-only, or refuses connections. Nothing was written. Try again later.
 	ErrUnavailable = errors.New("storage: database unavailable, nothing was written")
 
-	// ErrOutcomeUnknown: COMMIT failed, and the database did not say that it refused. The transaction may have been
-	// committed or not; read before trying again.
+	// ErrOutcomeUnknown: COMMIT failed without a refusal by the database, or the transaction ended unnoticed. It may or
+	// may not have been committed. Read before trying again.
 	ErrOutcomeUnknown = errors.New("storage: connection lost while committing, outcome unknown")
 )
 
@@ -46,16 +46,15 @@ func (e *ExistsError) Error() string {
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
-// Classifier is an optional interface of a [Storage] whose engine hosts use by themselves, through a handle they share
-// with it. Classify gives an error of the engine the meaning the store's own errors have: [ErrAborted] or
-// [ErrUnavailable] join the chain where they apply. It returns any other error, and nil, as it is. Where ctx is done
-// its error joins the chain of an engine's error too.
+// Classifier is an optional interface of a [Storage] that lends its database handle to hosts. Classify adds [ErrAborted]
+// or [ErrUnavailable] to the chain of a database error that a host got on that handle. It also adds the error of ctx if
+// ctx has ended. It returns every other error, and nil, unchanged.
 type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }
 
-// Classify calls the [Classifier] that s is, or that a wrapper with a method Unwrap() Storage has inside. Without one
-// it returns err as it is.
+// Classify calls the [Classifier] of s, or of the Storage that s wraps (method Unwrap() Storage). Without one it returns
+// err unchanged.
 func Classify(ctx context.Context, s Storage, err error) error {
 	for range maxWrappers {
 		switch t := s.(type) {

@@ -76,8 +76,9 @@ type Storage interface {
 	// effects outside of tx. It never runs a transaction again that the host began. Where ctx is done by the time
 	// fn returns, a store either commits and returns nil, or undoes and returns the ctx's error.
 	//
-	// RunInTx returns nil exactly when the transaction was committed. It returns [ErrOutcomeUnknown] when COMMIT
-	// failed and the database did not say that it refused; any other error means that nothing was written.
+	// An outermost RunInTx returns nil only if the transaction was committed. It returns [ErrOutcomeUnknown] if COMMIT
+	// failed without a refusal by the database, or if the transaction ended unnoticed after fn may have written. Any
+	// other error means that nothing was written.
 	//
 	// fn must use tx and nothing else of the store. Once fn has returned, every call on its tx is an error.
 	RunInTx(ctx context.Context, fn func(ctx context.Context, tx Storage) error) error
