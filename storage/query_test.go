@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -152,4 +153,29 @@ func TestExistsError(t *testing.T) {
 	is.True(errors.As(err, &e))
 	is.Equal(e.Indexes, []int{1, 3})
 	is.Equal(err.Error(), "store: storage: id or pending slot already taken: records 1 3")
+}
+
+// classifier is a store that knows the errors of its engine, wrapped one that is put around another.
+type classifier struct{ storage.Storage }
+
+func (classifier) Classify(_ context.Context, err error) error {
+	return fmt.Errorf("%w: %w", storage.ErrAborted, err)
+}
+
+type wrapped struct{ storage.Storage }
+
+func (w wrapped) Unwrap() storage.Storage { return w.Storage }
+
+// Classify asks the store, or the one inside of a wrapper; without one that knows, an error stays as it is.
+func TestClassify(t *testing.T) {
+	is := is.New(t)
+	boom := errors.New("boom")
+	for _, s := range []storage.Storage{classifier{}, wrapped{classifier{}}, wrapped{wrapped{classifier{}}}} {
+		err := storage.Classify(t.Context(), s, boom)
+		is.True(errors.Is(err, boom) && errors.Is(err, storage.ErrAborted))
+		is.NoErr(storage.Classify(t.Context(), s, nil))
+	}
+	for _, s := range []storage.Storage{nil, wrapped{}, struct{ storage.Storage }{classifier{}}} {
+		is.Equal(storage.Classify(t.Context(), s, boom), boom)
+	}
 }
