@@ -163,6 +163,50 @@ func TestMySQLErrors(t *testing.T) {
 	}
 }
 
+// What each number that means something is for the caller, to whom [Store.Classify] gives an error of the host's too.
+func TestMySQLNumbers(t *testing.T) {
+	is := is.New(t)
+	s := &Store{e: newMySQL(tables{})}
+	for number, c := range map[int]struct {
+		kind   error // ErrAborted, ErrUnavailable, or nil
+		remedy string
+	}{
+		1020: {storage.ErrAborted, ""}, 1205: {storage.ErrAborted, ""}, 1213: {storage.ErrAborted, ""},
+		1568: {storage.ErrAborted, ""},
+		1053: {storage.ErrAborted, ""}, 1180: {storage.ErrAborted, ""}, 1927: {storage.ErrAborted, ""}, // lost
+		2006: {storage.ErrAborted, ""}, 2013: {storage.ErrAborted, ""},
+		1040: {storage.ErrUnavailable, "raise its limit"}, 1203: {storage.ErrUnavailable, "raise its limit"},
+		1226: {storage.ErrUnavailable, "raise its limit"}, 1129: {storage.ErrUnavailable, "FLUSH HOSTS"},
+		1290: {storage.ErrUnavailable, "connect to the primary"}, 1836: {storage.ErrUnavailable, "connect to the primary"},
+		1792: {storage.ErrUnavailable, "begin one that may write"},
+		1114: {storage.ErrUnavailable, "free space"}, 1021: {storage.ErrUnavailable, "free space"},
+		1047: {storage.ErrUnavailable, "try another node"},
+		1206: {nil, ""}, 1062: {nil, ""}, 1452: {nil, ""}, 1317: {nil, ""},
+	} {
+		cause := fmt.Errorf("Error %d (HY000): text", number)
+		err := s.Classify(t.Context(), cause)
+		t.Log(err)
+		is.True(errors.Is(err, cause))
+		is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)
+		is.Equal(errors.Is(err, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
+		is.Equal(s.e.remedy(cause) != "", c.remedy != "")
+		is.True(strings.Contains(err.Error(), c.remedy))
+	}
+}
+
+// A connection of go-sql-driver that would wait for COMMIT for ever is warned of; nothing else is.
+func TestMySQLWarning(t *testing.T) {
+	is := is.New(t)
+	type config struct{ ReadTimeout time.Duration }
+	type conn struct{ cfg *config }
+	e := newMySQL(tables{})
+	is.True(strings.Contains(e.warning(&conn{&config{}}), "set readTimeout"))
+	for _, other := range []any{&conn{&config{time.Second}}, &conn{}, conn{}, &struct{ cfg int }{}, &struct{}{}, 1, nil,
+		&struct{ cfg struct{ ReadTimeout string } }{}} {
+		is.Equal(e.warning(other), "")
+	}
+}
+
 // rowsOf returns what a statement answers, by the names of its columns.
 func rowsOf(t *testing.T, db bun.IConn, statement string) []map[string]string {
 	t.Helper()

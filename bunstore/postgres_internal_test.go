@@ -182,3 +182,40 @@ func TestPostgresErrors(t *testing.T) {
 	is.Equal(e.class(nil), plain)
 	is.Equal(e.class(errors.New("SQLSTATE")), plain)
 }
+
+// What each SQLSTATE that means something, and what pgx says itself, is for the caller.
+func TestPostgresStates(t *testing.T) {
+	is := is.New(t)
+	s := &Store{e: newPostgres(tables{})}
+	for err, c := range map[error]struct {
+		kind   error // ErrAborted, ErrUnavailable, or nil
+		remedy string
+	}{
+		stateError("40001"): {storage.ErrAborted, ""}, stateError("40P01"): {storage.ErrAborted, ""},
+		stateError("55P03"): {storage.ErrAborted, ""},
+		stateError("08006"): {storage.ErrAborted, ""}, stateError("08P01"): {storage.ErrAborted, ""}, // lost
+		stateError("57P01"): {storage.ErrAborted, ""}, stateError("57P05"): {storage.ErrAborted, ""},
+		stateError("25P03"): {storage.ErrAborted, ""}, stateError("25P04"): {storage.ErrAborted, ""},
+		errors.New("conn closed"):                    {storage.ErrAborted, ""},
+		errors.New("write failed: broken pipe"):      {storage.ErrAborted, ""},
+		errors.New("the host's write failed: quota"): {nil, ""},
+		stateError("57P03"):                          {storage.ErrUnavailable, "try again later"},
+		stateError("25006"):                          {storage.ErrUnavailable, "connect to the primary"},
+		stateError("53000"):                          {storage.ErrUnavailable, ""},
+		stateError("53100"):                          {storage.ErrUnavailable, "free space"},
+		stateError("53200"):                          {storage.ErrUnavailable, ""},
+		stateError("53300"):                          {storage.ErrUnavailable, "raise max_connections"},
+		fmt.Errorf("connect: %w", errors.New("ValidateConnect failed: read only connection")): {
+			storage.ErrUnavailable, "connect to the primary"},
+		errors.New("ValidateConnect failed: server is in hot standby"): {storage.ErrUnavailable, ""},
+		stateError("57014"): {nil, ""}, stateError("23505"): {nil, ""},
+	} {
+		got := s.Classify(t.Context(), err)
+		t.Log(got)
+		is.True(errors.Is(got, err))
+		is.Equal(errors.Is(got, storage.ErrAborted), c.kind == storage.ErrAborted)
+		is.Equal(errors.Is(got, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
+		is.Equal(s.e.remedy(err) != "", c.remedy != "")
+		is.True(strings.Contains(got.Error(), c.remedy))
+	}
+}

@@ -2,8 +2,10 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -205,4 +207,43 @@ func TestSQLiteFileTrouble(t *testing.T) {
 		err = s.Insert(t.Context(), record("b"))
 		is.True(err != nil && strings.Contains(err.Error(), "is not a database"))
 	})
+}
+
+// Classify gives a host's own errors the meaning that the store's have, and leaves alone what means nothing here.
+func TestClassify(t *testing.T) {
+	is := is.New(t)
+	s, _, _ := faulty(t)
+	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	read := &net.OpError{Op: "read", Err: errors.New("i/o timeout")} // of whatever else the host talks to
+	for _, c := range []struct {
+		err    error
+		kind   error // ErrAborted, ErrUnavailable, or nil
+		remedy string
+	}{
+		{busy, storage.ErrAborted, ""},
+		{driver.ErrBadConn, storage.ErrAborted, ""},
+		{full, storage.ErrUnavailable, "free space or raise it"},
+		{&sqliteError{8, "attempt to write a readonly database"}, storage.ErrUnavailable, "without mode=ro"},
+		{&sqliteError{14, "unable to open database file"}, storage.ErrUnavailable, "create its folder"},
+		{errors.New("unable to open database file"), storage.ErrUnavailable, "create its folder"}, // without a code
+		{dial, storage.ErrUnavailable, ""},
+		{&sqliteError{11, "database disk image is malformed"}, nil, "restore a backup"},
+		{&sqliteError{26, "file is not a database"}, nil, "restore a backup"},
+		{read, nil, ""},
+		{io.EOF, nil, ""},
+		{&sqliteError{5, "over quota"}, nil, ""},
+		{errUndo, nil, ""},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 2 { // the second time for somebody who does not wait any more
+			err := s.Classify(ctx, fmt.Errorf("role: %w", c.err))
+			is.True(errors.Is(err, c.err))
+			is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)
+			is.Equal(errors.Is(err, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
+			is.True(strings.Contains(err.Error(), c.remedy))
+			is.Equal(errors.Is(err, context.Canceled), ctx.Err() != nil && (c.kind != nil || c.remedy != ""))
+			cancel()
+		}
+	}
+	is.NoErr(s.Classify(t.Context(), nil))
 }
