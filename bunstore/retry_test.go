@@ -33,3 +33,52 @@ func TestRetryIsBounded(t *testing.T) {
 		is.Equal(time.Since(began), time.Second)
 	})
 }
+
+// A statement in a transaction outlives its context by 250 milliseconds, one that begins, nests or ends a transaction by
+// 2 seconds: after its end, however long ago that was, and as a deadline where the context has one.
+func TestOutlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is := is.New(t)
+		e := &postgres{}
+		bounds := map[time.Duration]func(context.Context) (context.Context, func() bool){
+			250 * time.Millisecond: func(ctx context.Context) (context.Context, func() bool) {
+				return e.statementContext(ctx, writes)
+			},
+			2 * time.Second: func(ctx context.Context) (context.Context, func() bool) { return outlive(ctx, grace) },
+		}
+		for extra, bound := range bounds {
+			inner, done := bound(context.Background())
+			is.Equal(inner.Done(), nil)
+			is.True(!done())
+
+			for _, ago := range []time.Duration{-time.Second, time.Minute} { // it ends later, or has ended before
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				time.Sleep(time.Second + ago)
+				began := time.Now()
+				inner, done = bound(ctx)
+				at, ok := inner.Deadline()
+				is.True(ok) // some drivers look at nothing else
+				want := extra + max(-ago, 0)
+				is.Equal(at.Sub(began), want)
+				<-inner.Done()
+				is.Equal(time.Since(began), want)
+				is.True(done())
+				cancel()
+			}
+
+			ctx, cancel := context.WithCancel(t.Context())
+			inner, done = bound(ctx)
+			began := time.Now()
+			time.AfterFunc(time.Second, cancel)
+			<-inner.Done()
+			is.Equal(time.Since(began), time.Second+extra)
+			is.True(done())
+
+			ctx, cancel = context.WithCancel(t.Context())
+			inner, done = bound(ctx)
+			is.True(!done()) // done in time
+			is.True(inner.Err() != nil)
+			cancel()
+		}
+	})
+}
