@@ -224,6 +224,7 @@ func TestCommitAnswers(t *testing.T) {
 		"mariadb": {
 			{err: mysqlError(1047), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1053), want: storage.ErrOutcomeUnknown},
+			{err: mysqlError(1105), want: storage.ErrOutcomeUnknown}, // what a cluster may say of a COMMIT
 			{err: mysqlError(1180), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1317), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1927), want: storage.ErrOutcomeUnknown},
@@ -235,7 +236,9 @@ func TestCommitAnswers(t *testing.T) {
 		},
 		"sqlite": {
 			{err: &sqliteError{10, "disk I/O error"}, want: storage.ErrOutcomeUnknown},
+			{err: &sqliteError{11, "database disk image is malformed"}, want: storage.ErrOutcomeUnknown},
 			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
+			{err: errors.New("FOREIGN KEY constraint failed")}, // of a driver without codes
 			{err: &sqliteError{19, "FOREIGN KEY constraint failed"}},
 			{err: &sqliteError{13, "database or disk is full"}, want: storage.ErrUnavailable},
 			{err: &sqliteError{5, "database is locked"}, retried: true},
@@ -326,6 +329,92 @@ func TestConnectionsInDoubt(t *testing.T) {
 			n, err := s.Delete(t.Context(), "b")
 			is.NoErr(err)
 			is.Equal(n, 1)
+		}
+	})
+}
+
+// MariaDB's transactions are rolled back as soon as they are given up. Where that was confirmed the connection is kept,
+// otherwise it may be in its transaction still, and is closed.
+func TestConnectionAfterAbort(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		var refused atomic.Bool
+		givenUp := &gomysql.MySQLError{Number: 1206, Message: "The total number of locks exceeds the lock table size"}
+		db := e.Wrapped(t, e.New(t), func(c driver.Connector) driver.Connector {
+			return faults.Wrap(c, func(call faults.Call) faults.Fault {
+				switch {
+				case strings.HasPrefix(call.Statement, "DELETE"):
+					return faults.Fault{Kind: faults.Fail, Err: givenUp}
+				case call.Op == faults.Rollback && refused.Load():
+					return faults.Fault{Kind: faults.Fail, Err: errors.New("refused")}
+				}
+				return faults.Fault{}
+			})
+		})
+		db.SetMaxOpenConns(1)
+		s := newStore(t, db)
+		for _, confirmed := range []bool{true, false} {
+			refused.Store(!confirmed)
+			err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				is.NoErr(tx.Insert(ctx, record("a")))
+				_, err := tx.Delete(ctx, "a")
+				return err
+			})
+			is.True(errors.Is(err, givenUp))
+			is.Equal(db.Stats().OpenConnections == 1, confirmed)
+			is.Equal(count(t, s), 0)
+		}
+	})
+}
+
+// A transaction is ended by its Store alone: a context that is done cuts off no statement that does not have it, and
+// costs no connection.
+func TestContextDoesNotEndTransaction(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		address := e.New(t)
+		var connects atomic.Int32
+		db := e.Wrapped(t, address, func(c driver.Connector) driver.Connector {
+			return faults.Wrap(c, func(call faults.Call) faults.Fault {
+				if call.Op == faults.Connect {
+					connects.Add(1)
+				}
+				return faults.Fault{}
+			})
+		})
+		db.SetMaxOpenConns(1)
+		s := newStore(t, db)
+		before := connects.Load()
+		ctx, cancel := context.WithCancel(t.Context())
+		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			cancel()
+			for range 20 { // database/sql would end it at some time
+				is.Equal(count(t, tx), 1)
+			}
+			return nil
+		})
+		is.True(errors.Is(err, context.Canceled))
+		is.Equal(count(t, s), 0)
+		is.Equal(connects.Load(), before)
+	})
+}
+
+// A transaction that was given up says so further on, and that nobody waits any more too.
+func TestAbortedAndCancelled(t *testing.T) {
+	is := is.New(t)
+	s, db, f := faulty(t)
+	tx, err := db.BeginTx(t.Context(), nil)
+	is.NoErr(err)
+	defer func() { _ = tx.Rollback() }()
+	in := s.WithTx(tx)
+	f.set("INSERT", busy, 1)
+	is.True(errors.Is(in.Insert(t.Context(), record("a")), storage.ErrAborted))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	everyCall(ctx, in, func(name string, err error) {
+		if !errors.Is(err, storage.ErrAborted) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
 		}
 	})
 }
