@@ -274,6 +274,33 @@ func TestErrorBodyOfTheHostsOwn(t *testing.T) {
 	is.True(strings.Contains(string(invitation.ErrorBody(own)), `"internal_error"`)) // does not marshal
 }
 
+// Of several meanings in one chain the one goes first that the client has to know: that the outcome is unknown, then
+// that nobody waited for it.
+func TestHTTPStatusOfSeveral(t *testing.T) {
+	is := is.New(t)
+	const tooLong = "the request was cancelled or took too long"
+	for _, c := range []struct {
+		status int
+		says   string
+		errs   []error
+	}{
+		{503, "look before you try again", []error{context.Canceled, invitation.ErrOutcomeUnknown}},
+		{503, "look before you try again", []error{context.DeadlineExceeded, invitation.ErrOutcomeUnknown}},
+		{500, tooLong, []error{context.Canceled}},
+		{500, tooLong, []error{context.DeadlineExceeded}},
+		{500, tooLong, []error{context.Canceled, invitation.ErrAborted}},
+		{500, tooLong, []error{context.DeadlineExceeded, invitation.ErrAborted}},
+		{500, tooLong, []error{context.Canceled, invitation.ErrUnavailable}},
+		{500, tooLong, []error{context.DeadlineExceeded, invitation.ErrUnavailable}},
+		{409, "the database was busy", []error{invitation.ErrAborted}},
+		{503, "the database is not available", []error{invitation.ErrUnavailable}},
+	} {
+		err := fmt.Errorf("invitation: create: %w", errors.Join(c.errs...))
+		is.Equal(invitation.HTTPStatus(err), c.status)
+		is.True(strings.Contains(string(invitation.ErrorBody(err)), c.says))
+	}
+}
+
 // No view, event, error or log line shows what is planted; only Backend does, of what is private, and of the link
 // what issued it.
 func TestPlantedSecrets(t *testing.T) {
