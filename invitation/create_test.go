@@ -578,3 +578,96 @@ func TestCreateHonoursCancellation(t *testing.T) {
 	w.is.True(errors.Is(err, context.Canceled))
 	w.is.Equal(len(w.stored()), 0)
 }
+
+// Of two errors of the host's the one that goes first is returned: that there is no such organization, what AllowEmail
+// says, that the address is a member's, then the rest; and one that may be shown before one that may not. Where the
+// transaction is over, the host is asked nothing more.
+func TestWhichRefusalGoesFirst(t *testing.T) {
+	boom, silent := errors.New("boom"), errors.New("no answer")
+	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
+	aborted := fmt.Errorf("host: %w", invitation.ErrAborted)
+	unavailable := fmt.Errorf("host: %w", invitation.ErrUnavailable)
+	const allow, seats = "AllowEmail", "Seats"
+	for _, c := range []struct {
+		callback string
+		err      error
+		member   bool
+		members  error // what MemberEmails fails with
+		want     error
+		asked    bool
+	}{
+		{allow, own, false, nil, own, true},
+		{allow, own, true, nil, own, true},
+		{allow, boom, true, nil, boom, true},
+		{allow, own, false, silent, silent, true},
+		{allow, boom, false, silent, boom, true},
+		{allow, boom, false, own, own, true},
+		{allow, own, false, storage.ErrNotFound, invitation.ErrNotFound, true},
+		{allow, boom, false, storage.ErrNotFound, invitation.ErrNotFound, true},
+		{allow, aborted, true, nil, aborted, false},
+		{allow, unavailable, true, nil, unavailable, false},
+		{allow, context.Canceled, true, nil, context.Canceled, false},
+		{seats, own, false, nil, own, true},
+		{seats, own, true, nil, invitation.ErrAlreadyMember, true},
+		{seats, boom, true, nil, invitation.ErrAlreadyMember, true},
+		{seats, own, false, silent, silent, true},
+		{seats, boom, false, silent, boom, true},
+		{seats, boom, false, storage.ErrNotFound, invitation.ErrNotFound, true},
+		{seats, aborted, true, nil, aborted, false},
+		{seats, unavailable, true, nil, unavailable, false},
+		{seats, context.Canceled, true, nil, context.Canceled, false},
+	} {
+		for _, operation := range []string{"create", "resend"} {
+			t.Run(fmt.Sprint(operation, c.callback, c.err, c.member, c.members), func(t *testing.T) {
+				w := setup(t, nil)
+				var lapsed invitation.Invitation
+				if operation == "resend" {
+					lapsed = w.invite("dora@example.com")
+					w.clock.Set(lapsed.ExpiresAt)
+				}
+				if c.member {
+					w.host.AddMember("acme", "dora", invitation.RoleMember)
+				}
+				ctx, cancel := context.WithCancel(w.ctx)
+				defer cancel()
+				says := func(callback string) error {
+					if callback != c.callback {
+						return nil
+					}
+					if c.err == context.Canceled {
+						cancel()
+					}
+					return c.err
+				}
+				host := &counting{failing: failing{Host: w.host, memberEmails: c.members}}
+				svc := w.service(host, &invitation.Config{
+					AllowEmail: func(context.Context, storage.Storage, string, string) error { return says(allow) },
+					Seats:      func(context.Context, storage.Storage, string) (int, int, error) { return 0, 9, says(seats) },
+				})
+				var err error
+				if operation == "resend" {
+					_, err = svc.Resend(ctx, "acme", lapsed.ID, invitation.ResendParams{})
+				} else {
+					_, err = svc.Create(ctx, "acme", invitation.CreateParams{
+						EmailAddress: "dora@example.com", Role: invitation.RoleMember})
+				}
+				w.is.True(errors.Is(err, c.want))
+				for _, other := range []error{own, boom, silent, invitation.ErrAlreadyMember, invitation.ErrNotFound} {
+					w.is.True(other == c.want || !errors.Is(err, other)) // and nothing else
+				}
+				w.is.Equal(host.asked > 0, c.asked)
+			})
+		}
+	}
+}
+
+// counting is a host that counts how often it was asked for members.
+type counting struct {
+	failing
+	asked int
+}
+
+func (h *counting) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) ([]string, error) {
+	h.asked++
+	return h.failing.MemberEmails(ctx, tx, org, emails)
+}

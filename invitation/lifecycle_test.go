@@ -80,6 +80,21 @@ func TestResendMovesTheInviter(t *testing.T) {
 }
 
 // Sending again is no way around what Create would refuse (C15), and refuses in the documented order.
+// What is pending is sent again whoever the address belongs to by now: only an expired one is invited again.
+func TestResendOfPendingAsksForNoMembers(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("dora@example.com")
+	w.host.AddMember("acme", "dora", invitation.RoleMember)
+	host := &counting{failing: failing{Host: w.host}}
+	svc := w.service(host, nil)
+	_, err := svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
+	w.is.True(errors.Is(err, invitation.ErrTooSoon))
+	w.clock.Advance(time.Minute)
+	_, err = svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
+	w.is.NoErr(err)
+	w.is.Equal(host.asked, 0)
+}
+
 func TestResendRefusesInOrder(t *testing.T) {
 	w := setup(t, &invitation.Config{Roles: ladder(t)})
 	w.host.AddMember("acme", "ann", "org:owner")
