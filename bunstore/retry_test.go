@@ -34,8 +34,8 @@ func TestRetryIsBounded(t *testing.T) {
 	})
 }
 
-// A statement in a transaction outlives its context by 250 milliseconds, one that begins, nests or ends a transaction by
-// 2 seconds: after its end, however long ago that was, and as a deadline where the context has one.
+// A statement in a transaction outlives its context by 250 milliseconds, one that begins, nests or ends a transaction
+// by 2 seconds: after its end, however long ago that was, and as a deadline where the context has one.
 func TestOutlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)

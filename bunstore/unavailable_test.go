@@ -235,6 +235,7 @@ func TestClassify(t *testing.T) {
 		{errUndo, nil, ""},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		for range 2 { // the second time for somebody who does not wait any more
 			err := s.Classify(ctx, fmt.Errorf("role: %w", c.err))
 			is.True(errors.Is(err, c.err))
