@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -101,7 +103,12 @@ func TestAbortCannotBeSwallowed(t *testing.T) {
 		{"busy, of a driver without codes", "INSERT", errors.New("database is locked"), true, true},
 		{"busy at a savepoint", "SAVEPOINT", busy, true, true},
 		{"connection lost", "INSERT", driver.ErrBadConn, true, false},
+		{"connection lost in an answer", "INSERT", io.ErrUnexpectedEOF, true, false},
+		{"connection lost before an answer", "INSERT", io.EOF, true, false},
+		{"connection closed", "INSERT", net.ErrClosed, true, false},
+		{"connection reset", "INSERT", &net.OpError{Op: "write", Err: errors.New("reset")}, true, false},
 		{"disk full", "INSERT", full, false, false},
+		{"disk broken", "INSERT", &sqliteError{10, "disk I/O error"}, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			is := is.New(t)
