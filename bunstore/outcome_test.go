@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -239,6 +241,7 @@ func TestCommitAnswers(t *testing.T) {
 			{err: &sqliteError{11, "database disk image is malformed"}, want: storage.ErrOutcomeUnknown},
 			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
 			{err: errors.New("FOREIGN KEY constraint failed")}, // of a driver without codes
+			{err: &sqliteError{1, "SQL logic error"}},
 			{err: &sqliteError{19, "FOREIGN KEY constraint failed"}},
 			{err: &sqliteError{13, "database or disk is full"}, want: storage.ErrUnavailable},
 			{err: &sqliteError{5, "database is locked"}, retried: true},
@@ -508,6 +511,176 @@ func TestRowNewerThanSnapshot(t *testing.T) {
 				}
 				_ = tx.Rollback() // on MariaDB an aborted one is rolled back by now
 			}
+		}
+	})
+}
+
+// What BEGIN fails with says whether another connection of the pool may do better. There is no other one for a Store on
+// the host's connection.
+func TestBeginAnswers(t *testing.T) {
+	odd := errors.New("nothing a server says")
+	for _, c := range []struct {
+		name    string
+		err     error
+		conn    bool  // a Store on a bun.Conn
+		cancels bool  // the context ends at this moment
+		want    error // ErrUnavailable, or nil: as it is
+		retried bool
+	}{
+		{"lost", net.ErrClosed, false, false, nil, true},
+		{"lost, for nobody", net.ErrClosed, false, true, storage.ErrUnavailable, false},
+		{"lost, of the host's", net.ErrClosed, true, false, storage.ErrUnavailable, false},
+		{"odd", odd, false, false, nil, true},
+		{"odd, of the host's", odd, true, false, nil, false},
+		{"refused", &sqliteError{1, "SQL logic error"}, false, false, nil, false},
+		{"cancelled", context.Canceled, false, true, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			is := is.New(t)
+			s, db, f := faulty(t)
+			if c.conn {
+				conn, err := db.Conn(t.Context())
+				is.NoErr(err)
+				defer func() { _ = conn.Close() }()
+				s, err = bunstore.New(conn, nil)
+				is.NoErr(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f.set("BEGIN", c.err, 2)
+			if c.cancels {
+				f.onHit = cancel
+			}
+			err := s.Insert(ctx, record("a"))
+			if c.retried {
+				is.NoErr(err)
+				is.Equal(f.times, 0)
+				return
+			}
+			is.Equal(f.times, 1) // tried once
+			is.True(errors.Is(err, c.err))
+			is.Equal(errors.Is(err, storage.ErrUnavailable), c.want != nil)
+			is.Equal(errors.Is(err, context.Canceled), c.cancels)
+		})
+	}
+}
+
+// BEGIN on the host's connection that fails leaves the connection, and what the host does on it, as they are.
+func TestHostsOwnTransactionOnConn(t *testing.T) {
+	is := is.New(t)
+	s, db, _ := faulty(t)
+	conn, err := db.Conn(t.Context())
+	is.NoErr(err)
+	defer func() { _ = conn.Close() }()
+	on, err := bunstore.New(conn, nil)
+	is.NoErr(err)
+	_, err = conn.ExecContext(t.Context(), "CREATE TABLE kept (id TEXT)")
+	is.NoErr(err)
+	for _, statement := range []string{"BEGIN", "INSERT INTO kept (id) VALUES ('k')"} {
+		_, err = conn.ExecContext(t.Context(), statement)
+		is.NoErr(err)
+	}
+	is.True(on.Insert(t.Context(), record("a")) != nil) // a transaction within a transaction
+	_, err = conn.ExecContext(t.Context(), "COMMIT")
+	is.NoErr(err)
+	n, err := conn.NewSelect().Table("kept").Count(t.Context())
+	is.NoErr(err)
+	is.True(n == 1)
+	is.Equal(count(t, s), 0)
+}
+
+// A COMMIT whose outcome is unknown says too that nobody waited for it any more.
+func TestUnknownAndCancelled(t *testing.T) {
+	is := is.New(t)
+	s, _, f := faulty(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.set("COMMIT", faults.ErrClosed, 1)
+	f.onHit = cancel
+	err := s.Insert(ctx, record("a"))
+	is.True(errors.Is(err, storage.ErrOutcomeUnknown))
+	is.True(errors.Is(err, context.Canceled))
+	is.True(errors.Is(err, faults.ErrClosed))
+}
+
+// A statement of the host's own that the database cannot do now says so, and nothing was written.
+func TestHostsStatementUnavailable(t *testing.T) {
+	is := is.New(t)
+	s, _, f := faulty(t)
+	f.set("DROP", full, 1)
+	err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		is.NoErr(tx.Insert(ctx, record("a")))
+		_, err := bunstore.DB(tx).ExecContext(ctx, "DROP TABLE IF EXISTS none_such")
+		return err
+	})
+	is.True(errors.Is(err, full) && errors.Is(err, storage.ErrUnavailable))
+	is.Equal(count(t, s), 0)
+}
+
+// A node that is not part of its cluster at this moment may be the next: the transaction is retried.
+func TestUnreadyNode(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &scripted{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		f.set("INSERT", &gomysql.MySQLError{Number: 1047, Message: "WSREP has not yet prepared node"}, 2)
+		is.NoErr(s.Insert(t.Context(), record("a")))
+		is.Equal(f.times, 0)
+	})
+}
+
+// A SQLite connection that could not be rolled back in any way is closed.
+func TestConnectionThatKeepsItsTransaction(t *testing.T) {
+	is := is.New(t)
+	s, db, f := faulty(t)
+	f.set("ROLLBACK", errors.New("refused"), -1)
+	err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		is.NoErr(tx.Insert(ctx, record("a")))
+		return errUndo
+	})
+	is.True(errors.Is(err, errUndo))
+	is.Equal(db.Stats().OpenConnections, 0)
+	f.set("", nil, 0)
+	is.Equal(count(t, s), 0)
+}
+
+// Rows read with a lock that are others than the snapshot shows are no less of a contradiction for being as many.
+func TestOtherRowsThanSnapshot(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		s := newStore(t, db)
+		is.NoErr(s.Insert(t.Context(), record("a")))
+		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+		is.NoErr(err)
+		defer func() { _ = tx.Rollback() }()
+		in := s.WithTx(tx)
+		is.Equal(count(t, in), 1) // the snapshot
+		_, err = s.Delete(t.Context(), "a")
+		is.NoErr(err)
+		is.NoErr(s.Insert(t.Context(), record("b")))
+		_, err = in.List(t.Context(), storage.Query{ForUpdate: true, Filter: storage.Filter{IDs: []string{"a", "b"}}})
+		is.True(errors.Is(err, storage.ErrAborted))
+	})
+}
+
+// Check warns where COMMIT may wait for ever, and gives its connection back.
+func TestCheckWarns(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		var log strings.Builder
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		address := e.New(t)
+		for _, timeout := range []time.Duration{time.Minute, 0} {
+			cfg, err := gomysql.ParseDSN(address)
+			is.NoErr(err)
+			cfg.ReadTimeout = timeout
+			db := e.Connect(t, cfg.FormatDSN())
+			s := newStore(t, db)
+			is.NoErr(s.Check(t.Context()))
+			is.Equal(strings.Contains(log.String(), "set readTimeout"), timeout == 0)
+			is.Equal(db.Stats().InUse, 0)
 		}
 	})
 }
