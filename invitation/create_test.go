@@ -411,6 +411,20 @@ func TestCreateFailsWithItsCallbacks(t *testing.T) {
 	}
 }
 
+// A context that has ended is in the chain whatever a callback says: some drivers do not say it.
+func TestCancelledInCallback(t *testing.T) {
+	w := setup(t, nil)
+	boom := errors.New("i/o timeout")
+	ctx, cancel := context.WithCancel(w.ctx)
+	svc := w.service(w.host, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error {
+		cancel()
+		return boom
+	}})
+	_, err := svc.Create(ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.True(errors.Is(err, boom) && errors.Is(err, context.Canceled))
+	w.is.Equal(strings.Count(err.Error(), context.Canceled.Error()), 1)
+}
+
 // failing is a host of which some answers fail.
 type failing struct {
 	*invitationtest.Host
