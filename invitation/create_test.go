@@ -538,6 +538,29 @@ func TestCreateLosesASlot(t *testing.T) {
 	}
 }
 
+// Also where a slot is lost at the last moment, that the address is a member's goes first.
+func TestMemberLosesASlot(t *testing.T) {
+	for _, member := range []bool{false, true} {
+		w := setup(t, nil)
+		lapsed := w.invite("carl@example.com")
+		w.clock.Set(lapsed.ExpiresAt)
+		w.invite("carl@example.com") // which takes the slot
+		want := invitation.ErrDuplicate
+		if member {
+			w.host.AddMember("acme", "carl", invitation.RoleMember)
+			want = invitation.ErrAlreadyMember
+		}
+		looks := 3
+		svc := w.svc.WithStorage(blind{w.host.Storage(), &looks})
+		_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+		w.is.True(errors.Is(err, want))
+		looks = 1
+		_, err = svc.Resend(w.ctx, "acme", lapsed.ID, invitation.ResendParams{})
+		w.is.True(errors.Is(err, want))
+		w.is.Equal(looks, 0)
+	}
+}
+
 // In a bulk the addresses that lost are named, whatever order they were written in.
 func TestCreateBulkLosesASlot(t *testing.T) {
 	w := setup(t, nil)
