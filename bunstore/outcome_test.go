@@ -602,6 +602,25 @@ func TestUnknownAndCancelled(t *testing.T) {
 	is.True(errors.Is(err, faults.ErrClosed))
 }
 
+// So does what is lost just before COMMIT.
+func TestLostBeforeCommitAndCancelled(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres-pgdriver")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &scripted{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		ctx, cancel := context.WithCancel(t.Context())
+		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			f.set("SELECT 1", serverError("57P01"), 1)
+			f.onHit = cancel
+			bunstore.DB(tx)
+			return nil
+		})
+		is.True(errors.Is(err, storage.ErrAborted) && errors.Is(err, context.Canceled))
+		is.Equal(count(t, s), 0)
+	})
+}
+
 // A statement of the host's own that the database cannot do now says so, and nothing was written.
 func TestHostsStatementUnavailable(t *testing.T) {
 	is := is.New(t)
@@ -682,5 +701,76 @@ func TestCheckWarns(t *testing.T) {
 			is.Equal(strings.Contains(log.String(), "set readTimeout"), timeout == 0)
 			is.Equal(db.Stats().InUse, 0)
 		}
+	})
+}
+
+// deadlines is a hook that keeps the deadline each statement runs with, by its first word.
+type deadlines map[string]time.Time
+
+func (d deadlines) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {
+	d[event.Operation()], _ = ctx.Deadline()
+	return ctx
+}
+
+func (deadlines) AfterQuery(context.Context, *bun.QueryEvent) {}
+
+// What begins, nests or ends a transaction has 2 seconds more than the caller's context, any other statement in it 250
+// milliseconds: so long a call may take on a network that loses packets.
+func TestDeadlinesOfStatements(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
+		engines.Named(t, "mariadb")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		newStore(t, db)
+		seen := deadlines{}
+		s, err := bunstore.New(db.WithQueryHook(seen), nil)
+		is.NoErr(err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		at, _ := ctx.Deadline()
+		for _, undo := range []error{nil, errUndo} {
+			clear(seen)
+			err = s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+					is.NoErr(tx.Insert(ctx, record(fmt.Sprint(undo))))
+					return undo
+				})
+				is.Equal(err, undo)
+				bunstore.DB(tx)
+				return nil
+			})
+			is.NoErr(err)
+			want := map[string]time.Duration{"BEGIN": 2 * time.Second, "SAVEPOINT": 2 * time.Second,
+				"INSERT": 250 * time.Millisecond, "RELEASE": 2 * time.Second}
+			if undo != nil {
+				want["ROLLBACK"] = 2 * time.Second // TO SAVEPOINT
+			}
+			if strings.HasSuffix(e.Name, "pgdriver") {
+				want["SELECT"] = 2 * time.Second // whether there is something to commit after what the host has done
+			}
+			for operation, more := range want {
+				t.Log(operation)
+				is.Equal(seen[operation].Sub(at), more)
+			}
+		}
+	})
+}
+
+// A level that cannot be released is undone, and the one around it is none the worse for it.
+func TestReleaseThatSpoils(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		f := &scripted{}
+		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
+		f.set("RELEASE", serverError("22000"), 1)
+		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				return tx.Insert(ctx, record("a"))
+			})
+			is.True(errors.Is(err, serverError("22000")))
+			return tx.Insert(ctx, record("b"))
+		}))
+		is.Equal(count(t, s), 1)
 	})
 }
