@@ -178,7 +178,7 @@ func TestSilentNetwork(t *testing.T) {
 				is.True(err != nil)
 				is.Equal(errors.Is(err, storage.ErrOutcomeUnknown), statement == "commit")
 				if statement == "savepoint" || statement == "release" {
-					is.True(errors.Is(err, context.DeadlineExceeded))
+					is.True(errors.Is(err, storage.ErrAborted) && errors.Is(err, context.DeadlineExceeded))
 				}
 			case <-time.After(20 * time.Second):
 				t.Fatalf("%q hangs", statement)
