@@ -565,6 +565,28 @@ func TestBeginAnswers(t *testing.T) {
 	}
 }
 
+// Who cannot connect at all is answered at once: another connection would be no better.
+func TestConnectAnswers(t *testing.T) {
+	for err, unavailable := range map[error]bool{errors.New("no such certificate"): false, net.ErrClosed: true} {
+		is := is.New(t)
+		e, tries := engines.Named(t, "sqlite"), 0
+		s, failed := bunstore.New(e.Wrapped(t, e.New(t), func(c driver.Connector) driver.Connector {
+			return faults.Wrap(c, func(call faults.Call) faults.Fault {
+				if call.Op != faults.Connect {
+					return faults.Fault{}
+				}
+				tries++
+				return faults.Fault{Kind: faults.Fail, Err: err}
+			})
+		}), nil)
+		is.NoErr(failed)
+		got := s.Insert(t.Context(), record("a"))
+		is.True(errors.Is(got, err))
+		is.Equal(errors.Is(got, storage.ErrUnavailable), unavailable)
+		is.Equal(tries, 1)
+	}
+}
+
 // BEGIN on the host's connection that fails leaves the connection, and what the host does on it, as they are.
 func TestHostsOwnTransactionOnConn(t *testing.T) {
 	is := is.New(t)
