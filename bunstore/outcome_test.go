@@ -633,7 +633,7 @@ func TestLostBeforeCommitAndCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 			is.NoErr(tx.Insert(ctx, record("a")))
-			f.set("SELECT 1", serverError("57P01"), 1)
+			f.set(beforeCommit, serverError("57P01"), 1)
 			f.onHit = cancel
 			bunstore.DB(tx)
 			return nil
@@ -726,11 +726,18 @@ func TestCheckWarns(t *testing.T) {
 	})
 }
 
-// deadlines is a hook that keeps the deadline each statement runs with, by its first word.
+// deadlines is a hook that keeps the deadline each statement runs with, by its first word. What is asked before COMMIT
+// begins as a level does, and goes by its text.
 type deadlines map[string]time.Time
 
+const beforeCommit = "SAVEPOINT orginvite_end"
+
 func (d deadlines) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {
-	d[event.Operation()], _ = ctx.Deadline()
+	name := event.Operation()
+	if event.Query == beforeCommit {
+		name = beforeCommit
+	}
+	d[name], _ = ctx.Deadline()
 	return ctx
 }
 
@@ -769,7 +776,7 @@ func TestDeadlinesOfStatements(t *testing.T) {
 				want["ROLLBACK"] = 2 * time.Second // TO SAVEPOINT
 			}
 			if strings.HasSuffix(e.Name, "pgdriver") {
-				want["SELECT"] = 2 * time.Second // whether there is something to commit after what the host has done
+				want[beforeCommit] = 2 * time.Second // whether there is something to commit after what the host has done
 			}
 			for operation, more := range want {
 				t.Log(operation)

@@ -209,42 +209,59 @@ func TestSQLiteFileTrouble(t *testing.T) {
 	})
 }
 
-// Classify gives a host's own errors the meaning that the store's have, and leaves alone what means nothing here.
+// Classify gives a host's own errors the meaning that the store's have, and leaves alone what means nothing here. In a
+// transaction the connection is there, so what the network says is about another service.
 func TestClassify(t *testing.T) {
 	is := is.New(t)
-	s, _, _ := faulty(t)
-	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-	read := &net.OpError{Op: "read", Err: errors.New("i/o timeout")} // of whatever else the host talks to
+	s, db, _ := faulty(t)
+	tx, err := db.BeginTx(t.Context(), nil)
+	is.NoErr(err)
+	defer func() { _ = tx.Rollback() }()
+	network := func(op, text string) error { return &net.OpError{Op: op, Err: errors.New(text)} }
 	for _, c := range []struct {
-		err    error
-		kind   error // ErrAborted, ErrUnavailable, or nil
-		remedy string
+		err     error
+		kind    error // ErrAborted, ErrUnavailable, or nil
+		remedy  string
+		outside bool // this holds outside a transaction only
 	}{
-		{busy, storage.ErrAborted, ""},
-		{driver.ErrBadConn, storage.ErrAborted, ""},
-		{full, storage.ErrUnavailable, "free space or raise it"},
-		{&sqliteError{8, "attempt to write a readonly database"}, storage.ErrUnavailable, "without mode=ro"},
-		{&sqliteError{14, "unable to open database file"}, storage.ErrUnavailable, "create its folder"},
-		{errors.New("unable to open database file"), storage.ErrUnavailable, "create its folder"}, // without a code
-		{dial, storage.ErrUnavailable, ""},
-		{&sqliteError{11, "database disk image is malformed"}, nil, "restore a backup"},
-		{&sqliteError{26, "file is not a database"}, nil, "restore a backup"},
-		{read, nil, ""},
-		{io.EOF, nil, ""},
-		{&sqliteError{5, "over quota"}, nil, ""},
-		{errUndo, nil, ""},
+		{busy, storage.ErrAborted, "", false},
+		{driver.ErrBadConn, storage.ErrAborted, "", false},
+		{full, storage.ErrUnavailable, "free space or raise it", false},
+		{&sqliteError{8, "attempt to write a readonly database"}, storage.ErrUnavailable, "without mode=ro", false},
+		{&sqliteError{14, "unable to open database file"}, storage.ErrUnavailable, "create its folder", false},
+		{errors.New("unable to open database file"), storage.ErrUnavailable, "create its folder", true}, // no code
+		{network("dial", "connection refused"), storage.ErrUnavailable, "", true},
+		{network("read", "i/o timeout"), storage.ErrAborted, "", true},
+		{io.EOF, storage.ErrAborted, "", true},
+		{&sqliteError{11, "database disk image is malformed"}, nil, "restore a backup", false},
+		{&sqliteError{26, "file is not a database"}, nil, "restore a backup", false},
+		{&sqliteError{5, "over quota"}, nil, "", false},
+		{errUndo, nil, "", false},
 	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		for range 2 { // the second time for somebody who does not wait any more
-			err := s.Classify(ctx, fmt.Errorf("role: %w", c.err))
-			is.True(errors.Is(err, c.err))
-			is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)
-			is.Equal(errors.Is(err, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
-			is.True(strings.Contains(err.Error(), c.remedy))
-			is.Equal(errors.Is(err, context.Canceled), ctx.Err() != nil && (c.kind != nil || c.remedy != ""))
-			cancel()
+		for _, inside := range []bool{false, true} {
+			store, kind, remedy := s, c.kind, c.remedy
+			if inside {
+				store = s.WithTx(tx)
+				if c.outside {
+					kind, remedy = nil, ""
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for range 2 { // the second time for somebody who does not wait any more
+				err := store.Classify(ctx, fmt.Errorf("role: %w", c.err))
+				t.Log(inside, err)
+				is.True(errors.Is(err, c.err))
+				is.Equal(errors.Is(err, storage.ErrAborted), kind == storage.ErrAborted)
+				is.Equal(errors.Is(err, storage.ErrUnavailable), kind == storage.ErrUnavailable)
+				is.True(strings.Contains(err.Error(), remedy))
+				is.Equal(errors.Is(err, context.Canceled), ctx.Err() != nil && (kind != nil || remedy != ""))
+				cancel()
+			}
 		}
 	}
 	is.NoErr(s.Classify(t.Context(), nil))
+	is.Equal((*bunstore.Store)(nil).Classify(t.Context(), errUndo), errUndo)
+	is.NoErr((*bunstore.Store)(nil).Classify(t.Context(), nil))
+	is.Equal(bunstore.DB((*bunstore.Store)(nil)), nil)
 }

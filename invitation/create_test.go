@@ -617,8 +617,8 @@ func TestCreateHonoursCancellation(t *testing.T) {
 }
 
 // Of two errors of the host's the one that goes first is returned: that there is no such organization, what AllowEmail
-// says, that the address is a member's, then the rest; and one that may be shown before one that may not. Where the
-// transaction is over, the host is asked nothing more.
+// says, that the address is a member's, then the rest. Where MemberEmails fails after AllowEmail has refused, the refusal
+// stays: what AllowEmail did before it may be why. Where the transaction is over, the host is asked nothing more.
 func TestWhichRefusalGoesFirst(t *testing.T) {
 	boom, silent := errors.New("boom"), errors.New("no answer")
 	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
@@ -636,7 +636,7 @@ func TestWhichRefusalGoesFirst(t *testing.T) {
 		{allow, own, false, nil, own, true},
 		{allow, own, true, nil, own, true},
 		{allow, boom, true, nil, boom, true},
-		{allow, own, false, silent, silent, true},
+		{allow, own, false, silent, own, true},
 		{allow, boom, false, silent, boom, true},
 		{allow, boom, false, own, own, true},
 		{allow, own, false, storage.ErrNotFound, invitation.ErrNotFound, true},
@@ -648,7 +648,7 @@ func TestWhichRefusalGoesFirst(t *testing.T) {
 		{seats, own, true, nil, invitation.ErrAlreadyMember, true},
 		{seats, boom, true, nil, invitation.ErrAlreadyMember, true},
 		{seats, own, false, silent, silent, true},
-		{seats, boom, false, silent, boom, true},
+		{seats, boom, false, silent, silent, true},
 		{seats, boom, false, storage.ErrNotFound, invitation.ErrNotFound, true},
 		{seats, aborted, true, nil, aborted, false},
 		{seats, unavailable, true, nil, unavailable, false},

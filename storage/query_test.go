@@ -159,6 +159,9 @@ func TestExistsError(t *testing.T) {
 type classifier struct{ storage.Storage }
 
 func (classifier) Classify(_ context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%w: %w", storage.ErrAborted, err)
 }
 
@@ -166,7 +169,13 @@ type wrapped struct{ storage.Storage }
 
 func (w wrapped) Unwrap() storage.Storage { return w.Storage }
 
-// Classify asks the store, or the one inside of a wrapper; without one that knows, an error stays as it is.
+// looped is a wrapper that has itself inside.
+type looped struct{ storage.Storage }
+
+func (l *looped) Unwrap() storage.Storage { return l }
+
+// Classify asks the store, or the one inside of a wrapper; without one that knows, an error stays as it is. It returns
+// whatever the wrapper.
 func TestClassify(t *testing.T) {
 	is := is.New(t)
 	boom := errors.New("boom")
@@ -175,7 +184,8 @@ func TestClassify(t *testing.T) {
 		is.True(errors.Is(err, boom) && errors.Is(err, storage.ErrAborted))
 		is.NoErr(storage.Classify(t.Context(), s, nil))
 	}
-	for _, s := range []storage.Storage{nil, wrapped{}, struct{ storage.Storage }{classifier{}}} {
+	for _, s := range []storage.Storage{nil, wrapped{}, struct{ storage.Storage }{classifier{}}, &looped{}} {
 		is.Equal(storage.Classify(t.Context(), s, boom), boom)
+		is.NoErr(storage.Classify(t.Context(), s, nil))
 	}
 }
