@@ -1,0 +1,430 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// What a host overlooks or ends in a transaction. RunInTx returns nil where all of it is stored, and an error where
+// nothing is; where the Store cannot know, it says so.
+
+// told reports an error of a transaction that does not fit what is stored: all of it, or nothing.
+func told(t *testing.T, err error, stored, all int) {
+	t.Helper()
+	t.Log(err)
+	if err == nil && stored != all || err != nil && !errors.Is(err, storage.ErrOutcomeUnknown) && stored != 0 {
+		t.Errorf("%d of %d are stored, and the error is %v", stored, all, err)
+	}
+}
+
+// victims makes the table and the rows that deadlock needs.
+func victims(t *testing.T, s *bunstore.Store) {
+	t.Helper()
+	is := is.New(t)
+	_, err := bunstore.DB(s).ExecContext(t.Context(), "CREATE TABLE weights (n INT) ENGINE=InnoDB")
+	is.NoErr(err)
+	is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
+}
+
+// overlook has db's transaction aborted by a deadlock. run executes a statement of the host's.
+func overlook(t *testing.T, pool *bun.DB, run func(statement string) error) {
+	t.Helper()
+	is := is.New(t)
+	const update = "UPDATE organization_invitations SET role = 'x' WHERE id = "
+	is.NoErr(run(update + "'a'"))
+	err := deadlock(t, pool, func() error { return run(update + "'b'") })
+	t.Log("overlooked:", err)
+}
+
+// A deadlock that the host makes nothing of ends a transaction of the Store's, wherever the error comes.
+func TestDeadlockOverlooked(t *testing.T) {
+	for _, how := range []string{"bun.Tx", "bun.Conn", "rows.Err", "QueryRow"} {
+		t.Run(how, func(t *testing.T) {
+			_, _, db := mariadb(t)
+			is := is.New(t)
+			s := newStore(t, db)
+			victims(t, s)
+			on := s
+			if how == "bun.Conn" {
+				conn, err := db.Conn(t.Context())
+				is.NoErr(err)
+				defer func() { _ = conn.Close() }()
+				on, err = bunstore.New(conn, nil)
+				is.NoErr(err)
+			}
+			runs := 0
+			err := on.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				if err := tx.Insert(ctx, record("c")); err != nil {
+					return err
+				}
+				if runs++; runs == 1 {
+					b := bunstore.DB(tx).(bun.Tx)
+					overlook(t, db, func(statement string) error {
+						query := strings.Replace(statement, "UPDATE organization_invitations SET role = 'x'",
+							"SELECT version FROM organization_invitations", 1) + " FOR UPDATE"
+						switch how {
+						case "rows.Err":
+							rows, err := b.QueryContext(ctx, query)
+							if err != nil {
+								return err
+							}
+							for rows.Next() {
+							}
+							_ = rows.Close()
+							return rows.Err()
+						case "QueryRow":
+							version := 0
+							return b.QueryRowContext(ctx, query).Scan(&version)
+						}
+						_, err := b.ExecContext(ctx, statement)
+						return err
+					})
+				}
+				return tx.Insert(ctx, record("d"))
+			})
+			told(t, err, count(t, s)-2, 2)
+			is.True(err == nil || how == "bun.Conn") // where it is known that nothing else was written it is retried
+			is.Equal(db.Stats().InUse > 0, how == "bun.Conn")
+		})
+	}
+}
+
+// In a transaction of the host's too, where nobody tells the Store what its statements returned.
+func TestDeadlockOverlookedInHostsTx(t *testing.T) {
+	for _, callback := range []string{"AllowEmail", "Join"} {
+		t.Run(callback, func(t *testing.T) {
+			_, _, db := mariadb(t)
+			h := build(t, db, invitation.Config{})
+			victims(t, h.store)
+			inv := h.invite(t, "u1@example.com")
+			swallow := func(ctx context.Context, tx storage.Storage, called string) error {
+				if called == callback {
+					overlook(t, db, func(statement string) error {
+						_, err := bunstore.DB(tx).ExecContext(ctx, statement)
+						return err
+					})
+				}
+				return nil
+			}
+			svc := h.hook(t, invitation.Config{AllowEmail: func(ctx context.Context, tx storage.Storage, _, _ string) error {
+				return swallow(ctx, tx, "AllowEmail")
+			}}, swallow)
+			err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+				in := svc.WithStorage(h.store.WithTx(tx))
+				if callback == "Join" {
+					_, err := in.Accept(ctx, accept(inv, "u1"))
+					return err
+				}
+				_, err := in.Create(ctx, "acme", invitation.CreateParams{
+					EmailAddress: "u2@example.com", Role: invitation.RoleMember})
+				return err
+			})
+			h.is.True(err != nil)
+			told(t, err, count(t, h.store)-3, 1)
+			told(t, err, h.members(t)-1, 1)
+		})
+	}
+}
+
+// SQLite may roll the whole transaction back with a statement that fails. What comes after that is not on its own.
+func TestSQLiteRolledBackBehindUs(t *testing.T) {
+	fails := map[string]func(ctx context.Context, db bun.IDB) error{
+		"or rollback": func(ctx context.Context, db bun.IDB) error {
+			_, err := db.ExecContext(ctx, "INSERT OR ROLLBACK INTO big VALUES (1)")
+			return err
+		},
+		"interrupted": func(ctx context.Context, db bun.IDB) error {
+			ctx, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
+			defer cancel()
+			_, err := db.ExecContext(ctx, "INSERT INTO big WITH RECURSIVE n (i) AS "+
+				"(SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) SELECT i FROM n")
+			return err
+		},
+	}
+	for _, engine := range []string{"sqlite", "sqlite-plain", "sqlite-memory"} {
+		for how, fail := range fails {
+			for _, nested := range []bool{false, true} {
+				t.Run(fmt.Sprint(engine, " ", how, " nested ", nested), func(t *testing.T) {
+					is := is.New(t)
+					db := engines.Named(t, engine).Open(t)
+					s := newStore(t, db)
+					for _, q := range []string{"CREATE TABLE big (n INTEGER PRIMARY KEY)", "INSERT INTO big VALUES (1)"} {
+						_, err := db.ExecContext(t.Context(), q)
+						is.NoErr(err)
+					}
+					body := func(ctx context.Context, tx storage.Storage) error {
+						is.True(fail(ctx, bunstore.DB(tx)) != nil) // the host makes nothing of it
+						return tx.Insert(ctx, record("b"))
+					}
+					err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+						if err := tx.Insert(ctx, record("a")); err != nil {
+							return err
+						}
+						if nested {
+							return tx.RunInTx(ctx, body)
+						}
+						return body(ctx, tx)
+					})
+					is.True(err != nil)
+					told(t, err, count(t, s), 2)
+					is.Equal(db.Stats().InUse, 0)
+				})
+			}
+		}
+	}
+}
+
+// A callback that commits or rolls back by itself: what it has done cannot be undone, but is not told wrongly.
+func TestCallbackEndsTransaction(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		db := e.Open(t)
+		s := newStore(t, db)
+		for _, end := range []string{"Commit", "Rollback", "COMMIT", "ROLLBACK"} {
+			for _, nested := range []bool{false, true} {
+				for _, result := range []error{nil, errUndo} {
+					if end == "COMMIT" && !nested && result != nil && strings.HasPrefix(e.Name, "postgres") {
+						continue // ROLLBACK finds nothing wrong there, and so the error stays: the host was told not to
+					}
+					t.Run(fmt.Sprint(end, " nested ", nested, " ", result), func(t *testing.T) {
+						is := is.New(t)
+						finish := func(ctx context.Context, tx storage.Storage) error {
+							b := bunstore.DB(tx).(bun.Tx)
+							switch end {
+							case "Commit":
+								_ = b.Commit()
+							case "Rollback":
+								_ = b.Rollback()
+							default:
+								_, _ = b.ExecContext(ctx, end)
+							}
+							return result
+						}
+						runs := 0
+						err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+							if runs++; runs > 1 {
+								return nil
+							}
+							if err := tx.Insert(ctx, record("a")); err != nil {
+								return err
+							}
+							if nested {
+								return tx.RunInTx(ctx, finish)
+							}
+							return finish(ctx, tx)
+						})
+						told(t, err, count(t, s), 1)
+						is.Equal(db.Stats().InUse, 0)
+						_, err = s.Delete(t.Context(), "a")
+						is.NoErr(err)
+					})
+				}
+			}
+		}
+	})
+}
+
+// MariaDB commits before it creates a table. That is no more than the truth either.
+func TestCallbackCreatesTable(t *testing.T) {
+	_, _, db := mariadb(t)
+	h := build(t, db, invitation.Config{})
+	svc := h.hook(t, invitation.Config{OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
+		_, err := bunstore.DB(tx).ExecContext(ctx, "CREATE TABLE IF NOT EXISTS jobs (n INT)")
+		return err
+	}}, func(context.Context, storage.Storage, string) error { return nil })
+	_, err := svc.Create(t.Context(), "acme", invitation.CreateParams{
+		EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+	told(t, err, count(t, h.store), 1)
+}
+
+// traced is what a tracing wrapper makes of a driver: the interfaces of database/sql/driver, and nothing else.
+type traced struct{ driver.Connector }
+
+func (c traced) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return tracedConn{conn}, nil
+}
+
+type tracedConn struct{ driver.Conn }
+
+func (c tracedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+}
+
+func (c tracedConn) ExecContext(ctx context.Context, q string, a []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, q, a)
+}
+
+func (c tracedConn) QueryContext(ctx context.Context, q string, a []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, a)
+}
+
+// A statement that failed and that the host makes nothing of: on PostgreSQL COMMIT is then a ROLLBACK, and pgdriver
+// does not say so. A wrapper hides which driver it is.
+func TestFailureOverlookedBehindWrapper(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
+		engines.Named(t, "mariadb"), engines.Named(t, "sqlite")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Wrapped(t, e.New(t), func(c driver.Connector) driver.Connector { return traced{c} })
+		s := newStore(t, db)
+		err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			if err := tx.Insert(ctx, record("a")); err != nil {
+				return err
+			}
+			_, failed := bunstore.DB(tx).ExecContext(ctx, "SELECT 1 FROM nowhere")
+			is.True(failed != nil)
+			return nil
+		})
+		is.Equal(err != nil, strings.HasPrefix(e.Name, "postgres"))
+		told(t, err, count(t, s), 1)
+	})
+}
+
+// Rows that a host forgets to close, read to the end or not, do not turn a refused COMMIT into one that succeeded, and no
+// later statement gets the answer of an earlier one.
+func TestRowsLeftOpenAtCommit(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{})
+		for _, statement := range []string{"CREATE TABLE parent (id INT PRIMARY KEY)",
+			"CREATE TABLE child (p INT REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"} {
+			_, err := h.db.ExecContext(t.Context(), statement)
+			h.is.NoErr(err)
+		}
+		for _, nested := range []bool{false, true} {
+			for _, refused := range []bool{false, true} {
+				for _, query := range []string{"SELECT id FROM host_users LIMIT 1", "SELECT id FROM host_users WHERE 1 = 0"} {
+					body := func(ctx context.Context, tx storage.Storage) error {
+						if refused {
+							if _, err := bunstore.DB(tx).ExecContext(ctx, "INSERT INTO child VALUES (1)"); err != nil {
+								return err
+							}
+						}
+						rows, err := bunstore.DB(tx).QueryContext(ctx, query)
+						if err != nil {
+							return err
+						}
+						if strings.HasSuffix(query, "LIMIT 1") {
+							rows.Next()
+						}
+						return nil
+					}
+					err := h.store.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+						if err := tx.Insert(ctx, record("a")); err != nil {
+							return err
+						}
+						if nested {
+							return tx.RunInTx(ctx, body)
+						}
+						return body(ctx, tx)
+					})
+					h.is.True(!refused || err != nil)
+					told(t, err, count(t, h.store), 1)
+					for i := range 20 {
+						got := -1
+						h.is.NoErr(h.db.NewRaw("SELECT ?", i).Scan(t.Context(), &got))
+						h.is.Equal(got, i)
+					}
+					_, err = h.store.Delete(t.Context(), "a")
+					h.is.NoErr(err)
+				}
+			}
+		}
+	})
+}
+
+// A callback that leaves rows open does not make the operation hang, nor lie.
+func TestRowsLeftOpenInCallback(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "sqlite-memory"),
+		engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"), engines.Named(t, "mariadb")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		for _, method := range []string{"MemberEmails", "AllowEmail", "Join", "OnEvents"} {
+			t.Run(method, func(t *testing.T) {
+				h := build(t, e.Open(t), invitation.Config{})
+				inv := h.invite(t, "u1@example.com")
+				open := func(ctx context.Context, tx storage.Storage, called string) error {
+					if called != method {
+						return nil
+					}
+					rows, err := bunstore.DB(tx).QueryContext(ctx, "SELECT id FROM host_users")
+					if err == nil {
+						rows.Next()
+					}
+					return err
+				}
+				svc := h.hook(t, invitation.Config{
+					AllowEmail: func(ctx context.Context, tx storage.Storage, _, _ string) error {
+						return open(ctx, tx, "AllowEmail")
+					},
+					OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
+						return open(ctx, tx, "OnEvents")
+					},
+				}, open)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				began := time.Now()
+				var err error
+				if method == "Join" {
+					_, err = svc.Accept(ctx, accept(inv, "u1"))
+					told(t, err, h.members(t)-1, 1)
+				} else {
+					_, err = svc.Create(ctx, "acme", invitation.CreateParams{
+						EmailAddress: "u2@example.com", Role: invitation.RoleMember})
+					told(t, err, count(t, h.store)-1, 1)
+				}
+				h.is.True(time.Since(began) < 8*time.Second)
+				h.is.Equal(h.db.Stats().InUse, 0)
+				for range 12 { // every connection of the pool
+					_, err := h.svc.List(t.Context(), "acme", invitation.ListParams{})
+					h.is.NoErr(err)
+				}
+			})
+		}
+	})
+}
+
+// A callback that goes on for longer than the Store waits after the end of its context: all of it is undone, and the
+// error says why.
+func TestContextIgnored(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "postgres"), engines.Named(t, "mariadb")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		db := e.Open(t)
+		s := newStore(t, db)
+		is.NoErr(s.Insert(t.Context(), record("before")))
+		ctx, cancel := context.WithCancel(t.Context())
+		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			is.NoErr(tx.Insert(ctx, record("a")))
+			return tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
+				cancel()
+				<-time.After(2100 * time.Millisecond)
+				_, err := bunstore.DB(tx).ExecContext(t.Context(), "UPDATE organization_invitations SET role = 'late'")
+				t.Log("too late:", err)
+				return nil
+			})
+		})
+		is.True(errors.Is(err, context.Canceled))
+		is.Equal(count(t, s), 1)
+		r, err := s.Get(t.Context(), "before")
+		is.NoErr(err)
+		is.Equal(r.Role, record("before").Role)
+		is.NoErr(s.Insert(t.Context(), record("after")))
+		is.Equal(db.Stats().InUse, 0)
+	})
+}
