@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -279,6 +281,226 @@ func TestOldSnapshotOfHost(t *testing.T) {
 					}
 				}
 				_ = tx.Rollback()
+			}
+		}
+	})
+}
+
+// What an error of the host's quotes is not the engine's word: nothing is run again, and it is an internal error.
+func TestQuotedTextIsNotTheEngines(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "postgres"),
+		engines.Named(t, "postgres-pgdriver"), engines.Named(t, "mariadb")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{})
+		for _, organization := range []string{"database is locked", "SQLSTATE 40001", "SQLSTATE=40001",
+			": Error 1213: ", "invalid connection", "unexpected EOF"} {
+			calls := 0
+			quoted := fmt.Errorf("no organization %q", organization)
+			svc := h.hook(t, invitation.Config{}, func(context.Context, storage.Storage, string) error {
+				calls++
+				return quoted
+			})
+			p := invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember}
+			create := func(svc *invitation.Service) {
+				t.Helper()
+				calls = 0
+				_, err := svc.Create(t.Context(), organization, p)
+				h.is.True(errors.Is(err, quoted) && !errors.Is(err, invitation.ErrAborted))
+				h.is.Equal(invitation.HTTPStatus(err), http.StatusInternalServerError)
+				h.is.Equal(calls, 1)
+			}
+			create(svc)
+			h.is.NoErr(h.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+				create(svc.WithStorage(h.store.WithTx(tx)))
+				return h.store.WithTx(tx).Lock(ctx, "k") // the host's transaction goes on
+			}))
+		}
+	})
+}
+
+// Another service that a callback cannot reach is not the database: that is available, and the host's transaction goes
+// on.
+func TestOtherServiceDown(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{})
+		down := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+		svc := h.hook(t, invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error {
+			return fmt.Errorf("reputation service: %w", down)
+		}}, func(context.Context, storage.Storage, string) error { return nil })
+		p := invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember}
+		create := func(svc *invitation.Service) {
+			t.Helper()
+			_, err := svc.Create(t.Context(), "acme", p)
+			h.is.True(errors.Is(err, down))
+			h.is.True(!errors.Is(err, invitation.ErrUnavailable) && !errors.Is(err, invitation.ErrAborted))
+			h.is.Equal(invitation.HTTPStatus(err), http.StatusInternalServerError)
+		}
+		create(svc)
+		h.is.NoErr(h.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+			create(svc.WithStorage(h.store.WithTx(tx)))
+			return h.store.WithTx(tx).Insert(ctx, record("a"))
+		}))
+		h.is.Equal(count(t, h.store), 1)
+	})
+}
+
+// A callback may call the service again, in the same transaction through [bunstore.Store.WithTx]. What that does, and
+// that it fails, is of the nested transaction only.
+func TestNestedWithTxInCallback(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{})
+		p := func(email string) invitation.CreateParams {
+			return invitation.CreateParams{EmailAddress: email + "@example.com", Role: invitation.RoleMember}
+		}
+		for i, c := range []struct{ fails, hosts bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+			outer, inner := fmt.Sprint("outer", i), fmt.Sprint("inner", i)
+			if c.fails {
+				inner = outer // which is pending already
+			}
+			nested := 0
+			var svc *invitation.Service
+			svc = h.hook(t, invitation.Config{OnEvents: func(ctx context.Context, tx storage.Storage,
+				events []invitation.Event) error {
+				if nested++; nested > 1 {
+					return nil
+				}
+				in := svc.WithStorage(h.store.WithTx(bunstore.DB(tx).(bun.Tx)))
+				_, err := in.Create(ctx, "acme", p(inner))
+				h.is.Equal(errors.Is(err, invitation.ErrDuplicate), c.fails)
+				if c.fails {
+					return nil
+				}
+				return err
+			}}, func(context.Context, storage.Storage, string) error { return nil })
+			before := count(t, h.store)
+			var err error
+			if c.hosts {
+				err = h.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+					_, err := svc.WithStorage(h.store.WithTx(tx)).Create(ctx, "acme", p(outer))
+					return err
+				})
+			} else {
+				_, err = svc.Create(t.Context(), "acme", p(outer))
+			}
+			h.is.NoErr(err)
+			more := 2
+			if c.fails {
+				more = 1
+			}
+			h.is.Equal(count(t, h.store)-before, more)
+		}
+	})
+}
+
+// AllowEmail may make an *Error of a statement that failed. It is shown, though on PostgreSQL nothing more could be
+// read in that transaction.
+func TestAllowEmailRefusesAfterFailedStatement(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{})
+		for _, statement := range []string{"CREATE TABLE once (k INT PRIMARY KEY)", "INSERT INTO once VALUES (1)"} {
+			_, err := h.db.ExecContext(t.Context(), statement)
+			h.is.NoErr(err)
+		}
+		refusal := &invitation.Error{Status: http.StatusForbidden, Code: "once", Message: "Once is enough"}
+		svc := h.hook(t, invitation.Config{AllowEmail: func(ctx context.Context, tx storage.Storage, _, _ string) error {
+			if _, err := bunstore.DB(tx).ExecContext(ctx, "INSERT INTO once VALUES (1)"); err != nil {
+				return refusal
+			}
+			return nil
+		}}, func(context.Context, storage.Storage, string) error { return nil })
+		_, err := svc.Create(t.Context(), "acme", invitation.CreateParams{
+			EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+		var own *invitation.Error
+		h.is.True(errors.As(err, &own))
+		h.is.Equal(own.Code, "once")
+		h.is.Equal(invitation.HTTPStatus(err), http.StatusForbidden)
+		h.is.Equal(count(t, h.store), 0)
+	})
+}
+
+// A host's snapshot that is older than the invitation which holds the address: what is to be written expired or revoked
+// is not seen, so the transaction is aborted and the host makes it again.
+func TestOldSnapshotOfHolder(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "mariadb"), engines.Named(t, "postgres")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		for _, holder := range []string{"lapsed", "replaced"} {
+			t.Run(holder, func(t *testing.T) {
+				h := build(t, e.Open(t), invitation.Config{ResendAfter: -1})
+				tx, err := h.db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+				h.is.NoErr(err)
+				defer func() { _ = tx.Rollback() }()
+				_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // the snapshot
+				h.is.NoErr(err)
+				inv := h.invite(t, "u1@example.com")
+				if holder == "lapsed" {
+					h.clock.Set(inv.ExpiresAt)
+				}
+				_, err = h.svc.WithStorage(h.store.WithTx(tx)).Create(t.Context(), "acme", invitation.CreateParams{
+					EmailAddress: "u1@example.com", Role: invitation.RoleMember, Replace: holder == "replaced"})
+				h.is.True(errors.Is(err, invitation.ErrAborted))
+			})
+		}
+	})
+}
+
+// A host's transaction is not aborted for what it has written itself, nor for what others write meanwhile elsewhere.
+func TestSnapshotOfHostIsNewEnough(t *testing.T) {
+	list := []engines.Engine{engines.Named(t, "mariadb"), engines.Named(t, "postgres")}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
+		h := build(t, e.Open(t), invitation.Config{ResendAfter: -1, MaxPending: 100,
+			Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 1, 100, nil }})
+		old, elsewhere := h.invite(t, "u3@example.com"), 0
+		p := func(email string, replace bool) invitation.CreateParams {
+			return invitation.CreateParams{EmailAddress: email + "@example.com", Role: invitation.RoleMember, Replace: replace}
+		}
+		is := h.is
+		for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
+			for _, read := range []bool{false, true} {
+				tx, err := h.db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+				is.NoErr(err)
+				if read {
+					_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // the snapshot
+					is.NoErr(err)
+				}
+				elsewhere++
+				if level != sql.LevelSerializable {
+					_, err = h.svc.Create(t.Context(), "other", p(fmt.Sprint("e", elsewhere), false))
+					is.NoErr(err) // somebody else, in another organization
+				}
+				svc := h.svc.WithStorage(h.store.WithTx(tx))
+				_, err = svc.Create(t.Context(), "acme", p("x1", false))
+				is.NoErr(err)
+				inv, err := svc.Create(t.Context(), "acme", p("x1", true))
+				is.NoErr(err)
+				_, err = svc.Update(t.Context(), "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+				is.NoErr(err)
+				_, err = svc.Resend(t.Context(), "acme", inv.ID, invitation.ResendParams{})
+				is.NoErr(err)
+				_, err = svc.Revoke(t.Context(), "acme", inv.ID, invitation.RevokeParams{})
+				is.NoErr(err)
+				for range 2 {
+					is.NoErr(svc.LockOrganization(t.Context(), fmt.Sprint("new", elsewhere)))
+					is.NoErr(svc.LockOrganization(t.Context(), "acme"))
+				}
+				updated, err := svc.Update(t.Context(), "acme", old.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+				is.NoErr(err)
+				for range 2 { // the second one finds it accepted
+					_, err = svc.Accept(t.Context(), invitation.AcceptParams{
+						OrganizationID: "acme", InvitationID: old.ID, UserID: "u3", Version: updated.Version})
+					is.NoErr(err)
+				}
+				for _, replace := range []bool{false, true} {
+					_, err = svc.CreateBulk(t.Context(), "acme", []invitation.CreateParams{p("y1", replace), p("y2", replace)})
+					is.NoErr(err)
+				}
+				_, err = svc.RevokeAll(t.Context(), invitation.RevokeAllParams{
+					OrganizationID: "acme", EmailAddresses: []string{"y1@example.com"}})
+				is.NoErr(err)
+				_, err = svc.Erase(t.Context(), "y2@example.com")
+				is.NoErr(err)
+				_, err = svc.ExpireDue(t.Context(), 100)
+				is.NoErr(err)
+				is.NoErr(tx.Rollback())
 			}
 		}
 	})
