@@ -240,10 +240,12 @@ func TestCallbackEndsTransaction(t *testing.T) {
 func TestCallbackCreatesTable(t *testing.T) {
 	_, _, db := mariadb(t)
 	h := build(t, db, invitation.Config{})
-	svc := h.hook(t, invitation.Config{OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
+	create := func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
 		_, err := bunstore.DB(tx).ExecContext(ctx, "CREATE TABLE IF NOT EXISTS jobs (n INT)")
 		return err
-	}}, func(context.Context, storage.Storage, string) error { return nil })
+	}
+	svc := h.hook(t, invitation.Config{OnEvents: create},
+		func(context.Context, storage.Storage, string) error { return nil })
 	_, err := svc.Create(t.Context(), "acme", invitation.CreateParams{
 		EmailAddress: "u1@example.com", Role: invitation.RoleMember})
 	told(t, err, count(t, h.store), 1)
@@ -296,8 +298,8 @@ func TestFailureOverlookedBehindWrapper(t *testing.T) {
 	})
 }
 
-// Rows that a host forgets to close, read to the end or not, do not turn a refused COMMIT into one that succeeded, and no
-// later statement gets the answer of an earlier one.
+// Rows that a host forgets to close, read to the end or not, do not turn a refused COMMIT into one that succeeded, and
+// no later statement gets the answer of an earlier one.
 func TestRowsLeftOpenAtCommit(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {

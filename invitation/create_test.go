@@ -617,8 +617,8 @@ func TestCreateHonoursCancellation(t *testing.T) {
 }
 
 // Of two errors of the host's the one that goes first is returned: that there is no such organization, what AllowEmail
-// says, that the address is a member's, then the rest. Where MemberEmails fails after AllowEmail has refused, the refusal
-// stays: what AllowEmail did before it may be why. Where the transaction is over, the host is asked nothing more.
+// says, that the address is a member's, then the rest. Where MemberEmails fails after AllowEmail has refused, the
+// refusal stays: what AllowEmail did before it may be why. Where the transaction is over, the host is asked nothing more.
 func TestWhichRefusalGoesFirst(t *testing.T) {
 	boom, silent := errors.New("boom"), errors.New("no answer")
 	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
@@ -704,7 +704,8 @@ type counting struct {
 	asked int
 }
 
-func (h *counting) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) ([]string, error) {
+func (h *counting) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) (
+	[]string, error) {
 	h.asked++
 	return h.failing.MemberEmails(ctx, tx, org, emails)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Create, CreateBulk and Resend say in which order they refuse. This makes calls that several reasons speak against, and
-// compares the answer with that order.
+// Create, CreateBulk and Resend say in which order they refuse. This makes calls that several reasons speak against,
+// and compares the answer with that order.
 
 var (
 	errInside  = errors.New("inside") // an internal error of the host's
