@@ -58,7 +58,8 @@
 // transaction has ended, the error is ErrAborted where the Store knows that the host has only read since, and
 // ErrOutcomeUnknown otherwise. This check costs one statement in a Galera cluster, in a host's transaction on MariaDB,
 // before COMMIT with pgdriver, and after a statement of the host's has failed. Otherwise it sends nothing to the
-// server. The Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx.
+// server. On MariaDB the Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared
+// statement.
 //
 // BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
 // because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without

@@ -126,20 +126,26 @@ func ended(ctx context.Context, err error) error {
 // class is what err, of a statement of ours, means: to what the engine knows it adds what database/sql and the network
 // know.
 func (s *Store) class(err error) class {
+	c := s.e.class(err)
+	if n := networkClass(err); n == lost || c == plain {
+		return n
+	}
+	return c
+}
+
+// networkClass is what err means where the network is what has failed.
+func networkClass(err error) class {
 	var network *net.OpError
-	isNetwork := errors.As(err, &network)
 	switch {
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		errors.Is(err, net.ErrClosed):
 		return lost
-	case isNetwork && network.Op != "dial": // nothing has been sent by who cannot connect
-		return lost
-	}
-	c := s.e.class(err)
-	if c == plain && isNetwork {
+	case !errors.As(err, &network):
+		return plain
+	case network.Op == "dial": // nothing has been sent
 		return unavailable
 	}
-	return c
+	return lost
 }
 
 // hostsClass is what err means that a function of the host's has returned, which may well talk to others than the
@@ -178,7 +184,7 @@ func (s *Store) Classify(ctx context.Context, err error) error {
 	}
 	c := s.hostsClass(err)
 	if c == plain && !s.inTx() { // in a transaction the connection is there
-		c = s.class(err)
+		c = networkClass(err)
 	}
 	switch {
 	case c == plain:

@@ -229,7 +229,7 @@ func TestClassify(t *testing.T) {
 		{full, storage.ErrUnavailable, "free space or raise it", false},
 		{&sqliteError{8, "attempt to write a readonly database"}, storage.ErrUnavailable, "without mode=ro", false},
 		{&sqliteError{14, "unable to open database file"}, storage.ErrUnavailable, "create its folder", false},
-		{errors.New("unable to open database file"), storage.ErrUnavailable, "create its folder", true}, // no code
+		{errors.New("database is locked"), nil, "", false}, // words of the host's
 		{network("dial", "connection refused"), storage.ErrUnavailable, "", true},
 		{network("read", "i/o timeout"), storage.ErrAborted, "", true},
 		{io.EOF, storage.ErrAborted, "", true},
