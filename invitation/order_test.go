@@ -70,7 +70,7 @@ func (a attempt) want() error {
 		return invitation.ErrNotFound
 	case a.op == "resend" && a.status == invitation.StatusRevoked:
 		return invitation.ErrNotPending
-	case invites && errors.Is(a.members, invitation.ErrNotFound), invites && a.members == ownMembers:
+	case invites && a.members != nil: // of two internal errors either may come, and here they are one
 		return a.members
 	}
 	if a.acts && a.mayNotGrant {
@@ -89,9 +89,6 @@ func (a attempt) want() error {
 		}
 		if refused != nil {
 			return refused
-		}
-		if a.members != nil {
-			return a.members
 		}
 		for _, it := range a.items {
 			if it.member {
