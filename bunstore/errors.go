@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -170,6 +171,9 @@ func made(err error) bool {
 	}
 	switch err.Error() {
 	case "conn closed", "invalid connection": // pgx, go-sql-driver
+		return true
+	}
+	if strings.HasPrefix(err.Error(), "ValidateConnect failed: ") { // pgx, where no server of several will do
 		return true
 	}
 	v := reflect.Indirect(reflect.ValueOf(err))

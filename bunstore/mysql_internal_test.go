@@ -163,7 +163,7 @@ func TestMySQLErrors(t *testing.T) {
 	}
 }
 
-// What each number that means something is for the caller, to whom [Store.Classify] gives an error of the host's too.
+// What each number that means something is for the caller.
 func TestMySQLNumbers(t *testing.T) {
 	is := is.New(t)
 	s := &Store{e: newMySQL(tables{})}
@@ -184,7 +184,7 @@ func TestMySQLNumbers(t *testing.T) {
 		1206: {nil, ""}, 1062: {nil, ""}, 1452: {nil, ""}, 1317: {nil, ""},
 	} {
 		cause := fmt.Errorf("Error %d (HY000): text", number)
-		err := s.Classify(t.Context(), cause)
+		err := s.failed(t.Context(), cause)
 		t.Log(err)
 		is.True(errors.Is(err, cause))
 		is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)

@@ -210,7 +210,7 @@ func TestPostgresStates(t *testing.T) {
 		errors.New("ValidateConnect failed: server is in hot standby"): {storage.ErrUnavailable, ""},
 		stateError("57014"): {nil, ""}, stateError("23505"): {nil, ""},
 	} {
-		got := s.Classify(t.Context(), err)
+		got := s.failed(t.Context(), err)
 		t.Log(got)
 		is.True(errors.Is(got, err))
 		is.Equal(errors.Is(got, storage.ErrAborted), c.kind == storage.ErrAborted)
