@@ -249,7 +249,7 @@ func TestMySQLCancelledWait(t *testing.T) {
 		err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 			runs++
 			is.NoErr(tx.Insert(ctx, record("b")))
-			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			defer cancel()
 			err := tx.RunInTx(short, func(ctx context.Context, tx storage.Storage) error { return tx.Update(ctx, a) })
 			is.True(errors.Is(err, context.DeadlineExceeded))

@@ -212,7 +212,7 @@ func TestPostgresCancelledWhileWaiting(t *testing.T) {
 				err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 					runs++
 					is.NoErr(tx.Insert(ctx, record(name))) // pgdriver leaves the server waiting, with this
-					inner, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+					inner, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
 					err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error { return call(ctx, tx) })
 					is.True(errors.Is(err, context.DeadlineExceeded))
@@ -225,7 +225,7 @@ func TestPostgresCancelledWhileWaiting(t *testing.T) {
 				is.True(time.Since(began) < 5*time.Second)
 				is.Equal(count(t, s), 0)
 
-				inner, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				inner, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 				is.True(errors.Is(s.Insert(inner, record("held")), context.DeadlineExceeded)) // outside of one
 				cancel()
 			})
@@ -254,7 +254,7 @@ func TestPostgresCancelRequest(t *testing.T) {
 		release := holding(t, s)
 		is.NoErr(asking.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 			is.NoErr(tx.Insert(ctx, record("a")))
-			inner, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			inner, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 			defer cancel()
 			err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error {
 				is.NoErr(tx.Insert(ctx, record("lost")))
