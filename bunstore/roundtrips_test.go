@@ -1,11 +1,17 @@
 package bunstore_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
 	"testing"
 
+	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
 	"github.com/orginvite/orginvite/bunstore/internal/faults"
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
 )
 
 // How often each operation waits for the server where all goes well, BEGIN, COMMIT and the host's own statements
@@ -70,5 +76,20 @@ func TestRoundTrips(t *testing.T) {
 				t.Errorf("%s: %d round trips, not %d", c.name, got, c.want[on])
 			}
 		}
+	})
+}
+
+// That a host finds no row is no reason to ask whether the transaction is still there.
+func TestNoRowsCostNothing(t *testing.T) {
+	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+		seen := &hook{}
+		h := build(t, e.Open(t).WithQueryHook(seen), invitation.Config{})
+		seen.statements = nil
+		h.is.NoErr(h.store.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			err := bunstore.DB(tx).NewSelect().Model(&hostUser{}).Where("id = 'nobody'").Scan(ctx)
+			h.is.True(errors.Is(err, sql.ErrNoRows))
+			return tx.Insert(ctx, record("a"))
+		}))
+		h.is.True(!slices.Contains(seen.statements, "SELECT @@in_transaction"))
 	})
 }

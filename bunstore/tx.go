@@ -91,7 +91,7 @@ func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 	}
 	if tx.unsure.Load() {
 		switch op := strings.ToUpper(event.Operation()); {
-		case event.Err != nil, op == "ROLLBACK":
+		case event.Err != nil && !errors.Is(event.Err, sql.ErrNoRows), op == "ROLLBACK":
 			tx.odd.Store(true)
 		case op == "SELECT":
 		case op == "INSERT", op == "UPDATE", op == "DELETE", op == "REPLACE":
