@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Galera is a cluster of three MariaDB servers. Its nodes are numbered from 1.
@@ -105,7 +106,22 @@ func (g *Galera) DSN(t testing.TB, database string) string {
 	}
 	var nodes []string
 	for n := 1; n <= 3; n++ {
-		nodes = append(nodes, mariaDSN(g.base+n, database)+"&wsrep_sync_wait=1")
+		dsn := mariaDSN(g.base+n, database) + "&wsrep_sync_wait=1"
+		nodes = append(nodes, dsn)
+		there, err := sql.Open("mysql", dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A node that was thawed a moment ago may apply the CREATE later than the one it was sent to.
+		for until := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			if err = there.Ping(); err == nil {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("node %d: %v", n, err)
+			}
+		}
+		_ = there.Close()
 	}
 	return strings.Join(nodes, ",")
 }
