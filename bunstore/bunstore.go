@@ -36,9 +36,9 @@
 // its first statement a Store refuses connections on which values would not be safe or would change: those with
 // NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc other than
 // UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the whole transaction
-// is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's error. Once a
-// transaction was given up there it is rolled back at once, a host's too, because the server would otherwise commit
-// every further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
+// is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's error. The
+// Store rolls an aborted transaction back at once, a host's too, because the server would otherwise commit every
+// further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
 // [storage.ErrAborted] if the row is newer than the transaction's snapshot, as on PostgreSQL. Set readTimeout in the
 // DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
 //

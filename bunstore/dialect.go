@@ -51,7 +51,7 @@ type engine interface {
 	statementContext(ctx context.Context, write bool) (inner context.Context, done func() (cut bool))
 	// watches: the host's statements in a transaction of ours have to be watched, because one that fails may end it.
 	watches() bool
-	// endsAlone: a transaction that the engine has given up is over, and statements after it would commit one by one.
+	// endsAlone: a transaction that the engine has aborted is over, and statements after it would commit one by one.
 	endsAlone() bool
 	// lock implements Lock, on key where the engine tells keys apart. own: begin has run in this transaction.
 	lock(ctx context.Context, h handle, key string, own bool) error

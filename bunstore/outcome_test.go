@@ -336,7 +336,7 @@ func TestConnectionsInDoubt(t *testing.T) {
 	})
 }
 
-// MariaDB's transactions are rolled back as soon as they are given up. Where that was confirmed the connection is kept,
+// MariaDB's transactions are rolled back as soon as they are aborted. Where that was confirmed the connection is kept,
 // otherwise it may be in its transaction still, and is closed.
 func TestConnectionAfterAbort(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
@@ -403,7 +403,7 @@ func TestContextDoesNotEndTransaction(t *testing.T) {
 	})
 }
 
-// A transaction that was given up says so further on, and that nobody waits any more too.
+// An aborted transaction goes on saying so, and says too that its context has ended.
 func TestAbortedAndCancelled(t *testing.T) {
 	is := is.New(t)
 	s, db, f := faulty(t)

@@ -25,7 +25,8 @@ func TestRoundTrips(t *testing.T) {
 		h := build(t, e.Connect(t, through), invitation.Config{})
 		h.svc = h.with(t, invitation.Config{ResendAfter: -1})
 		create := func(email string) invitation.Invitation {
-			inv, err := h.svc.Create(t.Context(), "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
+			inv, err := h.svc.Create(t.Context(), "acme", invitation.CreateParams{
+				EmailAddress: email, Role: invitation.RoleMember})
 			h.is.NoErr(err)
 			return inv
 		}

@@ -257,7 +257,8 @@ func TestFineTimes(t *testing.T) {
 		}
 		for _, at := range far {
 			for _, f := range []storage.Filter{
-				{ResolvedBefore: at}, {Statuses: []string{storage.Pending}, Now: at}, {Statuses: []string{storage.Expired}, Now: at},
+				{ResolvedBefore: at}, {Statuses: []string{storage.Pending}, Now: at},
+				{Statuses: []string{storage.Expired}, Now: at},
 			} {
 				want := 0
 				for _, r := range all {
