@@ -81,7 +81,8 @@
 // # Roles, invitees, metadata
 //
 // invitation.Roles say which roles may manage invitations, and which roles each of them grants. Who accepts must have
-// verified the invitation's address, unless Config.TicketSuffices lets the ticket stand for that.
+// verified the invitation's address, unless Config.TicketSuffices lets the ticket stand for that. Links reach the back end
+// alone, which mails them, unless Config.ManagersSeeLinks is set; so the example signUp can create an account verified.
 // invitation.Metadata, public and private, arrives on the membership.
 //
 // # Tickets

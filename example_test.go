@@ -149,7 +149,7 @@ func organizations(ctx context.Context, tx storage.Storage, ids []string) (map[s
 func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 	var jobs []mailJob
 	for _, e := range events {
-		if e.Type == invitation.EventResent || e.Type == invitation.EventCreated && !e.Silent {
+		if e.Notify {
 			jobs = append(jobs, mailJob{OrganizationID: e.Invitation.OrganizationID, InvitationID: e.Invitation.ID})
 		}
 	}
@@ -287,15 +287,20 @@ func Example_transaction() {
 }
 
 // Sign-up behind the link. The page shows what Preview returns; its form creates the account and accepts, in one
-// transaction. The application takes the ticket, which was mailed to the address, as proof of the address, and says
-// so by creating the user verified; that needs no Config.TicketSuffices.
+// transaction. The ticket proves the address, so the user is created with that address verified. This is safe only
+// while links reach nothing but the mailbox: mail inv.URL or the answer of Link to the address, show it to nobody, and
+// leave Config.ManagersSeeLinks and Config.TicketSuffices off.
 func Example_signUp() {
 	a, end := example()
 	defer end()
 	db, store, svc := a.db, a.store, a.svc
 
-	signUp := func(ctx context.Context, ticket string, shown invitation.Invitation, userID string) error {
-		email, err := invitation.CanonicalEmail(shown.EmailAddress)
+	signUp := func(ctx context.Context, ticket, terms, userID string) error {
+		inv, err := svc.Preview(ctx, ticket) // the address comes from the ticket, never from the form
+		if err != nil {
+			return err
+		}
+		email, err := invitation.CanonicalEmail(inv.EmailAddress)
 		if err != nil {
 			return err
 		}
@@ -304,9 +309,9 @@ func Example_signUp() {
 				return err
 			}
 			_, err := svc.WithStorage(store.WithTx(tx)).Accept(ctx, invitation.AcceptParams{
-				Ticket:  ticket,
-				UserID:  userID,
-				Version: shown.Version,
+				Ticket: ticket,
+				UserID: userID,
+				Terms:  terms, // that the page showed
 			})
 			return err
 		})
@@ -332,7 +337,7 @@ func Example_signUp() {
 				log.Fatal(err)
 			}
 		}
-		err = signUp(ctx, ticket, shown, "carol")
+		err = signUp(ctx, ticket, shown.Terms, "carol")
 		fmt.Println("signed up:", err == nil, "revoked:", errors.Is(err, invitation.ErrRevoked))
 		fmt.Println("users", a.count(ctx, "users"), "members", a.count(ctx, "memberships"))
 	}
@@ -499,9 +504,10 @@ func browser(svc *invitation.Service, userID func(*http.Request) string) http.Ha
 		return svc.Preview(r.Context(), r.FormValue("invitation_ticket")) // signed in or not
 	}))
 	mux.Handle("POST /join", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
-		version, _ := strconv.ParseInt(r.PostFormValue("version"), 10, 64) // that GET showed
 		return as(r).Accept(r.Context(), invitation.AcceptParams{
-			Ticket: r.PostFormValue("invitation_ticket"), Version: version})
+			Ticket: r.PostFormValue("invitation_ticket"),
+			Terms:  r.PostFormValue("terms"), // that GET showed
+		})
 	}))
 	mux.Handle("POST /decline", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
 		return as(r).Decline(r.Context(), invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")})
@@ -580,7 +586,7 @@ func Example_handlers() {
 	fmt.Println("bob opens the link, and accepts")
 	shown := bob.get("/join?invitation_ticket=" + ticket)
 	fmt.Println(" ", shown["status"])
-	form := url.Values{"invitation_ticket": {ticket}, "version": {fmt.Sprint(shown["version"])}}
+	form := url.Values{"invitation_ticket": {ticket}, "terms": {fmt.Sprint(shown["terms"])}}
 	fmt.Println(" ", bob.submit("/join", form)["status"])
 	fmt.Println("carol's is taken back")
 	fmt.Println(" ", api.post(carol+"/revoke", "")["status"])
@@ -630,13 +636,14 @@ func Example_browser() {
 	ann, bob, nobody := client{site, "ann"}, client{site, "bob"}, client{site, ""}
 	code := func(v map[string]any) any { return v["errors"].([]any)[0].(map[string]any)["code"] }
 
-	const body = `{"email_address":"bob@example.com","role":"org:admin","inviter_user_id":"ann","private_metadata":{"a":1}}`
+	const body = `{"email_address":"bob@example.com","role":"org:admin","inviter_user_id":"ann"}`
 	fmt.Println(" ", code(bob.post("/acme/invite", body)))
 	fmt.Println(" ", code(nobody.post("/acme/invite", body)))
 	inv := ann.post("/acme/invite", body)
 	_, link := inv["url"]
 	_, private := inv["private_metadata"]
 	fmt.Println(" ", inv["status"], "link shown:", link, "private metadata shown:", private)
+	fmt.Println(" ", code(ann.post("/acme/invite", `{"email_address":"carol@example.com","role":"org:member","private_metadata":{"a":1}}`)))
 	fmt.Println(" ", bob.get("/invitations")["total_count"])
 
 	// Ann's mail worker mails the link; bob would rather not.
@@ -652,6 +659,8 @@ func Example_browser() {
 	//   not_allowed_access
 	// POST /acme/invite 200 application/json
 	//   pending link shown: false private metadata shown: false
+	// POST /acme/invite 403 application/json
+	//   not_allowed_access
 	// GET /invitations 200 application/json
 	//   1
 	// POST /decline 200 application/json
@@ -729,7 +738,7 @@ func TestTour(t *testing.T) {
 	_, err = svc.Accept(ctx, invitation.AcceptParams{Ticket: ticket, UserID: "carol"})
 	is.True(errors.Is(err, invitation.ErrNotInvitee))
 	say("   refused   Carol, with his link: %s", code(err))
-	accept := invitation.AcceptParams{Ticket: ticket, UserID: "bob", Version: shown.Version}
+	accept := invitation.AcceptParams{Ticket: ticket, UserID: "bob", Terms: shown.Terms}
 	accepted, err := svc.Accept(ctx, accept)
 	is.NoErr(err)
 	is.Equal(accepted.Status, invitation.StatusAccepted)

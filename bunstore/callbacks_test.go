@@ -486,7 +486,7 @@ func TestSnapshotOfHostIsNewEnough(t *testing.T) {
 				is.NoErr(err)
 				for range 2 { // the second one finds it accepted
 					_, err = svc.Accept(t.Context(), invitation.AcceptParams{
-						OrganizationID: "acme", InvitationID: old.ID, UserID: "u3", Version: updated.Version})
+						OrganizationID: "acme", InvitationID: old.ID, UserID: "u3", Terms: updated.Terms})
 					is.NoErr(err)
 				}
 				for _, replace := range []bool{false, true} {

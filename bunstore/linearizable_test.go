@@ -175,10 +175,10 @@ type recorder struct {
 
 // board is what clients know of each other's answers: the newest last.
 type board struct {
-	mu       sync.Mutex
-	ids      []string
-	tickets  []string
-	versions map[string]int64
+	mu      sync.Mutex
+	ids     []string
+	tickets []string
+	terms   map[string]string
 }
 
 func (b *board) post(a answer) {
@@ -191,7 +191,7 @@ func (b *board) post(a answer) {
 		if inv.Ticket != "" && !slices.Contains(b.tickets, inv.Ticket) {
 			b.tickets = append(b.tickets, inv.Ticket)
 		}
-		b.versions[inv.ID] = inv.Version
+		b.terms[inv.ID] = inv.Terms
 	}
 }
 
@@ -218,7 +218,7 @@ func (r *recorder) history(t *testing.T, i int) {
 	}
 	rnd := rand.New(rand.NewPCG(uint64(i), 1))
 	clients := make([]*client, 3+rnd.IntN(3))
-	known := &board{versions: map[string]int64{}}
+	known := &board{terms: map[string]string{}}
 	now, began := clock.NewFake(dawn), time.Now()
 	for n := range clients {
 		w := &world{name: r.tables.name, clock: now, store: r.tables.store, host: r.host}
@@ -362,7 +362,7 @@ func (c *client) draw() call {
 		one.User = []string{"u1", "u1", "twin"}[c.rnd.IntN(3)]
 		switch {
 		case chance(4):
-			one.Version = b.versions[one.ID]
+			one.Terms = b.terms[one.ID]
 		case chance(2):
 			one.Organization, one.ID, one.Ticket = "", "", recent(c.rnd, b.tickets, "forged")
 		}
@@ -375,7 +375,7 @@ func (c *client) draw() call {
 			one.Public, one.Role = "", []string{"org:member", "org:lead"}[c.rnd.IntN(2)]
 		}
 		if chance(3) {
-			one.Version = b.versions[one.ID]
+			one.Terms = b.terms[one.ID]
 		}
 	case "List":
 		return call{Op: "List", Organization: c.organization, Limit: 500, SkipTotal: true}

@@ -25,7 +25,7 @@ type call struct {
 
 	Organization, ID, User string // User: the inviter's, the requesting or the invited one's id
 	Ticket                 string
-	Version                int64
+	Terms                  string
 	Drafts                 []draft
 	ExpiresIn              time.Duration
 	Role                   string
@@ -94,7 +94,7 @@ type shown struct {
 	ID, Organization, Domain, Address, Role, RoleName, Status string
 	Public, Private, Inviter, Ticket, OrganizationName        string
 	Created, Updated, Expires, Sent, Resolved, ResolvedBy     string
-	Version                                                   int64
+	Terms                                                     string
 }
 
 func (s shown) String() string { return "{" + strings.TrimSpace(printed(s)) + "}" }
@@ -194,8 +194,56 @@ type entry struct {
 	created, updated, expires, sent        time.Time
 	resolved                               time.Time
 	resolvedBy                             string
-	version                                int64
+	edits                                  int // how often what the invited person is shown was changed
+	terms                                  []terms
 	swept                                  bool
+}
+
+// terms is what somebody was told of an invitation's terms: their text, and what it stood for.
+type terms struct {
+	text, meaning string
+	edits         int
+}
+
+// meaning is what the invited person is shown.
+func (e *entry) meaning() string {
+	return fmt.Sprint(e.role, e.public, instant(e.expires), e.organization, e.address, len(e.tickets))
+}
+
+// current returns the text of the terms as they are, "" where nobody has been told it.
+func (e *entry) current() string {
+	if n := len(e.terms); n > 0 && e.terms[n-1].edits == e.edits {
+		return e.terms[n-1].text
+	}
+	return ""
+}
+
+// told takes the text that an answer has for the terms, and returns the one it should have. They keep their text while
+// nothing changes, and no two meanings have the same.
+func (e *entry) told(text string) string {
+	if known := e.current(); known != "" {
+		return known
+	}
+	other := func(t terms) bool { return t.text == text && t.meaning != e.meaning() }
+	if text == "" || slices.ContainsFunc(e.terms, other) {
+		return "new terms"
+	}
+	e.terms = append(slices.Clip(e.terms), terms{text, e.meaning(), e.edits})
+	return text
+}
+
+// changed reports whether the caller of c was shown other terms. Where public metadata was changed and changed back,
+// and nobody was told, that is left to the answer.
+func (e *entry) changed(c call, got answer) bool {
+	was := func(t terms) bool { return t.text == c.Terms && t.meaning == e.meaning() }
+	switch known := e.current(); {
+	case c.Terms == "":
+		return false
+	case known == "" && slices.ContainsFunc(e.terms, was):
+		return got.Err == noChanged
+	default:
+		return c.Terms != known
+	}
 }
 
 // model is the state of the service and its host.
@@ -230,6 +278,24 @@ func (m *model) equal(o *model) bool {
 
 // do makes the step and returns the answer that the contract asks for. got is read for what the contract leaves open.
 func (m *model) do(c call, got answer) answer {
+	want := m.step(c, got)
+	for i := range want.Invitations {
+		s := &want.Invitations[i]
+		at, found := slices.BinarySearchFunc(m.entries, s.ID, byID)
+		if !found {
+			continue
+		}
+		var text string
+		if i < len(got.Invitations) && got.Invitations[i].ID == s.ID {
+			text = got.Invitations[i].Terms
+		}
+		s.Terms = m.entries[at].told(text)
+	}
+	return want
+}
+
+// step is do without the terms of what is shown.
+func (m *model) step(c call, got answer) answer {
 	if c.As == nobody {
 		return refuse(noForbidden)
 	}
@@ -237,9 +303,9 @@ func (m *model) do(c call, got answer) answer {
 	case "Create", "CreateBulk":
 		return m.create(c, got)
 	case "Accept":
-		return m.respond(c, toAccept)
+		return m.respond(c, toAccept, got)
 	case "Decline":
-		return m.respond(c, toDecline)
+		return m.respond(c, toDecline, got)
 	case "Revoke":
 		return m.revoke(c)
 	case "Resend":
@@ -292,7 +358,6 @@ func (m *model) pass(d time.Duration) {
 	for i := range m.entries {
 		if e := &m.entries[i]; e.status == pending && !e.expires.After(m.now) {
 			e.status, e.resolved, e.swept = expired, e.expires, false
-			e.version++
 		}
 	}
 }
@@ -446,7 +511,6 @@ func (m *model) tooSoon(e *entry) bool {
 // write ends an operation on an invitation.
 func (m *model) write(e *entry) {
 	e.updated = m.now
-	e.version++
 }
 
 func (m *model) resolve(e *entry, status, by string) {
@@ -556,12 +620,15 @@ func (m *model) create(c call, got answer) answer {
 		e := entry{
 			organization: c.Organization, domain: d.Domain, address: strings.TrimSpace(d.Address), key: keys[i],
 			role: d.Role, roleName: d.Role, status: pending, public: canonicalJSON(d.Public), private: "{}",
-			inviter: inviters[i], created: m.now, updated: m.now, sent: m.now, expires: m.until(d.ExpiresIn), version: 1,
+			inviter: inviters[i], created: m.now, updated: m.now, sent: m.now, expires: m.until(d.ExpiresIn),
 		}
 		if i < len(got.Invitations) {
 			e.id, e.tickets = got.Invitations[i].ID, []string{got.Invitations[i].Ticket}
 		}
-		if got.Err != isUnknown && (e.tickets == nil || e.tickets[0] == "") {
+		if c.As != "" { // which shows no links
+			e.tickets = []string{""}
+		}
+		if got.Err != isUnknown && (e.tickets == nil || c.As == "" && e.tickets[0] == "") {
 			return answer{Err: "a ticket is asked for"}
 		}
 		want.Invitations = append(want.Invitations, m.add(c, e))
@@ -590,7 +657,7 @@ func (m *model) show(e *entry) shown {
 		ID: e.id, Organization: e.organization, Domain: e.domain, Address: e.address, Role: e.role, RoleName: e.role,
 		Status: e.status, Public: e.public, Private: e.private, Inviter: e.inviter,
 		Created: instant(e.created), Updated: instant(e.updated), Expires: instant(e.expires), Sent: instant(e.sent),
-		Resolved: instant(e.resolved), ResolvedBy: e.resolvedBy, Version: e.version,
+		Resolved: instant(e.resolved), ResolvedBy: e.resolvedBy,
 	}
 	if d := roleDefinition(e.role); d != nil {
 		s.RoleName = d.Name
@@ -609,12 +676,13 @@ func subject(c call) (user string, ok bool) {
 }
 
 // respond is Accept and Decline.
-func (m *model) respond(c call, event string) answer {
+func (m *model) respond(c call, event string, got answer) answer {
 	user, ok := subject(c)
 	if !ok {
 		return refuse(noForbidden)
 	}
-	if user == "" || c.Version < 0 || c.Ticket == "" && (c.Organization == "" || c.ID == "") {
+	byTicket := event == toDecline && user == "" && c.Ticket != "" // nobody needs an account to say no
+	if user == "" && !byTicket || c.Ticket == "" && (c.Organization == "" || c.ID == "") {
 		return refuse(noInvalid)
 	}
 	var e *entry
@@ -627,7 +695,7 @@ func (m *model) respond(c call, event string) answer {
 	} else {
 		e = m.find(c.Organization, c.ID)
 	}
-	if c.Ticket == "" || !m.TicketSuffices {
+	if c.Ticket == "" || !m.TicketSuffices && !byTicket {
 		addresses, known := m.users[user]
 		if !known {
 			return refuse(noFound)
@@ -644,7 +712,7 @@ func (m *model) respond(c call, event string) answer {
 	if err := refusedOn[e.status][event]; err != "" {
 		return refuse(err)
 	}
-	if c.Version != 0 && c.Version != e.version {
+	if e.changed(c, got) {
 		return refuse(noChanged)
 	}
 	if event == toAccept && !member {
@@ -699,13 +767,17 @@ func (m *model) reissue(e *entry, user string, got answer) {
 	}
 	e.tickets = append(slices.Clip(e.tickets), ticket)
 	e.sent = m.now
+	e.edits++
 	if user != "" {
 		e.inviter = user
 	}
 }
 
 // withLink is an invitation together with its current ticket.
-func (m *model) withLink(e *entry, got answer) answer {
+func (m *model) withLink(c call, e *entry, got answer) answer {
+	if c.As != "" { // which shows none
+		return m.one(e)
+	}
 	current := &e.tickets[len(e.tickets)-1]
 	if *current == "" && len(got.Invitations) == 1 { // it was never told
 		e.tickets = slices.Clone(e.tickets)
@@ -750,12 +822,15 @@ func (m *model) resend(c call, got answer) answer {
 	e.expires = m.until(c.ExpiresIn)
 	m.reissue(e, user, got)
 	m.write(e)
-	return m.withLink(e, got)
+	return m.withLink(c, e, got)
 }
 
 func (m *model) update(c call, got answer) answer {
+	if c.As != "" && c.Private != "" && c.Private != "{}" {
+		return refuse(noForbidden)
+	}
 	var errs []string
-	if c.Organization == "" || c.ID == "" || c.Version < 0 {
+	if c.Organization == "" || c.ID == "" {
 		errs = append(errs, noInvalid)
 	}
 	if c.Role != "" && roleDefinition(c.Role) == nil {
@@ -772,7 +847,7 @@ func (m *model) update(c call, got answer) answer {
 	if err := refusedOn[e.status][toUpdate]; err != "" {
 		return refuse(err)
 	}
-	if c.Version != 0 && c.Version != e.version {
+	if e.changed(c, got) {
 		return refuse(noChanged)
 	}
 	if user != "" {
@@ -789,11 +864,14 @@ func (m *model) update(c call, got answer) answer {
 		m.reissue(e, user, got)
 		e.role = c.Role
 	}
+	if public != e.public {
+		e.edits++
+	}
 	if newRole || public != e.public || private != e.private {
 		e.public, e.private = public, private
 		m.write(e)
 	}
-	return m.withLink(e, got)
+	return m.withLink(c, e, got)
 }
 
 func (m *model) revokeAll(c call) answer {
@@ -832,16 +910,20 @@ func (m *model) get(c call) answer {
 }
 
 func (m *model) link(c call, got answer) answer {
+	if c.As != "" {
+		return refuse(noForbidden)
+	}
 	e, errs := m.actOn(c, c.As)
 	switch {
 	case errs != nil:
 		return refuse(errs...)
 	case e.status != pending:
 		return refuse(noPending)
-	case c.As != "" && !mayGrant(m.members[membership{c.Organization, c.As}], e.role):
-		return refuse(noForbidden)
 	}
-	a := m.withLink(e, answer{Invitations: []shown{{Ticket: got.Link}}})
+	if errs := m.authority(e, e.role); errs != nil { // Accept would refuse it
+		return refuse(errs...)
+	}
+	a := m.withLink(c, e, answer{Invitations: []shown{{Ticket: got.Link}}})
 	return answer{Link: a.Invitations[0].Ticket}
 }
 
@@ -850,8 +932,23 @@ func (m *model) preview(c call) answer {
 	if !current || c.Ticket == "" {
 		return refuse(noTicket)
 	}
-	if err := refusedOn[e.status][toAccept]; err != "" {
-		return refuse(err)
+	a := m.one(e)
+	a.Invitations[0].OrganizationName = m.Organizations[e.organization]
+	if c.As != "" && !m.TicketSuffices {
+		addresses, known := m.users[c.As]
+		if !known {
+			return refuse(noFound)
+		}
+		if !slices.Contains(addresses, e.key) {
+			a.Err = noInvitee
+		}
+	}
+	if a.Err == "" {
+		a.Err = refusedOn[e.status][toAccept]
+	}
+	if a.Err != "" {
+		a.Invitations[0].Private = "{}"
+		return a
 	}
 	if errs := m.authority(e, e.role); errs != nil {
 		return refuse(errs...)
@@ -859,8 +956,6 @@ func (m *model) preview(c call) answer {
 	if m.seatless(e.organization, 1) {
 		return refuse(noQuota)
 	}
-	a := m.one(e)
-	a.Invitations[0].OrganizationName = m.Organizations[e.organization]
 	return a
 }
 

@@ -82,11 +82,11 @@ var outcomesToMeet = map[string][]string{
 	"Revoke":  {noMember, noForbidden, noFound, noPending},
 	"Resend": {noInvalid, noMember, noForbidden, noFound, noPending, noAlreadyMember, noDuplicate, noTooSoon,
 		noQuota},
-	"Update":      {noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noChanged},
+	"Update":      {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noChanged},
 	"RevokeAll":   {noInvalid, noMember, noForbidden},
 	"Get":         {noMember, noForbidden, noFound},
-	"Link":        {noMember, noForbidden, noFound, noPending},
-	"Preview":     {noTicket, noExpired, noAccepted, noRevoked, noPending, noForbidden, noQuota},
+	"Link":        {noForbidden, noForbidden + "+" + noMember, noFound, noPending},
+	"Preview":     {noTicket, noInvitee, noExpired, noAccepted, noRevoked, noPending, noForbidden, noQuota},
 	"List":        {noInvalid, noMember, noForbidden, noInvalid + "+" + noCursor},
 	"ListAll":     {noInvalid, noForbidden, noInvalid + "+" + noCursor},
 	"ListForUser": {noInvalid, noFound, noForbidden},
@@ -302,7 +302,10 @@ func (s *sequence) one(c call) call {
 			c.Organization = e.organization
 		}
 		if s.pick.chance(2) {
-			c.Version = max(0, e.version-int64(of(s.pick, "versions ago", 0, 1)))
+			c.Terms = of(s.pick, "terms", e.current(), "others")
+			if n := len(e.terms); n > 1 && s.pick.chance(2) {
+				c.Terms = e.terms[n-2].text
+			}
 		}
 	}
 	return c
@@ -339,11 +342,11 @@ func (s *sequence) draw() call {
 		return p.as(call{Op: op, Ticket: s.ticket()})
 	case "Revoke":
 		c := s.one(call{Op: op, User: p.acting()})
-		c.Version = 0
+		c.Terms = ""
 		return p.as(c)
 	case "Resend":
 		c := s.one(call{Op: op, User: p.acting(), ExpiresIn: p.expiresIn()})
-		c.Version = 0
+		c.Terms = ""
 		return p.as(c)
 	case "Update":
 		c := s.one(call{Op: op, User: p.acting(), Public: p.json(), Private: p.json()})
@@ -360,7 +363,7 @@ func (s *sequence) draw() call {
 		return p.as(c)
 	case "Get", "Link":
 		c := s.one(call{Op: op})
-		c.Version = 0
+		c.Terms = ""
 		return p.as(c)
 	case "List", "ListAll", "ListForUser", "Each", "next page":
 		return s.drawList(op)
@@ -409,9 +412,12 @@ func (s *sequence) drawAnswer(op string) call {
 			c.User = of(p, "owner", owners...)
 		}
 	}
-	if p.chance(6) {
+	switch {
+	case p.chance(6):
 		c.As = c.User
 		c.User = of(p, "user beside as", "", c.User, "ann")
+	case op == "Decline" && p.chance(4):
+		c.User = ""
 	}
 	return c
 }
@@ -545,7 +551,8 @@ func TestModelRefusesWrongAnswers(t *testing.T) {
 		change func(*answer)
 	}{
 		"a status":  {call{Op: "Get"}, func(a *answer) { a.Invitations[0].Status = accepted }},
-		"a version": {call{Op: "Get"}, func(a *answer) { a.Invitations[0].Version++ }},
+		"terms":     {call{Op: "Get"}, func(a *answer) { a.Invitations[0].Terms += "x" }},
+		"old terms": {call{Op: "Resend"}, func(a *answer) { a.Invitations[0].Terms = inv.Terms }},
 		"a microsecond": {call{Op: "Get"}, func(a *answer) {
 			a.Invitations[0].Expires = instant(dawn.Add(time.Hour + time.Microsecond))
 		}},

@@ -226,8 +226,11 @@ func threatAcross(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	u0 := s.svc.As("u0")
 	for name, call := range map[string]func() error{
-		"get":    func() error { _, err := u0.Get(s.ctx, "other", inv.ID); return err },
-		"link":   func() error { _, err := u0.Link(s.ctx, "other", inv.ID); return err },
+		"get": func() error { _, err := u0.Get(s.ctx, "other", inv.ID); return err },
+		"link": func() error {
+			_, err := s.with(invitation.Config{ManagersSeeLinks: true}).As("u0").Link(s.ctx, "other", inv.ID)
+			return err
+		},
 		"revoke": func() error { _, err := u0.Revoke(s.ctx, "other", inv.ID, invitation.RevokeParams{}); return err },
 		"resend": func() error { _, err := u0.Resend(s.ctx, "other", inv.ID, invitation.ResendParams{}); return err },
 		"update": func() error {

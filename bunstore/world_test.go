@@ -124,8 +124,11 @@ func named(err error) string {
 // do makes the call.
 func (w *world) do(ctx context.Context, c call) answer {
 	a, err := w.try(ctx, c)
+	if err != nil && c.Op != "Preview" {
+		a = answer{}
+	}
 	if err != nil {
-		return answer{Err: named(err)}
+		a.Err = named(err)
 	}
 	return a
 }
@@ -169,7 +172,7 @@ func (w *world) try(ctx context.Context, c call) (answer, error) {
 			invitation.ResendParams{RequestingUserID: c.User, ExpiresIn: c.ExpiresIn}))
 	case "Update":
 		return one(svc.Update(ctx, c.Organization, c.ID, invitation.UpdateParams{
-			RequestingUserID: c.User, Role: invitation.Role(c.Role), Version: c.Version,
+			RequestingUserID: c.User, Role: invitation.Role(c.Role), Terms: c.Terms,
 			PublicMetadata: metadata(c.Public), PrivateMetadata: metadata(c.Private),
 		}))
 	case "RevokeAll":
@@ -182,7 +185,11 @@ func (w *world) try(ctx context.Context, c call) (answer, error) {
 		link, err := svc.Link(ctx, c.Organization, c.ID)
 		return answer{Link: ticketOf(link)}, err
 	case "Preview":
-		return one(svc.Preview(ctx, c.Ticket))
+		inv, err := svc.Preview(ctx, c.Ticket)
+		if inv.ID == "" {
+			return answer{}, err
+		}
+		return answer{Invitations: []shown{seen(inv)}}, err
 	case "ExpireDue":
 		n, err := svc.ExpireDue(ctx, c.Limit)
 		return answer{N: n}, err
@@ -238,7 +245,7 @@ func (d draft) params() invitation.CreateParams {
 
 func (c call) acceptParams() invitation.AcceptParams {
 	return invitation.AcceptParams{Ticket: c.Ticket, OrganizationID: c.Organization, InvitationID: c.ID, UserID: c.User,
-		Version: c.Version}
+		Terms: c.Terms}
 }
 
 func (c call) list(ctx context.Context, svc *invitation.Service) (answer, error) {
@@ -297,7 +304,7 @@ func seen(inv invitation.Invitation) shown {
 		Public: plain(inv.PublicMetadata), Private: plain(inv.PrivateMetadata), Inviter: inv.InviterUserID,
 		Ticket: ticketOf(inv.URL), Created: instant(inv.CreatedAt), Updated: instant(inv.UpdatedAt),
 		Expires: instant(inv.ExpiresAt), Sent: instant(inv.SentAt), Resolved: instant(inv.ResolvedAt),
-		ResolvedBy: inv.ResolvedBy, Version: inv.Version,
+		ResolvedBy: inv.ResolvedBy, Terms: inv.Terms,
 	}
 	if inv.Organization != nil {
 		s.OrganizationName = inv.Organization.Name

@@ -12,17 +12,21 @@ import (
 
 // AcceptParams names an invitation, by its ticket or by both ids, and the user who accepts it. Where both are given
 // they must mean the same invitation.
+//
+// Printed with %v or slog it conceals everything, since it holds the ticket. That fails inside an unexported field of
+// another struct, where fmt calls no methods.
 type AcceptParams struct {
 	Ticket         string // from the acceptance link
 	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"`
 	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`
-	UserID         string `wire:"user_id" validate:"required,bytes=128,text"`
+	UserID         string `wire:"user_id" validate:"bytes=128,text"` // required
 
-	// Version is the one that was shown to the user; 0 is not compared.
-	Version int64 `wire:"version" validate:"min=0"`
+	// Terms are the [Invitation.Terms] that were shown to the user; "" is not compared.
+	Terms string
 }
 
-// DeclineParams names an invitation and the user who declines it, as [AcceptParams] does.
+// DeclineParams names an invitation and the user who declines it, as [AcceptParams] does. With a ticket the trusted
+// back end may leave the user out.
 type DeclineParams AcceptParams
 
 // Format conceals the ticket.
@@ -47,13 +51,13 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 //
 // The user must own, verified, the address of the invitation, whether they come with the ticket or with the ids; with
 // Config.TicketSuffices the ticket alone will do. Who is a member already keeps the role they have, and joins no
-// second time. Accepting again returns the same invitation again, whatever Version says, as long as the user is
+// second time. Accepting again returns the same invitation again, whatever Terms says, as long as the user is
 // still a member.
 //
 // It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrInvalidTicket] for a forged,
 // void or unknown ticket, or one that is not of the ids beside it; [ErrNotFound] for the user; [ErrNotInvitee], by
 // ids also where there is no such invitation; [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending];
-// [ErrChanged] for another Version; [ErrForbidden] where the inviter may no longer grant the role (but for
+// [ErrChanged] for other Terms; [ErrForbidden] where the inviter may no longer grant the role (but for
 // Config.KeepWithoutInviter), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
 func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
 	inv, err := s.answer(ctx, p, EventAccepted)
@@ -61,7 +65,10 @@ func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error
 }
 
 // Decline turns an invitation down for the invited user. It asks for the same proof as Accept, and refuses the same
-// up to Version. Declining again returns the same invitation again.
+// up to Terms. Declining again returns the same invitation again.
+//
+// From the back end the ticket is proof enough without a user, so that somebody invited by mistake needs no account to
+// say no. ResolvedBy is then "". Through [Service.As] it is the signed-in user who declines.
 func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
 	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
 	return inv, s.failed(ctx, "decline", err)
@@ -76,7 +83,7 @@ func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (
 	if p.UserID, err = s.subject(p.UserID); err != nil {
 		return Invitation{}, err
 	}
-	c, err := s.addressed(p)
+	c, err := s.addressed(p, event)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -92,8 +99,11 @@ func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (
 }
 
 // addressed returns what p claims: the verified ticket, or the ids, with generation 0.
-func (s *Service) addressed(p AcceptParams) (claims, error) {
+func (s *Service) addressed(p AcceptParams, event EventType) (claims, error) {
 	errs := checkParams("", p)
+	if p.UserID == "" && (p.Ticket == "" || event != EventDeclined) {
+		errs = append(errs, problemMissing.about(paramUser, "is required and must not be empty"))
+	}
 	if p.Ticket == "" {
 		errs = append(errs, missingIDs(p)...)
 	}
@@ -146,7 +156,7 @@ func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event Event
 	if err := resolve(&r, event, p.UserID, now); err != nil {
 		return Invitation{}, err
 	}
-	if p.Version != 0 && p.Version != r.Version {
+	if p.Terms != "" && p.Terms != terms(r) {
 		return Invitation{}, changed()
 	}
 	if event == EventAccepted {
@@ -169,11 +179,11 @@ func (c claims) means(found []storage.Record) bool {
 }
 
 // invitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
-func (w *work) invitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
-	if p.Ticket != "" && w.cfg.TicketSuffices {
+func (s *Service) invitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
+	if p.Ticket != "" && (s.cfg.TicketSuffices || p.UserID == "") { // without a user it is the back end that declines
 		return nil
 	}
-	keys, err := w.verified(ctx, p.UserID)
+	keys, err := s.verified(ctx, p.UserID)
 	if err != nil {
 		return err
 	}
@@ -272,10 +282,15 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 }
 
 // Preview returns the invitation a ticket is for, for the page behind the link, with its Organization. It never
-// writes, and asks nothing of the user: mail scanners open links too. Pass the Version it returns on to Accept.
+// writes, because mail scanners open links too. Pass the Terms it returns on to Accept.
 //
-// It refuses what Accept would refuse ([ErrInvalidTicket], [ErrExpired], [ErrAccepted], [ErrRevoked],
-// [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]), except for reasons that lie in the user.
+// It refuses what Accept would refuse, except for reasons that lie in the user: [ErrInvalidTicket], [ErrExpired],
+// [ErrAccepted], [ErrRevoked], [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]. Through [Service.As] an invitation
+// to somebody else is [ErrNotInvitee].
+//
+// With ErrExpired, ErrAccepted, ErrRevoked, ErrNotPending and ErrNotInvitee it returns the invitation too, without its
+// private metadata, so that the page can say whom to ask for a new one, or lead to the organization. A ticket that a
+// newer one has made void shows nothing.
 func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error) {
 	inv, err := s.preview(ctx, ticket)
 	return inv, s.failedRead(ctx, "preview", err)
@@ -299,32 +314,54 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 	if !c.means(found) {
 		return Invitation{}, invalidTicket()
 	}
-	now := s.now()
-	if _, err := Status(found[0].EffectiveStatus(now)).on(EventAccepted); err != nil {
-		return Invitation{}, err
+	if s.actor != nil {
+		err = s.invitee(ctx, AcceptParams{Ticket: ticket, UserID: *s.actor}, found)
+		if err != nil && !errors.Is(err, ErrNotInvitee) {
+			return Invitation{}, err
+		}
 	}
-	if err := s.mayJoin(ctx, found[0]); err != nil {
-		return Invitation{}, err
+	now := s.now()
+	if err == nil {
+		_, err = Status(found[0].EffectiveStatus(now)).on(EventAccepted)
+	}
+	if err == nil {
+		if err := s.mayJoin(ctx, found[0]); err != nil {
+			return Invitation{}, err
+		}
 	}
 	invs := s.views(found, now)
 	if err := s.fillOrganizations(ctx, invs); err != nil {
 		return Invitation{}, err
 	}
-	return invs[0], nil
+	if err != nil {
+		invs[0].PrivateMetadata = Metadata{}
+	}
+	return invs[0], err
 }
 
 // Link returns the current acceptance link of a pending invitation. It voids no other link and writes nothing; it
-// is what the worker calls that mails an invitation. Through [Service.As] the user's role must manage and be one
-// that may grant the invitation's.
+// is what the worker calls that mails an invitation. The link leads to the invitation's redirect URL if
+// Config.AllowRedirect still allows it, and to Config.AcceptURL otherwise.
+//
+// A link is a secret between the back end and the mailbox. Through [Service.As] it is [ErrForbidden], unless
+// Config.ManagersSeeLinks, which says what that gives away, is set; then the user's role must manage and be one that
+// may grant the invitation's.
 //
 // It refuses: [ErrInvalid] parameters, and without Config.TicketKeys; [ErrNotMember] or [ErrForbidden];
-// [ErrNotFound]; [ErrNotPending], of a lapsed one too.
+// [ErrNotFound]; [ErrNotPending], of a lapsed one too; ErrForbidden where Accept would refuse the link, because the
+// inviter may no longer grant the role or nobody knows it.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
 	return link, s.failedRead(ctx, "link", err)
 }
 
 func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {
+	if err := s.ready(); err != nil {
+		return "", err
+	}
+	if !s.seesLinks() {
+		return "", problemNotAllowed.about("", "links go to the invited address alone; resend the invitation to mail it again")
+	}
 	r, role, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
 		return "", err
@@ -337,6 +374,9 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 	}
 	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
 		return "", problemNotAdmin.about("", "the invitation's role is more than the acting user's may grant")
+	}
+	if err := s.authority(ctx, r); err != nil {
+		return "", err
 	}
 	return s.link(r), nil
 }

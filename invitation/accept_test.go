@@ -40,12 +40,12 @@ func TestAccept(t *testing.T) {
 			w.clock.Advance(time.Hour)
 			w.events = nil
 			p := params(inv)
-			p.Version = inv.Version
+			p.Terms = inv.Terms
 			got, err := w.svc.Accept(w.ctx, p)
 			w.is.NoErr(err)
 
 			want := inv
-			want.URL, want.Status, want.Version = "", invitation.StatusAccepted, 2
+			want.URL, want.Status = "", invitation.StatusAccepted
 			want.ResolvedBy, want.ResolvedAt, want.UpdatedAt = "carl", noon.Add(time.Hour), noon.Add(time.Hour)
 			w.is.Equal(got, want)
 			w.is.Equal(w.get(inv), want)
@@ -69,13 +69,11 @@ func TestAcceptRefusesParameters(t *testing.T) {
 		"nothing": {invitation.AcceptParams{}, []refusal{is422("form_param_missing", "user_id"),
 			is422("form_param_missing", "organization_id"), is422("form_param_missing", "invitation_id")}},
 		"no invitation":      {invitation.AcceptParams{OrganizationID: "acme", UserID: "carl"}, []refusal{is422("form_param_missing", "invitation_id")}},
-		"no user":            {byTicket(t, inv, ""), []refusal{is422("form_param_missing", "user_id")}},
+		"ids, but no user":   {byIDs(inv, ""), []refusal{is422("form_param_missing", "user_id")}},
 		"a long user":        {byTicket(t, inv, strings.Repeat("u", 129)), []refusal{is422("form_param_exceeds_allowed_size", "user_id")}},
 		"control characters": {byTicket(t, inv, "ca\x00rl"), []refusal{is422("form_param_format_invalid", "user_id")}},
 		"a long id": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: strings.Repeat("i", 65), UserID: "carl"},
 			[]refusal{is422("form_param_exceeds_allowed_size", "invitation_id")}},
-		"a negative version": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: inv.ID, UserID: "carl", Version: -1},
-			[]refusal{is422("form_param_value_invalid", "version")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -104,7 +102,7 @@ func TestAcceptRefusesInOrder(t *testing.T) {
 	w.host.AddMember("acme", "eve", invitation.RoleMember)
 
 	p := byTicket(t, inv, "nobody")
-	p.Version = 7
+	p.Terms = "others"
 	forged := p
 	forged.Ticket = "x" + p.Ticket[1:]
 	step := func(p invitation.AcceptParams, sentinel error, want refusal) {
@@ -118,8 +116,8 @@ func TestAcceptRefusesInOrder(t *testing.T) {
 	w.host.AddUser("dora", "broken", "DORA@example.com")
 	step(p, invitation.ErrExpired, refusal{400, "ticket_expired_code", ""})
 	w.clock.Set(inv.ExpiresAt.Add(-time.Microsecond))
-	step(p, invitation.ErrChanged, refusal{409, "resource_conflict", "version"})
-	p.Version = 1
+	step(p, invitation.ErrChanged, refusal{409, "resource_conflict", "terms"})
+	p.Terms = inv.Terms
 	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter is gone
 	w.host.AddMember("acme", "ann", invitation.RoleMember)
 	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // or demoted
@@ -201,7 +199,7 @@ func TestAcceptOfWhatIsResolved(t *testing.T) {
 	}
 }
 
-// Who accepts again gets the same answer, without a second Join, whatever Version says; nobody else does (C4).
+// Who accepts again gets the same answer, without a second Join, whatever Terms says; nobody else does (C4).
 func TestAcceptAgain(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -212,7 +210,7 @@ func TestAcceptAgain(t *testing.T) {
 	w.host.AddMember("acme", "carl", invitation.RoleAdmin) // promoted in the meantime
 	events, members := len(w.events), w.host.Members("acme")
 	for _, p := range []invitation.AcceptParams{byTicket(t, inv, "carl"), byIDs(inv, "carl")} {
-		p.Version = 99
+		p.Terms = "others"
 		again, err := w.svc.Accept(w.ctx, p)
 		w.is.NoErr(err)
 		w.is.Equal(again, first)
@@ -234,7 +232,7 @@ func TestDecline(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.events = nil
 	p := invitation.DeclineParams(byTicket(t, inv, "carl"))
-	p.Version = 1
+	p.Terms = inv.Terms
 	got, err := w.svc.Decline(w.ctx, p)
 	w.is.NoErr(err)
 	w.is.Equal(got.Status, invitation.StatusDeclined)
@@ -409,7 +407,7 @@ func TestPreview(t *testing.T) {
 		got, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 		w.is.NoErr(err)
 		w.is.Equal(got.URL, "")
-		w.is.Equal(got.Version, int64(1))
+		w.is.Equal(got.Terms, inv.Terms)
 		w.is.Equal(got.Organization.Name, "Acme")
 	}
 	w.is.Equal(w.stored(), before)

@@ -6,14 +6,17 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/net/idna"
 
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/storage"
@@ -60,6 +63,9 @@ type Directory interface {
 // Callbacks must be safe for concurrent use, and may be called again when a transaction is retried, so they
 // must have no effects outside of tx. An [*Error] of theirs is passed on as it is; any other error is an internal
 // one, but for what their comments say.
+//
+// Printed with %v or slog it conceals everything, since it holds the keys. That fails inside an unexported field of
+// another struct, where fmt calls no methods and prints the keys.
 type Config struct {
 	// TicketKeys are HMAC keys, each at least 32 random bytes, all different. The first signs tickets, all verify
 	// them: to rotate, put the new one first and drop the old one when the last invitation it signed has lapsed.
@@ -72,6 +78,11 @@ type Config struct {
 
 	// TicketParam is the query parameter of a link that carries the ticket. Default "invitation_ticket".
 	TicketParam string
+
+	// Audience names the application that tickets are for, so that two applications with the same keys do not accept
+	// each other's. It is part of what is signed: another Audience voids every ticket. At most 2048 bytes without
+	// control characters. Default: origin and path of AcceptURL, so set it before you move that page.
+	Audience string
 
 	// Roles are the roles of the application. Default [DefaultRoles].
 	Roles *Roles
@@ -95,8 +106,10 @@ type Config struct {
 	ResendAfter time.Duration
 
 	// AllowRedirect refuses a redirect URL by returning an error: an [*Error] of the host's own, or any other, which
-	// becomes the cause of an ErrInvalid. It is asked only about absolute http and https URLs without user info;
-	// nothing else is ever allowed. Default: the origin of AcceptURL and no other; without TicketKeys every such URL.
+	// becomes the cause of an ErrInvalid. It is asked only about absolute http and https URLs without user info, with
+	// the host in ASCII (IDNA) and lower case; nothing else is ever allowed. It is asked again whenever a link is
+	// made: a stored redirect URL that it refuses by then gives way to AcceptURL. Default: the origin of AcceptURL and
+	// no other; without TicketKeys every such URL.
 	AllowRedirect func(*url.URL) error
 
 	// AllowEmail refuses an address of an organization by an error that wraps [ErrForbidden]. It gets the
@@ -111,13 +124,25 @@ type Config struct {
 	// Organizations returns what to show of these organizations, by id; it may leave some out. Default: nothing.
 	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
 
-	// OnEvents is told what happened, in order, all of an operation at once, inside its transaction and before it
-	// commits. It is the place to enqueue a job in the host's own tables, never to send or call out. An error
+	// OnEvents is told what happened, in order, all of an operation at once (of RevokeAll 500 at a time), inside its
+	// transaction and before it commits. It is the place to enqueue a job in the host's own tables, never to send or call out. An error
 	// undoes the operation. It runs in a nested transaction, like Join. Deleting emits no event.
 	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
 
-	// TicketSuffices lets a ticket alone prove the address, for hosts where the account is created on the page
-	// behind the link. Whoever holds the link can then join. Default false: the user needs the verified address.
+	// ManagersSeeLinks lets managers see links through [Service.As] too: operations return them and Link answers.
+	// Default false: a link reaches nobody but the back end, which mails it to the address. So it proves the address
+	// when an account is created behind it.
+	//
+	// With ManagersSeeLinks a link proves nothing: a manager may invite any address, open its link, and, where sign-up
+	// takes the link as proof, own an account of that address and accept what other organizations sent to it.
+	// Therefore NewService refuses it together with TicketSuffices, and sign-up must verify addresses by other means.
+	ManagersSeeLinks bool
+
+	// TicketSuffices lets a ticket alone prove the address: whoever holds the link can join, with any account, so
+	// that a forwarded link works. It is as safe as links are secret. Default false: the user needs the verified
+	// address. Sign-up behind the link does not need it: the host creates the account with the address verified.
+	//
+	// NewService refuses it together with ManagersSeeLinks: a manager could join by every link.
 	TicketSuffices bool
 
 	// KeepWithoutInviter accepts although the inviter may no longer grant the role. Default false.
@@ -184,7 +209,7 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 			refuse(problemValue, field, "must differ from the keys before it")
 		}
 	}
-	s := &settings{keys: newKeyring(c.TicketKeys)}
+	s := &settings{}
 	if c.AcceptURL == "" && len(c.TicketKeys) > 0 {
 		refuse(problemMissing, "AcceptURL", "is required with TicketKeys; set the page that a link leads to")
 	}
@@ -199,6 +224,14 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		c.TicketParam = defaultTicketParam
 	} else if !paramName.MatchString(c.TicketParam) {
 		refuse(problemFormat, "TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'")
+	}
+
+	if e := s.settleAudience(&c); e != nil {
+		errs = append(errs, e)
+	}
+	if c.TicketSuffices && c.ManagersSeeLinks {
+		refuse(problemValue, "TicketSuffices", "must not be set with ManagersSeeLinks: a manager could then join by "+
+			"the link of somebody else; drop one")
 	}
 
 	if c.Roles == nil {
@@ -228,9 +261,21 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 	if c.AllowRedirect == nil {
 		c.AllowRedirect = s.sameOrigin
 	}
+	s.keys = newKeyring(c.Audience, c.TicketKeys)
 	c.TicketKeys = nil // the keyring has its own copies
 	s.Config = c
 	return s, nil
+}
+
+// settleAudience checks the audience, or derives it from AcceptURL.
+func (s *settings) settleAudience(c *Config) *Error {
+	if c.Audience != "" {
+		return checkText("Audience", c.Audience, storage.MaxURL)
+	}
+	if s.acceptURL != nil {
+		c.Audience = origin(s.acceptURL) + s.acceptURL.EscapedPath()
+	}
+	return nil
 }
 
 var paramName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -255,7 +300,8 @@ func newULID(c clock.Clock) func() string {
 }
 
 // checkURL accepts an absolute http or https URL with a host and without user info, the only ones a link may lead
-// to: no other scheme runs in a browser, and nothing in it can pass for another host or break a header.
+// to: no other scheme runs in a browser, and nothing in it can pass for another host, another query or the end of a
+// header. The host of the result is in ASCII.
 func checkURL(param, raw string) (*url.URL, *Error) {
 	if e := checkText(param, raw, storage.MaxURL); e != nil {
 		return nil, e
@@ -265,8 +311,48 @@ func checkURL(param, raw string) (*url.URL, *Error) {
 		strings.ContainsAny(raw, `\ `) { // a browser reads '\' as '/', Go does not
 		return nil, problemFormat.about(param, "must be an absolute http or https URL without user info").because(err)
 	}
+	host, err := asciiHost(u.Hostname())
+	if err != nil {
+		return nil, problemFormat.about(param, "must name a host that the DNS can have").because(err)
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port := u.Port(); port != "" {
+		host += ":" + port
+	}
+	u.Host = host
+	if _, err := url.ParseQuery(u.RawQuery); err != nil || !queryText.MatchString(u.RawQuery) {
+		return nil, problemFormat.about(param, "must have a query of RFC 3986 without ';'; escape what it holds").because(err)
+	}
 	return u, nil
 }
+
+// queryText is what a query may consist of (RFC 3986, section 3.4). That escapes are whole is for url.ParseQuery to see.
+var queryText = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*$`)
+
+// hosts maps a host as browsers do (UTS 46), underscores let through.
+var hosts = sync.OnceValue(func() *idna.Profile {
+	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
+})
+
+// asciiHost returns the form in which hosts are compared: lower case, and in ASCII. Unicode's own lower case is none:
+// it takes "İ" to "i", so that one host would pass for another.
+func asciiHost(host string) (string, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String(), nil
+	}
+	ascii, err := hosts().ToASCII(host)
+	if err != nil {
+		return "", err
+	}
+	if !hostName.MatchString(ascii) {
+		return "", fmt.Errorf("the host %q is no name", ascii)
+	}
+	return ascii, nil
+}
+
+var hostName = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 
 // sameOrigin is the default AllowRedirect.
 func (s *settings) sameOrigin(u *url.URL) error {
@@ -276,12 +362,13 @@ func (s *settings) sameOrigin(u *url.URL) error {
 	return fmt.Errorf("invitation: the origin is not that of AcceptURL, %s", origin(s.acceptURL))
 }
 
+// origin is that of a URL that checkURL returned.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return u.Scheme + "://" + u.Hostname() + ":" + port
 }
 
 // isNil reports whether an interface holds nothing, a typed nil included.

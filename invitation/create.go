@@ -23,10 +23,10 @@ type CreateParams struct {
 	OrganizationDomainID string `wire:"organization_domain_id" validate:"bytes=128,text"` // set where a domain rule invites
 
 	PublicMetadata  Metadata // may be seen by the invited person
-	PrivateMetadata Metadata // for the back end only
+	PrivateMetadata Metadata // the back end's alone: through [Service.As] it is ErrForbidden
 
 	ExpiresIn time.Duration // 1 second to 365 days; 0 for Config.ExpiresIn. On the wire expires_in_days
-	Silent    bool          // passed on in the event: send no mail. On the wire notify=false
+	Silent    bool          // leaves Event.Notify false: send no mail. On the wire notify=false
 	Replace   bool          // revoke a pending one for the address and create anew, instead of ErrDuplicate
 }
 
@@ -38,15 +38,16 @@ func (p CreateParams) LogValue() slog.Value {
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
 func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
-// Create invites an address into an organization and returns the invitation with its acceptance link.
+// Create invites an address into an organization and returns the invitation, with its acceptance link but for a caller
+// through [Service.As] (see Config.ManagersSeeLinks).
 //
 // With an inviter that user must be a member whose role manages and may grant the role; without one the caller is
 // the trusted back end. It is not idempotent: a second call is [ErrDuplicate] while the first is pending. A lapsed
 // invitation for the address does not stand in the way; it is written expired. With Replace a pending one is
 // revoked.
 //
-// It refuses, and then changes nothing, in this order: [ErrInvalid] for all that is wrong with the parameters at
-// once (an unknown role is [ErrNotFound] too); [ErrNotMember] or [ErrForbidden] for the inviter; ErrNotFound for
+// It refuses, and then changes nothing, in this order: [ErrForbidden] for private metadata through As; [ErrInvalid]
+// for all that is wrong with the parameters at once (an unknown role is [ErrNotFound] too); [ErrNotMember] or [ErrForbidden] for the inviter; ErrNotFound for
 // the organization; ErrForbidden for a role the inviter may not grant, and for an address that Config.AllowEmail
 // refuses; [ErrAlreadyMember]; ErrDuplicate; [ErrTooSoon] for a Replace before Config.ResendAfter has passed;
 // [ErrQuotaExceeded]. A Replace that others outrun again and again is [ErrConflict].
@@ -84,6 +85,9 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
+	if err := s.mayWritePrivate(ps, at); err != nil {
+		return nil, err
+	}
 	drafts, err := s.drafts(organizationID, ps, at)
 	if err != nil {
 		return nil, err
@@ -101,6 +105,25 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 		return nil, err
 	}
 	return created, nil
+}
+
+// mayWritePrivate refuses private metadata where a user acts by As: it is between the application and itself, and lands
+// on the membership.
+func (s *Service) mayWritePrivate(ps []CreateParams, at func(int) string) error {
+	var errs Errors
+	for i, p := range ps {
+		if e := s.checkPrivate(at(i), p.PrivateMetadata); e != nil {
+			errs = append(errs, e)
+		}
+	}
+	return errs.err()
+}
+
+func (s *Service) checkPrivate(prefix string, private Metadata) *Error {
+	if s.actor == nil || private == (Metadata{}) {
+		return nil
+	}
+	return problemNotAllowed.about(prefix+paramPrivate, "may be set by the application itself only; leave it out")
 }
 
 // drafts checks all parameters together.
@@ -172,7 +195,7 @@ func (s *Service) checkMetadata(prefix string, public, private Metadata) Errors 
 	for _, m := range []struct {
 		param string
 		Metadata
-	}{{"public_metadata", public}, {"private_metadata", private}} {
+	}{{"public_metadata", public}, {paramPrivate, private}} {
 		if s.cfg.MaxMetadata >= 0 && m.size() > max(s.cfg.MaxMetadata, len("{}")) {
 			errs = append(errs, problemSize.about(prefix+m.param,
 				fmt.Sprintf("must be at most %d bytes", s.cfg.MaxMetadata)))
@@ -374,9 +397,9 @@ func (w *work) insert(ctx context.Context, organizationID string, drafts []draft
 		for i, r := range records {
 			r.Version = 1
 			created[i] = w.view(r, now)
-			w.note(Event{Type: EventCreated, At: now, ActorID: r.InviterUserID, Silent: drafts[i].Silent,
+			w.note(Event{Type: EventCreated, At: now, ActorID: r.InviterUserID, Notify: !drafts[i].Silent,
 				Invitation: created[i]})
-			created[i].URL = w.link(r)
+			created[i].URL = w.issuedLink(r)
 		}
 		return created, nil
 	}

@@ -34,15 +34,16 @@ func TestCreate(t *testing.T) {
 		ID: "inv-1", OrganizationID: "acme", OrganizationDomainID: "dom-1", EmailAddress: "Carl@Example.com",
 		Role: invitation.RoleMember, RoleName: "Member", Status: invitation.StatusPending,
 		PublicMetadata: public, PrivateMetadata: private, InviterUserID: "ann", RedirectURL: acceptURL + "/x",
-		CreatedAt: noon, UpdatedAt: noon, SentAt: noon, ExpiresAt: noon.Add(48 * time.Hour), Version: 1,
+		CreatedAt: noon, UpdatedAt: noon, SentAt: noon, ExpiresAt: noon.Add(48 * time.Hour), Terms: got.Terms,
 	}
+	w.is.True(got.Terms != "")
 	w.is.True(strings.HasPrefix(got.URL, acceptURL+"/x?invitation_ticket="))
 	told := want
 	want.URL = got.URL
 	w.is.Equal(got, want)
 	w.is.Equal(w.get(got), told) // Get has no URL
 	w.is.Equal(w.events, []invitation.Event{
-		{Type: invitation.EventCreated, At: noon, ActorID: "ann", Silent: true, Invitation: told}})
+		{Type: invitation.EventCreated, At: noon, ActorID: "ann", Invitation: told}}) // Silent: nothing to mail
 	r := w.stored()[0]
 	w.is.Equal(r.EmailKey, "carl@example.com")
 	w.is.Equal(r.Generation, int64(1))
@@ -213,7 +214,6 @@ func TestCreateReplaces(t *testing.T) {
 	w.is.Equal(was.ResolvedBy, "ann")
 	w.is.Equal(was.ResolvedAt, noon.Add(time.Hour))
 	w.is.Equal(was.UpdatedAt, noon.Add(time.Hour))
-	w.is.Equal(was.Version, int64(2))
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventRevoked, invitation.EventCreated})
 	w.is.Equal(w.events[0].Invitation, was)
 	w.is.Equal(w.events[0].ActorID, "ann")
@@ -289,7 +289,7 @@ func TestCreateBulk(t *testing.T) {
 	w.is.Equal(len(invs), 5)
 	for i, inv := range invs {
 		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order they were given
-		w.is.Equal(w.events[i].Silent, i == 3)
+		w.is.Equal(w.events[i].Notify, i != 3)
 		w.is.Equal(w.events[i].Invitation.ID, inv.ID)
 		w.is.Equal(w.events[i].Invitation.URL, "")
 		_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))

@@ -113,9 +113,7 @@ var updateFields = []field[UpdateParams]{
 	{"role", false, text(func(p *UpdateParams) *Role { return &p.Role })},
 	{"public_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PublicMetadata })},
 	{"private_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PrivateMetadata })},
-	{"version", false, func(p *UpdateParams, param string, value json.RawMessage) *Error {
-		return integer(param, value, &p.Version)
-	}},
+	{"terms", false, text(func(p *UpdateParams) *string { return &p.Terms })},
 }
 
 func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *Error {

@@ -64,10 +64,10 @@ func TestDecodeTheOthers(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(resend, invitation.ResendParams{RequestingUserID: "ann", ExpiresIn: 24 * time.Hour})
 	update, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
-		`{"requesting_user_id":"ann","role":"r","public_metadata":{"a":null},"private_metadata":{"b":1},"version":9007199254740993}`))
+		`{"requesting_user_id":"ann","role":"r","public_metadata":{"a":null},"private_metadata":{"b":1},"terms":"abc"}`))
 	is.NoErr(err)
 	is.Equal(update, invitation.UpdateParams{RequestingUserID: "ann", Role: "r", PublicMetadata: mustMetadata(t, `{"a":null}`),
-		PrivateMetadata: mustMetadata(t, `{"b":1}`), Version: 9007199254740993})
+		PrivateMetadata: mustMetadata(t, `{"b":1}`), Terms: "abc"})
 }
 
 func decodeAs[T invitation.CreateParams | []invitation.CreateParams | invitation.RevokeParams | invitation.ResendParams | invitation.UpdateParams](body io.Reader) error {
@@ -125,7 +125,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"a day too many":        {decodeAs[create], `{"expires_in_days":366}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
 		"days out of range":     {decodeAs[create], `{"expires_in_days":1e400}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
 		"days that overflow":    {decodeAs[create], `{"expires_in_days":18446744073709551617}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"a version as text":     {decodeAs[update], `{"version":"1"}`, []refusal{{422, "form_param_type_invalid", "version"}}},
+		"terms as a number":     {decodeAs[update], `{"terms":1}`, []refusal{{422, "form_param_type_invalid", "terms"}}},
+		"a version":             {decodeAs[update], `{"version":1}`, []refusal{{422, "form_param_unknown", "version"}}},
 		"a patch no object":     {decodeAs[update], `{"public_metadata":[1]}`, []refusal{{422, "form_param_type_invalid", "public_metadata"}}},
 		"too large":             {decodeAs[create], `{"role":"` + strings.Repeat("a", 1<<20) + `"}`, []refusal{{413, "request_body_too_large", ""}}},
 	} {
@@ -229,7 +230,7 @@ func refused(t *testing.T, err error) {
 // Whatever a body is, it is refused or decoded; and what was decoded is within the rules of JSON.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{`{"email_address":"a@b.de","role":"r","public_metadata":{"a":[1]},"expires_in_days":7,"notify":false}`,
-		`[{"email_address":null}]`, `{"requesting_user_id":"ann","version":1e2}`, `{"a":1,"a":2}`, "\xff", `{"role":"\ud800"}`, ``} {
+		`[{"email_address":null}]`, `{"requesting_user_id":"ann","terms":"x"}`, `{"a":1,"a":2}`, "\xff", `{"role":"\ud800"}`, ``} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

@@ -135,7 +135,7 @@ func ExampleService_Accept() {
 		OrganizationID: shown.OrganizationID,
 		InvitationID:   shown.ID,
 		UserID:         "bob",
-		Version:        shown.Version, // refused with ErrChanged if it is no longer what bob has seen
+		Terms:          shown.Terms, // refused with ErrChanged if it is no longer what bob has seen
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -151,30 +151,29 @@ func ExampleService_Accept() {
 	// eve org:member
 }
 
-// Sign-up behind the link. The new account has no verified address yet. With TicketSuffices the ticket proves the
-// address instead, because only the mailbox it was sent to should know it; the price is that whoever gets hold of the
-// link can join. Without it carol would first have to verify carol@example.com.
-func ExampleService_Accept_signUp() {
+// With TicketSuffices a link may be forwarded: whoever opens it can join, with any account. Sign-up behind the link does
+// not need it; see the example signUp of package orginvite.
+func ExampleConfig_ticketSuffices() {
 	ctx := context.Background()
 	cfg := withTickets()
 	cfg.TicketSuffices = true
 	svc, host := acme(cfg)
 	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
-		EmailAddress: "carol@example.com",
+		EmailAddress: "office@example.com",
 		Role:         invitation.RoleMember,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	host.AddUser("carol") // the account, without a verified address
+	host.AddUser("carol", "carol@example.com") // who reads the office's mail
 	inv, err = svc.Accept(ctx, invitation.AcceptParams{Ticket: ticketIn(inv.URL), UserID: "carol"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(inv.EmailAddress, inv.Status, "by", inv.ResolvedBy)
 	// Output:
-	// carol@example.com accepted by carol
+	// office@example.com accepted by carol
 }
 
 func ExampleService_Decline() {
@@ -615,7 +614,7 @@ func ExampleService_Link() {
 	cfg := withTickets()
 	cfg.OnEvents = func(_ context.Context, tx storage.Storage, events []invitation.Event) error {
 		for _, e := range events {
-			if e.Type == invitation.EventCreated && !e.Silent {
+			if e.Notify {
 				queue = append(queue, job{e.Invitation.OrganizationID, e.Invitation.ID})
 			}
 		}
@@ -789,7 +788,7 @@ func ExampleInvitation_MarshalJSON() {
 	//   "organization_id": "acme",
 	//   "status": "pending",
 	//   "public_metadata": {},
-	//   "version": 1,
+	//   "terms": "tEHRLCOmNh8PCBhMRiYN0A",
 	//   "expires_at": 1806483600000,
 	//   "created_at": 1803891600000,
 	//   "updated_at": 1803891600000

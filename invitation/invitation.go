@@ -11,6 +11,8 @@
 package invitation
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,7 +25,8 @@ import (
 // Invitation is an invitation as it stood when it was read. Times are UTC, to the microsecond.
 //
 // Printed with %v or slog, or marshalled to JSON, it shows what the invited person may see: no private metadata,
-// no inviter, no acceptance link.
+// no inviter, no acceptance link. That fails inside an unexported field of another struct, where fmt calls no methods
+// and prints the link.
 type Invitation struct {
 	ID                   string
 	OrganizationID       string
@@ -38,9 +41,15 @@ type Invitation struct {
 	InviterUserID string // "" where the back end itself invited
 	RedirectURL   string // where the acceptance link leads; "" for Config.AcceptURL
 
-	// URL is the acceptance link with its ticket, a secret between the service and the mailbox. Only what issues
-	// a link fills it, Create and CreateBulk among them; "" without Config.TicketKeys.
+	// URL is the acceptance link with its ticket, a secret between the back end and the mailbox. Create, CreateBulk,
+	// Resend and Update fill it for the back end; "" through [Service.As] (see Config.ManagersSeeLinks), and without
+	// Config.TicketKeys.
 	URL string
+
+	// Terms stand for what the invited person is shown: an opaque text that changes exactly when the role, the public
+	// metadata, the expiry, the organization, the address or the link's generation changes. Accept, Decline and
+	// Update compare it where the caller passes the one that was shown.
+	Terms string
 
 	// Organization is filled by ListAll, ListForUser and Preview where Config.Organizations is set.
 	Organization *Organization
@@ -50,9 +59,6 @@ type Invitation struct {
 	SentAt               time.Time // when its last link was issued
 	ResolvedAt           time.Time // zero while pending; ExpiresAt where expired
 	ResolvedBy           string    // user who accepted, declined or revoked; "" where the back end did, or time
-
-	// Version counts the changes. Accept and Decline compare it where the caller passes the one that was shown.
-	Version int64
 }
 
 // Membership is what an accepted invitation makes of a user, as [Directory.Join] is to create it.
@@ -76,8 +82,8 @@ type Event struct {
 	Type       EventType
 	At         time.Time // UTC, microseconds
 	ActorID    string    // the user who did it; "" where the back end did, or time
-	UserID     string    // on EventAccepted and EventDeclined: the invited user
-	Silent     bool      // on EventCreated: the inviter wants no mail sent (notify=false on the wire)
+	UserID     string    // on EventAccepted and EventDeclined: the invited user; "" where the ticket alone declined
+	Notify     bool      // a link was issued that is to be mailed: created unless Silent, resent, updated with another role
 	Invitation Invitation
 }
 
@@ -86,7 +92,6 @@ type Event struct {
 func (s *Service) view(r storage.Record, now time.Time) Invitation {
 	if lapsed(r, now) {
 		r = lapse(r)
-		r.Version++ // as it will be when that is written
 	}
 	return Invitation{
 		ID:                   r.ID,
@@ -100,14 +105,27 @@ func (s *Service) view(r storage.Record, now time.Time) Invitation {
 		PrivateMetadata:      storedMetadata(r.PrivateMetadata),
 		InviterUserID:        r.InviterUserID,
 		RedirectURL:          r.RedirectURL,
+		Terms:                terms(r),
 		CreatedAt:            r.CreatedAt,
 		UpdatedAt:            r.UpdatedAt,
 		ExpiresAt:            r.ExpiresAt,
 		SentAt:               r.SentAt,
 		ResolvedAt:           r.ResolvedAt,
 		ResolvedBy:           r.ResolvedBy,
-		Version:              r.Version,
 	}
+}
+
+// terms returns the Terms of r: a digest, so that nobody is led to read anything from them. A Version would change
+// with the private metadata too, which the invited person does not see.
+func terms(r storage.Record) string {
+	b := []byte("orginvite terms")
+	for _, shown := range []string{r.ID, r.OrganizationID, r.EmailAddress, r.Role} {
+		b = appendText(b, shown)
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(r.ExpiresAt.UnixMicro()))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Generation))
+	sum := sha256.Sum256(append(b, r.PublicMetadata...))
+	return encode64(sum[:len(sum)/2])
 }
 
 // lapsed reports whether r is stored pending although its time has come.

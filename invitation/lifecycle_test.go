@@ -38,14 +38,15 @@ func TestResend(t *testing.T) {
 	got, err := w.svc.Resend(w.ctx, "acme", old.ID, invitation.ResendParams{ExpiresIn: 48 * time.Hour})
 	w.is.NoErr(err)
 	want := old
-	want.URL, want.Version = got.URL, 2
+	want.URL, want.Terms = got.URL, got.Terms
+	w.is.True(got.Terms != old.Terms) // nobody accepts what they were shown before
 	want.UpdatedAt, want.SentAt, want.ExpiresAt = noon.Add(time.Hour), noon.Add(time.Hour), noon.Add(49*time.Hour)
 	w.is.Equal(got, want)
 	w.is.True(got.URL != old.URL)
 	told := want
 	told.URL = ""
 	w.is.Equal(w.get(old), told)
-	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventResent, At: noon.Add(time.Hour), Invitation: told}})
+	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventResent, At: noon.Add(time.Hour), Notify: true, Invitation: told}})
 
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, old, "carl")) })
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, old))
@@ -188,7 +189,7 @@ func TestResendRevives(t *testing.T) {
 			w.is.Equal(got.Status, invitation.StatusPending)
 			w.is.Equal(got.ResolvedAt, time.Time{})
 			w.is.Equal(got.ResolvedBy, "")
-			w.is.True(got.Version > before.Version)
+			w.is.True(got.Terms != before.Terms)
 			w.is.Equal(w.get(second).Status, invitation.StatusExpired)
 			want := []invitation.EventType{invitation.EventResent}
 			if !swept {
@@ -209,7 +210,7 @@ func TestResendRevives(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventResent})
 	w.is.Equal(w.events[0].Invitation, before)
-	w.is.True(got.Version > before.Version) // who was shown the expired one was not shown this one
+	w.is.True(got.Terms != before.Terms) // who was shown the expired one was not shown this one
 }
 
 func TestUpdate(t *testing.T) {
@@ -221,10 +222,10 @@ func TestUpdate(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.events = nil
 	got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{
-		RequestingUserID: "bob", PublicMetadata: mustMetadata(t, `{"a":null,"b":2}`), PrivateMetadata: mustMetadata(t, `{"q":2}`), Version: 1})
+		RequestingUserID: "bob", PublicMetadata: mustMetadata(t, `{"a":null,"b":2}`), PrivateMetadata: mustMetadata(t, `{"q":2}`), Terms: inv.Terms})
 	w.is.NoErr(err)
 	want := inv
-	want.Version, want.UpdatedAt = 2, noon.Add(time.Hour)
+	want.Terms, want.UpdatedAt = got.Terms, noon.Add(time.Hour)
 	want.PublicMetadata, want.PrivateMetadata = mustMetadata(t, `{"z":9007199254740993,"b":2}`), mustMetadata(t, `{"p":1,"q":2}`)
 	w.is.Equal(got, want) // metadata alone leaves inviter and link as they are
 	want.URL = ""
@@ -247,8 +248,8 @@ func TestUpdate(t *testing.T) {
 	w.is.Equal(got.ExpiresAt, inv.ExpiresAt)
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
 	shown := byIDs(inv, "carl")
-	shown.Version = 2
-	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "version"}}, func() error { return w.accept(shown) })
+	shown.Terms = want.Terms
+	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(shown) })
 	w.is.NoErr(w.accept(byTicket(t, got, "carl")))
 	w.is.Equal(w.host.Members("acme")[2].Role, invitation.RoleAdmin)
 }
@@ -266,11 +267,11 @@ func TestUpdateRefusesInOrder(t *testing.T) {
 		t.Helper()
 		w.refuses(sentinel, want, func() error { _, err := w.svc.Update(w.ctx, org, id, p); return err })
 	}
-	step("", "", invitation.UpdateParams{Role: "org:king", Version: -1}, invitation.ErrInvalid, refusal{422, "form_param_missing", "organization_id"},
-		refusal{422, "form_param_missing", "invitation_id"}, refusal{422, "form_param_value_invalid", "version"}, refusal{404, "resource_not_found", "role"})
+	step("", "", invitation.UpdateParams{Role: "org:king"}, invitation.ErrInvalid, refusal{422, "form_param_missing", "organization_id"},
+		refusal{422, "form_param_missing", "invitation_id"}, refusal{404, "resource_not_found", "role"})
 	step("other", admin.ID, invitation.UpdateParams{RequestingUserID: "bob"}, invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "requesting_user_id"})
 	step("other", admin.ID, invitation.UpdateParams{}, invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"})
-	step("acme", admin.ID, invitation.UpdateParams{RequestingUserID: "bob", Role: invitation.RoleMember, Version: 7}, invitation.ErrChanged, refusal{409, "resource_conflict", "version"})
+	step("acme", admin.ID, invitation.UpdateParams{RequestingUserID: "bob", Role: invitation.RoleMember, Terms: "others"}, invitation.ErrChanged, refusal{409, "resource_conflict", "terms"})
 	denied := refusal{403, "not_an_admin_in_organization", ""}
 	step("acme", admin.ID, invitation.UpdateParams{RequestingUserID: "bob", Role: invitation.RoleMember}, invitation.ErrForbidden, denied) // the old role
 	step("acme", admin.ID, invitation.UpdateParams{RequestingUserID: "bob", PublicMetadata: mustMetadata(t, `{"a":1}`)}, invitation.ErrForbidden, denied)
@@ -281,7 +282,7 @@ func TestUpdateRefusesInOrder(t *testing.T) {
 	_, err = w.svc.Update(w.ctx, "acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"a":null,"b":"1234567"}`)})
 	w.is.NoErr(err)
 	w.clock.Set(member.ExpiresAt)
-	step("acme", member.ID, invitation.UpdateParams{Version: 7}, invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
+	step("acme", member.ID, invitation.UpdateParams{Terms: "others"}, invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 }
 
 func TestRevokeAll(t *testing.T) {

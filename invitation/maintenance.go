@@ -10,7 +10,7 @@ import (
 // Bounds of maintenance.
 const (
 	maxBatch    = 100_000 // of one call
-	batchRecord = 500     // of one transaction
+	batchRecord = 500     // of one statement, and of one transaction of ExpireDue and Purge
 )
 
 // ExpireDue writes up to limit (1 to 100,000) invitations expired whose time has come, oldest first, and returns how
@@ -163,16 +163,10 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 
 // removeAll deletes everything that matches f, in one transaction.
 func (s *Service) removeAll(ctx context.Context, f storage.Filter) (int, error) {
-	total := 0
 	may := func(context.Context, *work) error { return nil } // the back end was let in
-	err := s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) error {
-		total = len(found)
-		return remove(ctx, w, found)
+	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {
+		return len(found), remove(ctx, w, found)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return total, nil
 }
 
 func remove(ctx context.Context, w *work, found []storage.Record) error {

@@ -18,7 +18,8 @@ type ResendParams struct {
 }
 
 // Resend issues a new link for a pending or an expired invitation, voids every older one, and starts its time anew. An
-// expired one is pending again. It returns the invitation with the link, and is not idempotent.
+// expired one is pending again. It returns the invitation, with the link but for a caller through [Service.As] (see
+// Config.ManagersSeeLinks), and is not idempotent.
 //
 // A requesting user must be a member whose role manages and may grant the invitation's role, and becomes its inviter.
 // Without one the caller is the trusted back end; the inviter stays, and must be able to grant the role now (but for
@@ -97,8 +98,8 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		}
 		r.Version++
 		resent = w.view(r, now)
-		w.note(Event{Type: EventResent, At: now, ActorID: p.RequestingUserID, Invitation: resent})
-		resent.URL = w.link(r)
+		w.note(Event{Type: EventResent, At: now, ActorID: p.RequestingUserID, Notify: true, Invitation: resent})
+		resent.URL = w.issuedLink(r)
 		return nil
 	})
 	if err != nil {

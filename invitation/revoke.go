@@ -71,7 +71,7 @@ type RevokeAllParams struct {
 }
 
 // RevokeAll revokes all pending invitations that somebody made, or that were made to somebody, in one transaction, and
-// returns how many they were; it is what off-boarding calls. A requesting user must be a member whose role manages, in
+// returns how many they were; it is what off-boarding calls. Config.OnEvents is told of 500 at a time. A requesting user must be a member whose role manages, in
 // the one organization that must be named then; over several only the back end may. It is idempotent.
 //
 // It refuses, and then changes nothing: [ErrInvalid] parameters, the lack of a criterion among them; [ErrNotMember] or
@@ -108,12 +108,11 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 	if err := errs.err(); err != nil {
 		return 0, err
 	}
-	revoked := 0
 	may := func(ctx context.Context, w *work) error {
 		_, err := w.requester(ctx, p.OrganizationID, p.RequestingUserID)
 		return err
 	}
-	err := s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) error {
+	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {
 		now := w.now() // after every lock there was to wait for
 		var moved []storage.Record
 		for _, r := range found {
@@ -121,44 +120,45 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 				continue
 			}
 			if err := resolve(&r, EventRevoked, p.RequestingUserID, now); err != nil {
-				return err
+				return 0, err
 			}
 			moved = append(moved, r)
 		}
 		if err := w.store.Update(ctx, moved...); err != nil {
-			return err
+			return 0, err
 		}
 		for _, r := range moved {
 			r.Version++
 			w.note(Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID, Invitation: w.view(r, now)})
 		}
-		revoked = len(moved)
-		return nil
+		return len(moved), nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return revoked, nil
 }
 
-// changeAcross is change for all records that match f, of one organization or, where f names none, of every one. fn
-// gets them locked, once may has nothing against it.
+// changeAcross runs fn on all records that match f, of one organization or, where f names none, of every one, once may
+// has nothing against it. It returns the sum of what fn returned. It is one transaction.
+//
+// fn gets the records locked, a page at a time, and OnEvents is told of each page, so that of many records only the
+// ids are in memory at once.
 func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(ctx context.Context, w *work) error,
-	fn func(ctx context.Context, w *work, found []storage.Record) error) error {
-	return s.transact(ctx, func(ctx context.Context, w *work) error {
+	fn func(ctx context.Context, w *work, found []storage.Record) (int, error)) (int, error) {
+	total := 0
+	err := s.transact(ctx, func(ctx context.Context, w *work) error {
+		total = 0
 		organizations := []string{f.OrganizationID}
 		if f.OrganizationID == "" {
-			found, err := w.list(ctx, storage.Query{Filter: f})
+			organizations = nil
+			err := w.pages(ctx, f, func(found []storage.Record) {
+				for _, r := range found {
+					organizations = append(organizations, r.OrganizationID)
+				}
+				slices.Sort(organizations) // the order that everybody keeps
+				organizations = slices.Compact(organizations)
+			})
 			if err != nil {
 				return err
 			}
-			organizations = nil
-			for _, r := range found {
-				organizations = append(organizations, r.OrganizationID)
-			}
-			slices.Sort(organizations) // the order that everybody keeps
 		}
-		organizations = slices.Compact(organizations)
 		for _, id := range organizations {
 			if err := w.lock(ctx, id); err != nil {
 				return err
@@ -167,22 +167,53 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(c
 		if err := may(ctx, w); err != nil {
 			return err
 		}
-		found, err := w.list(ctx, storage.Query{Filter: f})
+		var ids []string
+		err := w.pages(ctx, f, func(found []storage.Record) {
+			for _, r := range found {
+				// One of an organization that came since is not locked, and is later.
+				if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
+					ids = append(ids, r.ID)
+				}
+			}
+		})
 		if err != nil {
 			return err
 		}
-		var ids []string
-		for _, r := range found {
-			// One of an organization that came since is not locked, and is later.
-			if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
-				ids = append(ids, r.ID)
+		slices.Sort(ids) // the order in which everybody locks rows, from page to page too
+		for page := range slices.Chunk(ids, batchRecord) {
+			found, err := w.pick(ctx, f, page...)
+			if err != nil {
+				return err
 			}
-		}
-		if found = nil; ids != nil {
-			if found, err = w.pick(ctx, f, ids...); err != nil {
+			n, err := fn(ctx, w, found)
+			if err != nil {
+				return err
+			}
+			total += n
+			if err := w.tell(ctx); err != nil {
 				return err
 			}
 		}
-		return fn(ctx, w, found)
+		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return total, nil
+}
+
+// pages hands fn the records that match f, in pages of batchRecord.
+func (w *work) pages(ctx context.Context, f storage.Filter, fn func(found []storage.Record)) error {
+	q := storage.Query{Filter: f, Limit: batchRecord}
+	for {
+		found, err := w.list(ctx, q)
+		if err != nil {
+			return err
+		}
+		fn(found)
+		if len(found) < q.Limit {
+			return nil
+		}
+		q.After = &found[len(found)-1]
+	}
 }

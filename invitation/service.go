@@ -42,9 +42,13 @@ func (s *Service) WithStorage(tx storage.Storage) *Service {
 
 // As returns a copy of the service that acts as this user; it is what a browser-facing route calls through. The
 // user replaces the inviter of Create and every RequestingUserID. In Accept, Decline and ListForUser an empty user
-// id is filled in, and another one is [ErrForbidden]. Get, List and Link need a role that manages. What only the
-// back end may do is ErrForbidden: ListAll and what sweeps and deletes. With an empty userID every operation is
-// ErrForbidden, so that a request without a session cannot pass for the back end.
+// id is filled in, and another one is [ErrForbidden]. Get and List need a role that manages. Preview of an invitation
+// to somebody else is [ErrNotInvitee].
+//
+// No operation returns a link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set. Private metadata in
+// Create, CreateBulk and Update is ErrForbidden, and so is what only the back end may do: ListAll and what sweeps and
+// deletes. With an empty userID every operation is ErrForbidden, so that a request without a session cannot pass for
+// the back end.
 func (s *Service) As(userID string) *Service {
 	c := *s
 	c.actor = &userID
@@ -79,6 +83,7 @@ const (
 	paramUser         = "user_id"
 	paramInviter      = "inviter_user_id"
 	paramRequesting   = "requesting_user_id"
+	paramPrivate      = "private_metadata"
 )
 
 // ready refuses what no operation can work with: no storage, and an acting user who is nobody.
@@ -168,12 +173,19 @@ func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, w *
 		if err := fn(ctx, w); err != nil {
 			return err
 		}
-		if s.cfg.OnEvents == nil || len(w.events) == 0 {
-			return nil
-		}
-		return w.inLevel(ctx, "Config.OnEvents", func(ctx context.Context, tx storage.Storage) error {
-			return s.cfg.OnEvents(ctx, tx, w.events)
-		})
+		return w.tell(ctx)
+	})
+}
+
+// tell tells OnEvents what was noted since.
+func (w *work) tell(ctx context.Context) error {
+	events := w.events
+	w.events = nil
+	if w.cfg.OnEvents == nil || len(events) == 0 {
+		return nil
+	}
+	return w.inLevel(ctx, "Config.OnEvents", func(ctx context.Context, tx storage.Storage) error {
+		return w.cfg.OnEvents(ctx, tx, events)
 	})
 }
 

@@ -83,18 +83,18 @@ func TestAsNobody(t *testing.T) {
 func TestAs(t *testing.T) {
 	none, notMember, forbidden, invitee := error(nil), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
 	for user, want := range map[string]map[string]error{
-		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": notMember, "List": notMember, "ListPending": notMember,
+		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember, "ListPending": notMember,
 			"Resend": notMember, "Update": notMember, "RevokeAll": notMember,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
 			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
 		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden, "ListPending": forbidden,
 			"Resend": forbidden, "Update": forbidden, "RevokeAll": forbidden,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
-			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
-		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": none, "List": none, "ListPending": none,
+			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
+		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": forbidden, "List": none, "ListPending": none,
 			"Update": none, "RevokeAll": none, "Resend": invitation.ErrTooSoon,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
-			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": invitee, "Decline": invitee},
+			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
 	} {
 		for name, sentinel := range want {
 			t.Run(user+" "+name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestLinkHasACeiling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := setup(t, &invitation.Config{Roles: roles})
+	w := setup(t, &invitation.Config{Roles: roles, ManagersSeeLinks: true})
 	w.host.AddMember("acme", "bob", "org:lead")
 	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
 	w.is.NoErr(err)
@@ -163,7 +163,7 @@ func TestLinkHasACeiling(t *testing.T) {
 
 // An invitation of one organization does not exist in another (C6).
 func TestAnotherOrganization(t *testing.T) {
-	w := setup(t, nil)
+	w := setup(t, &invitation.Config{ManagersSeeLinks: true})
 	inv := w.invite("carl@example.com")
 	missing := []refusal{{404, "resource_not_found", "invitation_id"}}
 	for _, svc := range []*invitation.Service{w.svc, w.svc.As("zoe")} {

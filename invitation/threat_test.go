@@ -94,8 +94,8 @@ func threatShown(t *testing.T, w *world) {
 	_, err = w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin, RequestingUserID: "ann"})
 	w.is.NoErr(err)
 	p := byIDs(inv, "carl")
-	p.Version = shown.Version
-	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "version"}}, func() error { return w.accept(p) })
+	p.Terms = shown.Terms
+	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
 }
 
@@ -312,7 +312,7 @@ func threatOracle(t *testing.T, w *world) {
 	// By ids, to one who is not the invitee.
 	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
 		note(w.accept(invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, UserID: "carl"}))
-		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, Version: 9})
+		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, Terms: "others"})
 		note(err)
 	}
 	w.is.Equal(len(answers), 1)

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net/url"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -14,10 +16,11 @@ import (
 // service issued it. It is base64url, without padding, of
 //
 //	key id, organization id, invitation id, generation  each behind its length in one byte
-//	HMAC-SHA-256 over all of that                       32 bytes
+//	HMAC-SHA-256 over all of that and the audience      32 bytes
 //
-// The key id is derived from the key, so that keys may be reordered. Nothing of it is stored: resending raises
-// the generation and so voids older tickets.
+// The key id is derived from the key, so that keys may be reordered. The audience, Config.Audience, is signed and not
+// sent: who verifies knows their own. Nothing of it is stored: resending raises the generation and so voids older
+// tickets.
 
 // claims is what a ticket says.
 type claims struct {
@@ -29,8 +32,9 @@ type claims struct {
 type keyring []ticketKey
 
 type ticketKey struct {
-	id     string
-	secret []byte
+	id       string
+	secret   []byte
+	audience string
 }
 
 const (
@@ -46,13 +50,20 @@ const (
 	purposeTicket = "orginvite ticket\x00"
 )
 
-func newKeyring(keys [][]byte) keyring {
+func newKeyring(audience string, keys [][]byte) keyring {
 	ring := make(keyring, len(keys))
 	for i, k := range keys {
 		ring[i].secret = slices.Clone(k)
+		ring[i].audience = audience
 		ring[i].id = string(ring[i].mac(purposeKeyID, nil)[:keyIDSize])
 	}
 	return ring
+}
+
+// sign returns the signature of a ticket's bytes for the audience. The audience's length comes first, so that no two
+// pairs of audience and bytes look the same.
+func (k ticketKey) sign(message []byte) []byte {
+	return k.mac(purposeTicket, append(appendText(nil, k.audience), message...))
 }
 
 func (k ticketKey) mac(purpose string, message []byte) []byte {
@@ -74,7 +85,7 @@ func (ring keyring) sign(c claims) string {
 		b = append(b, byte(len(field))) // storage's limits keep every field below 256
 		b = append(b, field...)
 	}
-	b = append(b, ring[0].mac(purposeTicket, b)...)
+	b = append(b, ring[0].sign(b)...)
 	return encode64(b)
 }
 
@@ -90,7 +101,7 @@ func (ring keyring) verify(ticket string) (claims, bool) {
 	}
 	i := slices.IndexFunc(ring, func(k ticketKey) bool { return k.id == string(b[1:1+keyIDSize]) })
 	message, mac := b[:len(b)-macSize], b[len(b)-macSize:]
-	if i < 0 || !hmac.Equal(ring[i].mac(purposeTicket, message), mac) {
+	if i < 0 || !hmac.Equal(ring[i].sign(message), mac) {
 		return claims{}, false
 	}
 	// From here on the bytes are our own.
@@ -111,7 +122,8 @@ func (ring keyring) verify(ticket string) (claims, bool) {
 	}, true
 }
 
-// link returns the acceptance link of r, or "" without keys.
+// link returns the acceptance link of r, or "" without keys. Rules for redirects may have tightened since r was stored,
+// or be those of another application.
 func (s *Service) link(r storage.Record) string {
 	ticket := s.cfg.keys.sign(claims{r.OrganizationID, r.ID, r.Generation})
 	if ticket == "" {
@@ -119,18 +131,59 @@ func (s *Service) link(r storage.Record) string {
 	}
 	u := *s.cfg.acceptURL
 	if r.RedirectURL != "" {
-		if redirect, err := url.Parse(r.RedirectURL); err == nil { // checked before it was stored
+		if redirect, e := checkURL("", r.RedirectURL); e == nil && s.cfg.AllowRedirect(redirect) == nil {
 			u = *redirect
 		}
 	}
-	if q := u.Query(); q.Has(s.cfg.TicketParam) {
-		q.Set(s.cfg.TicketParam, ticket)
-		u.RawQuery = q.Encode()
-	} else { // the rest of the query stays as the host wrote it
-		if u.RawQuery != "" {
-			u.RawQuery += "&"
+	// What else reads as the ticket's parameter goes. The rest of the query stays as the host wrote it.
+	var query []string
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if pair != "" && !readsAs(name, s.cfg.TicketParam) {
+			query = append(query, pair)
 		}
-		u.RawQuery += s.cfg.TicketParam + "=" + ticket
 	}
+	u.RawQuery = strings.Join(append(query, s.cfg.TicketParam+"="+ticket), "&")
 	return u.String()
+}
+
+// issuedLink is link for the result of an operation: through [Service.As] there is none, but for ManagersSeeLinks.
+func (s *Service) issuedLink(r storage.Record) string {
+	if !s.seesLinks() {
+		return ""
+	}
+	return s.link(r)
+}
+
+// seesLinks reports whether links may leave towards whom the Service acts for. They are between the service and the
+// mailbox: who holds one can prove the address, and a manager could own any.
+func (s *Service) seesLinks() bool { return s.actor == nil || s.cfg.ManagersSeeLinks }
+
+// readsAs reports whether some parser takes the escaped name of a query's parameter for param: one that ignores case,
+// unescapes twice, reads "ticket[]" or "ticket[0]" as ticket, or like PHP stops at a NUL, skips blanks in front and has
+// "_" for what is no letter or digit.
+func readsAs(escaped, param string) bool {
+	name := escaped
+	for range len(escaped) { // each round shortens it, or is the last
+		next, err := url.QueryUnescape(name)
+		if err != nil || next == name {
+			break
+		}
+		name = next
+	}
+	name, _, _ = strings.Cut(name, "\x00")
+	name = strings.TrimLeftFunc(name, unicode.IsSpace)
+	before, _, _ := strings.Cut(name, "[")
+	return flattened(name) == flattened(param) || flattened(before) == flattened(param)
+}
+
+// flattened is a name in lower case with "_" for what is no letter or digit.
+func flattened(name string) string {
+	return strings.Map(func(r rune) rune {
+		r = unicode.ToLower(unicode.ToUpper(r)) // which takes the Kelvin sign to k, and the long s to s
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, name)
 }

@@ -113,12 +113,12 @@ func TestTicketWithoutKeys(t *testing.T) {
 }
 
 func TestWhereALinkLeads(t *testing.T) {
-	w := setup(t, &invitation.Config{AcceptURL: "https://app.example.com/join?lang=de&a;b#top", TicketParam: "t"})
+	w := setup(t, &invitation.Config{AcceptURL: "https://app.example.com/join?lang=de&a%3Bb#top", TicketParam: "t"})
 	for redirect, want := range map[string]string{
-		"":                                    "https://app.example.com/join?lang=de&a;b&t=TICKET#top",
+		"":                                    "https://app.example.com/join?lang=de&a%3Bb&t=TICKET#top",
 		"https://app.example.com":             "https://app.example.com?t=TICKET",
-		"https://app.example.com/x?t=old&u=1": "https://app.example.com/x?t=TICKET&u=1",
-		"HTTPS://APP.example.com:443/y":       "https://APP.example.com:443/y?t=TICKET",
+		"https://app.example.com/x?t=old&u=1": "https://app.example.com/x?u=1&t=TICKET",
+		"HTTPS://APP.example.com:443/y":       "https://app.example.com:443/y?t=TICKET",
 	} {
 		t.Run(redirect, func(t *testing.T) {
 			w.in(t)

@@ -15,30 +15,34 @@ type UpdateParams struct {
 
 	Role Role // "" leaves it as it is
 
-	PublicMetadata, PrivateMetadata Metadata // merge patches (RFC 7396); the zero value changes nothing
+	// Merge patches (RFC 7396); the zero value changes nothing. Private metadata is the back end's alone: through
+	// [Service.As] it is ErrForbidden.
+	PublicMetadata, PrivateMetadata Metadata
 
-	Version int64 `wire:"version" validate:"min=0"` // the one that was shown; 0 is not compared
+	Terms string `wire:"terms"` // the [Invitation.Terms] that were shown; "" is not compared
 }
 
 // LogValue logs what is to change, without metadata.
 func (p UpdateParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("role", string(p.Role)), slog.Int64("version", p.Version))
+	return slog.GroupValue(slog.String("role", string(p.Role)), slog.String("terms", p.Terms))
 }
 
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
 func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
-// Update changes the role or the metadata of a pending invitation, and returns it with its current link. Another role
-// voids every older link, so that nobody accepts what they were not shown, and makes the requesting user the inviter.
-// It is idempotent, but for the link of another role: what changes nothing is not written.
+// Update changes the role or the metadata of a pending invitation, and returns it, with its current link but for a
+// caller through [Service.As] (see Config.ManagersSeeLinks). Another role voids every older link, so that nobody
+// accepts what they were not shown; it makes the requesting user the inviter, and its event says that the new link is
+// to be mailed. Update is idempotent, but for the link of another role: what changes nothing is not written.
 //
 // A requesting user must be a member whose role manages, and may grant both the old and the new role. Without one the
 // caller is the trusted back end; for another role the inviter stays, and must be able to grant it now (but for
 // Config.KeepWithoutInviter).
 //
-// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters, an unknown role among them, which is
-// [ErrNotFound] too; [ErrNotMember] or [ErrForbidden] for the requesting user; ErrNotFound; [ErrNotPending] for one
-// that is resolved or has lapsed; [ErrChanged] for another Version; ErrForbidden for a role; ErrInvalid for metadata
+// It refuses, and then changes nothing, in this order: [ErrForbidden] for private metadata through As; [ErrInvalid]
+// parameters, an unknown role among them, which is [ErrNotFound] too; [ErrNotMember] or ErrForbidden for the
+// requesting user; ErrNotFound; [ErrNotPending] for one
+// that is resolved or has lapsed; [ErrChanged] for other Terms; ErrForbidden for a role; ErrInvalid for metadata
 // that the patch makes larger than Config.MaxMetadata.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)
@@ -50,6 +54,9 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
+	if e := s.checkPrivate("", p.PrivateMetadata); e != nil {
+		return Invitation{}, e
+	}
 	errs := append(checkIDs(organizationID, invitationID), checkParams("", p)...)
 	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
 		errs = append(errs, unknownRole(""))
@@ -71,7 +78,7 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 		if _, err := Status(r.EffectiveStatus(now)).on(EventUpdated); err != nil {
 			return err
 		}
-		if p.Version != 0 && p.Version != r.Version {
+		if p.Terms != "" && p.Terms != terms(r) {
 			return changed()
 		}
 		if p.RequestingUserID != "" { // the old role
@@ -79,13 +86,14 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 				return err
 			}
 		}
-		touched := false
+		touched, notify := false, false
 		if p.Role != "" && p.Role != Role(r.Role) {
 			r.Role, touched = string(p.Role), true
 			if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
 				return err
 			}
 			w.reissue(&r, p.RequestingUserID, now)
+			notify = true
 		}
 		merged, err := w.merge(&r, p)
 		if err != nil {
@@ -93,7 +101,7 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 		}
 		if !touched && !merged {
 			updated = w.view(r, now)
-			updated.URL = w.link(r)
+			updated.URL = w.issuedLink(r)
 			return nil
 		}
 		r.UpdatedAt = now
@@ -102,8 +110,8 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 		}
 		r.Version++
 		updated = w.view(r, now)
-		w.note(Event{Type: EventUpdated, At: now, ActorID: p.RequestingUserID, Invitation: updated})
-		updated.URL = w.link(r)
+		w.note(Event{Type: EventUpdated, At: now, ActorID: p.RequestingUserID, Notify: notify, Invitation: updated})
+		updated.URL = w.issuedLink(r)
 		return nil
 	})
 	if err != nil {
@@ -136,8 +144,8 @@ func same(a, b Metadata) bool {
 }
 
 func changed() *Error {
-	return problemChanged.about("version",
-		"is an old one: the invitation was changed since it was shown; show it again")
+	return problemChanged.about("terms",
+		"are not those of the invitation, which was changed since it was shown; show it again")
 }
 
 func unknownRole(prefix string) *Error {

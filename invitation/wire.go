@@ -17,7 +17,7 @@ type frontend struct {
 	OrganizationID string            `json:"organization_id"`
 	Status         Status            `json:"status"`
 	PublicMetadata Metadata          `json:"public_metadata"`
-	Version        int64             `json:"version"`
+	Terms          string            `json:"terms"`
 	ExpiresAt      int64             `json:"expires_at"`
 	CreatedAt      int64             `json:"created_at"`
 	UpdatedAt      int64             `json:"updated_at"`
@@ -56,7 +56,7 @@ func (i Invitation) frontend() frontend {
 		OrganizationID: i.OrganizationID,
 		Status:         i.Status,
 		PublicMetadata: i.PublicMetadata,
-		Version:        i.Version,
+		Terms:          i.Terms,
 		ExpiresAt:      i.ExpiresAt.UnixMilli(),
 		CreatedAt:      i.CreatedAt.UnixMilli(),
 		UpdatedAt:      i.UpdatedAt.UnixMilli(),
@@ -110,7 +110,7 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 		CreatedAt:       time.UnixMilli(v.CreatedAt).UTC(),
 		UpdatedAt:       time.UnixMilli(v.UpdatedAt).UTC(),
 		ExpiresAt:       time.UnixMilli(v.ExpiresAt).UTC(),
-		Version:         v.Version,
+		Terms:           v.Terms,
 	}
 	return nil
 }

@@ -207,7 +207,7 @@ func TestWireErrors(t *testing.T) {
 		}},
 		{"resource_conflict", 409, []error{invitation.ErrChanged}, func(w *world) error {
 			p := byIDs(w.whole("carl@example.com"), "carl")
-			p.Version = 7
+			p.Terms = "others"
 			return w.accept(p)
 		}},
 		{"resource_conflict_at_once", 409, []error{invitation.ErrConflict}, failingStore(storage.ErrConflict)},

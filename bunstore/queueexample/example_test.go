@@ -93,7 +93,7 @@ func enqueueMail(jobs *river.Client[*sql.Tx]) func(context.Context, storage.Stor
 	return func(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 		var params []river.InsertManyParams
 		for _, e := range events {
-			if (e.Type == invitation.EventCreated || e.Type == invitation.EventResent) && !e.Silent {
+			if e.Notify {
 				params = append(params, river.InsertManyParams{Args: mailArgs{
 					OrganizationID: e.Invitation.OrganizationID,
 					InvitationID:   e.Invitation.ID,
@@ -133,6 +133,9 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 	link, err := w.svc.Link(ctx, inv.OrganizationID, inv.ID)
 	if errors.Is(err, invitation.ErrNotPending) || errors.Is(err, invitation.ErrNotFound) {
 		return nil // accepted, declined, revoked, expired or deleted since
+	}
+	if errors.Is(err, invitation.ErrForbidden) {
+		return river.JobCancel(err) // the inviter may no longer grant the role: the link would be refused
 	}
 	if err != nil {
 		return err

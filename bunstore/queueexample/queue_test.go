@@ -86,13 +86,19 @@ func (a *app) newMailer(send func(context.Context, mail) error) (*river.Client[*
 // work runs a mailer until it has completed n jobs, and returns these.
 func (a *app) work(t *testing.T, n int, send func(context.Context, mail) error) []*rivertype.JobRow {
 	t.Helper()
+	return a.finish(t, n, river.EventKindJobCompleted, send)
+}
+
+// finish runs a mailer until n jobs have ended in this way, and returns these.
+func (a *app) finish(t *testing.T, n int, end river.EventKind, send func(context.Context, mail) error) []*rivertype.JobRow {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	client, err := a.newMailer(send)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, unsubscribe := client.Subscribe(river.EventKindJobCompleted)
+	done, unsubscribe := client.Subscribe(end)
 	defer unsubscribe()
 	if err := client.Start(ctx); err != nil {
 		t.Fatal(err)
@@ -101,7 +107,7 @@ func (a *app) work(t *testing.T, n int, send func(context.Context, mail) error) 
 		if err := client.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-		left, err := a.db.NewSelect().Table("river_job").Where("state <> 'completed'").Count(ctx)
+		left, err := a.db.NewSelect().Table("river_job").Where("state NOT IN ('completed', 'cancelled')").Count(ctx)
 		if err != nil || left != 0 {
 			t.Errorf("%d jobs are left to work: %v", left, err)
 		}
@@ -112,7 +118,7 @@ func (a *app) work(t *testing.T, n int, send func(context.Context, mail) error) 
 		case e := <-done:
 			jobs = append(jobs, e.Job)
 		case <-ctx.Done():
-			t.Fatalf("%d of %d jobs completed", len(jobs), n)
+			t.Fatalf("%d of %d jobs ended", len(jobs), n)
 		}
 	}
 	return jobs
@@ -188,6 +194,46 @@ func TestResent(t *testing.T) {
 			is.Equal(mailed, want)
 		})
 	}
+}
+
+// TestRoleChanged has the role changed after the link was mailed. That made the mailed link void, so the new one is
+// mailed.
+func TestRoleChanged(t *testing.T) {
+	is := is.New(t)
+	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
+	a := start(t, filepath.Join(t.TempDir(), "app.db"), now)
+	inv := a.invite(t, bob)
+	var out outbox
+	a.work(t, 1, out.send)
+
+	now.Advance(time.Hour)
+	updated, err := a.svc.Update(t.Context(), "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+	is.NoErr(err)
+	_, err = a.svc.Preview(t.Context(), ticketIn(t, out.sent[0].Link))
+	is.True(errors.Is(err, invitation.ErrInvalidTicket))
+	a.work(t, 1, out.send)
+	is.Equal(len(out.sent), 2)
+	is.Equal(out.sent[1].Link, updated.URL)
+
+	// A note of the back end's is not mailed.
+	note, err := invitation.NewMetadata(map[string]any{"crm": 4711})
+	is.NoErr(err)
+	_, err = a.svc.Update(t.Context(), "acme", inv.ID, invitation.UpdateParams{PrivateMetadata: note})
+	is.NoErr(err)
+	is.Equal(count(t, a.db, "river_job"), 2)
+}
+
+// TestInviterDemoted has the inviter lose their role before the mail is sent: no dead link is mailed, and the job is
+// not tried again.
+func TestInviterDemoted(t *testing.T) {
+	is := is.New(t)
+	a := fresh(t)
+	a.invite(t, bob)
+	_, err := a.db.ExecContext(t.Context(), "UPDATE memberships SET role = 'org:member' WHERE user_id = 'ann'")
+	is.NoErr(err)
+	var out outbox
+	a.finish(t, 1, river.EventKindJobCancelled, out.send)
+	is.Equal(len(out.sent), 0)
 }
 
 func TestRolledBack(t *testing.T) {
