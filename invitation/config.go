@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/net/idna"
@@ -342,9 +343,12 @@ func asciiHost(host string) (string, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.String(), nil
 	}
-	ascii, err := hosts().ToASCII(host)
-	if err != nil {
-		return "", err
+	ascii := strings.ToLower(host)
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		var err error
+		if ascii, err = hosts().ToASCII(host); err != nil {
+			return "", err
+		}
 	}
 	if !hostName.MatchString(ascii) {
 		return "", fmt.Errorf("the host %q is no name", ascii)

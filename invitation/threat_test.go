@@ -38,6 +38,13 @@ func TestThreat(t *testing.T) {
 		"C22_redirects_and_injection":   threatInjection,
 		"C23_delimiters":                threatDelimiters,
 		"C25_granted_before_acceptance": threatConsent,
+		"C28_links_of_other_mailboxes":  threatOthersLink,
+		"C29_private_metadata":          threatPrivate,
+		"C31_origin_by_lower_case":      threatOrigin,
+		"C33_redirect_not_asked_again":  threatStoredRedirect,
+		"C34_query_before_the_ticket":   threatQuery,
+		"C37_another_audience":          threatAudience,
+		"C39_role_changed_unmailed":     threatUnmailed,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
 	}
@@ -414,4 +421,321 @@ func threatConsent(t *testing.T, w *world) {
 	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
 	w.is.NoErr(err)
 	w.is.Equal(len(w.host.Members("acme")), 2)
+}
+
+// Zoe manages an organization of her own. She invites the victim's address into it, takes the link from an answer, signs
+// up by it, which verifies the address, and then accepts by ids what acme sent to the victim.
+func threatOthersLink(t *testing.T, w *world) {
+	victims := w.invite("victim@bank.example") // by ann, into acme
+	zoe := w.svc.As("zoe")
+	bait, err := zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "victim@bank.example", Role: invitation.RoleMember})
+	w.is.NoErr(err)
+	w.clock.Advance(time.Hour)
+	for name, call := range map[string]func() (invitation.Invitation, error){
+		"create": func() (invitation.Invitation, error) { return bait, nil },
+		"bulk": func() (invitation.Invitation, error) {
+			invs, err := zoe.CreateBulk(w.ctx, "other", []invitation.CreateParams{{EmailAddress: "v2@bank.example", Role: invitation.RoleMember}})
+			return invs[0], err
+		},
+		"replace": func() (invitation.Invitation, error) {
+			return zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "v2@bank.example", Role: invitation.RoleMember, Replace: true})
+		},
+		"resend": func() (invitation.Invitation, error) {
+			return zoe.Resend(w.ctx, "other", bait.ID, invitation.ResendParams{})
+		},
+		"update": func() (invitation.Invitation, error) {
+			return zoe.Update(w.ctx, "other", bait.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+		},
+		"an update of nothing": func() (invitation.Invitation, error) {
+			return zoe.Update(w.ctx, "other", bait.ID, invitation.UpdateParams{})
+		},
+		"get": func() (invitation.Invitation, error) { return zoe.Get(w.ctx, "other", bait.ID) },
+		"link": func() (invitation.Invitation, error) {
+			link, err := zoe.Link(w.ctx, "other", bait.ID)
+			if !errors.Is(err, invitation.ErrForbidden) {
+				t.Errorf("link: %v", err)
+			}
+			return invitation.Invitation{URL: link}, nil
+		},
+	} {
+		if name == "replace" {
+			w.clock.Advance(time.Hour)
+		}
+		inv, err := call()
+		if err != nil && !errors.Is(err, invitation.ErrTooSoon) || inv.URL != "" {
+			t.Errorf("%s gives away %q, %v", name, inv.URL, err)
+		}
+	}
+	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+		return w.accept(byIDs(victims, "zoe"))
+	})
+
+	// The other way round: a configuration in which managers see links does not let links prove an address.
+	_, err = invitation.NewService(w.host.Storage(), w.host, &invitation.Config{
+		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL, ManagersSeeLinks: true, TicketSuffices: true})
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_value_invalid", "TicketSuffices"}})
+	seeing := w.service(w.host, &invitation.Config{ManagersSeeLinks: true})
+	link, err := seeing.As("ann").Link(w.ctx, "acme", victims.ID)
+	w.is.NoErr(err)
+	w.is.Equal(link, victims.URL)
+	resent, err := seeing.As("ann").Resend(w.ctx, "acme", victims.ID, invitation.ResendParams{})
+	w.is.NoErr(err)
+	w.is.True(resent.URL != "" && resent.URL != link)
+}
+
+// A browser sets or deletes private metadata, which lands on the membership.
+func threatPrivate(t *testing.T, w *world) {
+	ann := w.svc.As("ann")
+	private := mustMetadata(t, `{"plan":"gold"}`)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID, p.PrivateMetadata = "ann", private }))
+	w.is.NoErr(err) // the back end may
+	denied := refusal{403, "not_allowed_access", "private_metadata"}
+	w.refuses(invitation.ErrForbidden, []refusal{denied}, func() error {
+		_, err := ann.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember, PrivateMetadata: private})
+		return err
+	})
+	bulk := []invitation.CreateParams{
+		{EmailAddress: "x@example.com", Role: invitation.RoleMember},
+		{EmailAddress: "y@example.com", Role: invitation.RoleMember, PrivateMetadata: private},
+	}
+	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", "[1].private_metadata"}}, func() error {
+		_, err := ann.CreateBulk(w.ctx, "acme", bulk)
+		return err
+	})
+	for _, patch := range []string{`{"plan":"platinum"}`, `{"plan":null}`} {
+		w.refuses(invitation.ErrForbidden, []refusal{denied}, func() error {
+			_, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, patch)})
+			return err
+		})
+	}
+	_, err = ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
+	w.is.NoErr(err)
+	w.is.Equal(w.get(inv).PrivateMetadata, private)
+}
+
+// A redirect leaves the application by a letter that Unicode lower-cases to another one: İ becomes i.
+func threatOrigin(t *testing.T, _ *world) {
+	w := setup(t, &invitation.Config{AcceptURL: "https://invite.example.com/join"})
+	redirect := func(svc *invitation.Service, to string) (invitation.Invitation, error) {
+		return svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = to }))
+	}
+	for _, to := range []string{
+		"https://İnvite.example.com/", "https://i̇nvite.example.com/", "https://ınvite.example.com/", "https://xn--nvite-2bb.example.com/",
+		"https://invite.exam\u00adple.com.evil.example/", "https://invite.example.com\"/", "https://in_vite.example.com/",
+	} {
+		if inv, err := redirect(w.svc, to); !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%q: %q, %v", to, inv.URL, err)
+		}
+	}
+	for _, to := range []string{"https://INVITE.example.com/x", "https://ｉnvite.exam\u00adple.com/x"} { // which browsers take to the same host
+		inv, err := redirect(w.svc, to)
+		w.is.NoErr(err)
+		w.is.True(strings.HasPrefix(inv.URL, "https://invite.example.com/x?")) // and the link says so
+		_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+		w.is.NoErr(err)
+	}
+	// A host's own rule sees what a browser would look up.
+	var asked string
+	own := w.service(w.host, &invitation.Config{AllowRedirect: func(u *url.URL) error { asked = u.Host; return nil }})
+	_, err := redirect(own, "https://BÜCHER.example:8443/")
+	w.is.NoErr(err)
+	w.is.Equal(asked, "xn--bcher-kva.example:8443")
+	for _, to := range []string{"https://xn--ü.example/", "https://\u0300a.example/", "https://\u2024.example/", "https://exa\"mple.com/", "https://exa'mple.com/", "https://a,b.example/"} {
+		if _, err := redirect(own, to); !errors.Is(err, invitation.ErrInvalid) { // no name at all
+			t.Errorf("%q: %v", to, err)
+		}
+	}
+	// Addresses are hosts too.
+	for _, local := range []string{"http://127.0.0.1:8080/join", "http://[::1]:8080/join", "http://localhost:8080/join"} {
+		svc := w.service(w.host, &invitation.Config{AcceptURL: local, ManagersSeeLinks: true})
+		inv, err := svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: local + "/x"})
+		w.is.NoErr(err)
+		w.is.True(strings.HasPrefix(inv.URL, local+"/x?"))
+		_, err = svc.DeleteAll(w.ctx, "other")
+		w.is.NoErr(err)
+	}
+}
+
+// A redirect that was allowed once, or is in another application, leads there for ever.
+func threatStoredRedirect(t *testing.T, w *world) {
+	allowed := true
+	var asked []string
+	cfg := &invitation.Config{AllowRedirect: func(u *url.URL) error {
+		asked = append(asked, u.String())
+		if !allowed {
+			return errors.New("not any more")
+		}
+		return nil
+	}}
+	w.svc = w.service(w.host, cfg)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "https://partner.example/welcome" }))
+	w.is.NoErr(err)
+	w.is.True(strings.HasPrefix(inv.URL, "https://partner.example/welcome?"))
+	link := func(svc *invitation.Service) string {
+		link, err := svc.Link(w.ctx, "acme", inv.ID)
+		w.is.NoErr(err)
+		return link
+	}
+	w.is.Equal(link(w.svc), inv.URL)
+	w.is.True(strings.HasPrefix(link(w.service(w.host, nil)), acceptURL+"?")) // the other one's rule is its own origin
+
+	allowed, asked = false, nil
+	w.clock.Advance(time.Hour)
+	w.is.True(strings.HasPrefix(link(w.svc), acceptURL+"?"))
+	w.is.Equal(asked, []string{"https://partner.example/welcome"})
+	updated, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`)})
+	w.is.NoErr(err)
+	w.is.True(strings.HasPrefix(updated.URL, acceptURL+"?"))
+	resent, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
+	w.is.NoErr(err)
+	w.is.True(strings.HasPrefix(resent.URL, acceptURL+"?"))
+
+	// What the storage holds is not trusted either.
+	allowed = true
+	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/", "https://partner.example/?a;b", "%zz"} {
+		r := w.stored()[0]
+		r.RedirectURL = stored
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		w.is.True(strings.HasPrefix(link(w.svc), acceptURL+"?"))
+	}
+	w.is.NoErr(w.accept(byTicket(t, resent, "carl")))
+}
+
+// What stands in front of the ticket is HTML in the mail, or another ticket to some parser.
+func threatQuery(t *testing.T, w *world) {
+	redirect := func(query string) (invitation.Invitation, error) {
+		return w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + "?" + query }))
+	}
+	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1"} {
+		if inv, err := redirect(query); !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%q: %q, %v", query, inv.URL, err)
+		}
+	}
+	const ticketParam = "invitation_ticket="
+	for query, kept := range map[string]string{
+		"":                             "",
+		"lang=de&a=b%20c&x":            "lang=de&a=b%20c&x&",
+		"a='(*)!$,:@/?~":               "a='(*)!$,:@/?~&",
+		"&&a=1&&":                      "a=1&",
+		"invitation_ticket=x&a=1":      "a=1&",
+		"invitation_ticket":            "",
+		"Invitation_Ticket=x":          "",
+		"invitation%5Fticket=x":        "",
+		"invitation%255fticket=x":      "", // unescaped twice
+		"invitation.ticket=x":          "", // to PHP
+		"invitation+ticket=x":          "",
+		"%20invitation_ticket=x":       "",
+		"invitation_ticket%00y=x":      "",
+		"invitation_ticket%5B%5D=x":    "", // to what reads lists
+		"invitation_ticket%5B0%5D=x":   "",
+		"invitation%5Bticket=x":        "",
+		"invitation_tic%E2%84%AAet=x":  "", // a Kelvin sign
+		"my_invitation_ticket=x&b":     "my_invitation_ticket=x&b&",
+		"invitation_tickets=x":         "invitation_tickets=x&",
+		"a=invitation_ticket&b=%3Dx":   "a=invitation_ticket&b=%3Dx&",
+		"a=1%26invitation_ticket%3Dx":  "a=1%26invitation_ticket%3Dx&",
+		"a=1&amp%3Binvitation_ticket=": "a=1&amp%3Binvitation_ticket=&",
+	} {
+		inv, err := redirect(query)
+		if err != nil {
+			t.Errorf("%q: %v", query, err)
+			continue
+		}
+		_, got, _ := strings.Cut(inv.URL, "?")
+		if before, ticket, found := strings.Cut(got, ticketParam+"CN"); !found || before != kept || strings.Contains(ticket, "&") {
+			t.Errorf("%q: %q", query, got)
+		}
+		u, err := url.Parse(inv.URL)
+		w.is.NoErr(err)
+		w.is.Equal(len(u.Query()["invitation_ticket"]), 1)
+		_, err = w.svc.Preview(w.ctx, u.Query().Get("invitation_ticket"))
+		w.is.NoErr(err)
+		_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+		w.is.NoErr(err)
+	}
+}
+
+// Two applications have one key, or one database: a ticket of one opens the other.
+func threatAudience(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	forged := []refusal{{400, "ticket_invalid_code", ""}}
+	for name, cfg := range map[string]*invitation.Config{
+		"another page":     {AcceptURL: "https://app.example.com/other"},
+		"another host":     {AcceptURL: "https://admin.example.com/join"},
+		"another scheme":   {AcceptURL: "http://app.example.com/join"},
+		"another port":     {AcceptURL: "https://app.example.com:8443/join"},
+		"another audience": {Audience: "staging"},
+	} {
+		other := w.service(w.host, cfg)
+		_, err := other.Preview(w.ctx, ticketOf(t, inv))
+		if !errors.Is(err, invitation.ErrInvalidTicket) {
+			t.Errorf("%s: %v", name, err)
+		}
+		svc := w.svc
+		w.svc = other
+		w.refuses(invitation.ErrInvalidTicket, forged, func() error { return w.accept(byTicket(t, inv, "carl")) })
+		w.svc = svc
+	}
+	// The same one, as it is or as it is called.
+	for _, cfg := range []*invitation.Config{
+		{AcceptURL: "HTTPS://APP.example.com:443/join?lang=de#top"},
+		{AcceptURL: "https://moved.example.com/", Audience: "https://app.example.com:443/join"},
+	} {
+		_, err := w.service(w.host, cfg).Preview(w.ctx, ticketOf(t, inv))
+		w.is.NoErr(err)
+	}
+	for audience, want := range map[string]refusal{
+		strings.Repeat("a", 2049): {422, "form_param_exceeds_allowed_size", "Audience"},
+		"a\nb":                    {422, "form_param_format_invalid", "Audience"},
+		"a\x00":                   {422, "form_param_format_invalid", "Audience"},
+		"\xff":                    {422, "form_param_format_invalid", "Audience"},
+	} {
+		_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Audience: audience})
+		w.is.Equal(refusals(err), []refusal{want})
+	}
+	longest := w.service(w.host, &invitation.Config{Audience: strings.Repeat("a", 2048)})
+	_, err := longest.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
+}
+
+// A role is changed: the mailed link is void and no new one is mailed. Or a note is made: the invitee's page is stale.
+func threatUnmailed(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	shown, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.NoErr(err)
+	mailed := func() int { // what a host that mails by Notify has sent
+		n := 0
+		for _, e := range w.events {
+			if e.Notify {
+				n++
+			}
+		}
+		return n
+	}
+	w.is.Equal(mailed(), 1)
+	change := func(p invitation.UpdateParams) invitation.Invitation {
+		got, err := w.svc.Update(w.ctx, "acme", inv.ID, p)
+		w.is.NoErr(err)
+		return got
+	}
+	// Notes of the back end's, while carl's page and ann's form are open.
+	for _, note := range []string{`{"crm":1}`, `{"crm":2}`, `{"crm":null}`} {
+		w.clock.Advance(time.Minute)
+		w.is.Equal(change(invitation.UpdateParams{PrivateMetadata: mustMetadata(t, note)}).Terms, shown.Terms)
+	}
+	w.is.Equal(change(invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":null}`), PrivateMetadata: mustMetadata(t, `{"b":1}`)}).Terms, shown.Terms)
+	w.is.Equal(mailed(), 1)
+	w.is.Equal(w.get(inv).Terms, shown.Terms)
+
+	changed := change(invitation.UpdateParams{Role: invitation.RoleAdmin, Terms: shown.Terms})
+	w.is.Equal(mailed(), 2)
+	w.is.Equal(w.events[len(w.events)-1].Invitation.ID, inv.ID)
+	link, err := w.svc.Link(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	w.is.Equal(link, changed.URL)
+	p := byTicket(t, changed, "carl")
+	p.Terms = shown.Terms
+	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
+	p.Terms = changed.Terms
+	w.is.NoErr(w.accept(p))
 }
