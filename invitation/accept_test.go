@@ -250,6 +250,45 @@ func TestDecline(t *testing.T) {
 	w.invite("carl@example.com") // the address is free again
 }
 
+// Somebody who was invited by mistake needs no account to say no: from the back end the ticket is enough.
+func TestDeclineByTicketAlone(t *testing.T) {
+	w := setup(t, nil)
+	inv, other := w.invite("stranger@example.com"), w.invite("dora@example.com")
+	w.clock.Advance(time.Hour)
+	w.events = nil
+	p := invitation.DeclineParams{Ticket: ticketOf(t, inv), Terms: inv.Terms}
+	got, err := w.svc.Decline(w.ctx, p)
+	w.is.NoErr(err)
+	w.is.Equal(got.Status, invitation.StatusDeclined)
+	w.is.Equal(got.ResolvedBy, "")
+	w.is.Equal(got.ResolvedAt, noon.Add(time.Hour))
+	w.is.Equal(got, w.get(inv))
+	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventDeclined, At: noon.Add(time.Hour), Invitation: got}})
+	again, err := w.svc.Decline(w.ctx, p)
+	w.is.NoErr(err)
+	w.is.Equal(again, got)
+	w.is.Equal(len(w.events), 1)
+
+	decline := func(svc *invitation.Service, p invitation.DeclineParams) func() error {
+		return func() error { _, err := svc.Decline(w.ctx, p); return err }
+	}
+	p = invitation.DeclineParams{Ticket: ticketOf(t, other)}
+	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, decline(w.svc.As("carl"), p))
+	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, decline(w.svc, invitation.DeclineParams{Ticket: "forged"}))
+	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}},
+		decline(w.svc, invitation.DeclineParams{Ticket: p.Ticket, OrganizationID: "other"}))
+	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}},
+		decline(w.svc, invitation.DeclineParams(byIDs(other, "")))) // ids are no proof
+	w.refuses(invitation.ErrInvalid, []refusal{
+		{422, "form_param_missing", "user_id"}, {422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
+	}, decline(w.svc, invitation.DeclineParams{}))
+	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}}, func() error { return w.accept(byTicket(t, other, "")) })
+	_, err = w.svc.As("dora").Decline(w.ctx, p)
+	w.is.NoErr(err)
+	w.is.Equal(w.get(other).ResolvedBy, "dora")
+	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p)) // another answer was given
+}
+
 func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -424,6 +463,129 @@ func TestPreview(t *testing.T) {
 	unknown := w.service(&failing{Host: w.host, role: boom}, nil)
 	_, err = unknown.Preview(w.ctx, ticketOf(t, inv))
 	w.is.True(errors.Is(err, boom))
+}
+
+// A ticket that is authentic and current shows its invitation although it can no longer be accepted, so that the page can
+// say whom to ask. What it shows is no more than a browser may see, and the inviter.
+func TestPreviewOfWhatIsOver(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end      func(w *world, inv invitation.Invitation)
+		sentinel error
+		status   invitation.Status
+	}{
+		"expired": {func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) }, invitation.ErrExpired, invitation.StatusExpired},
+		"revoked": {func(w *world, inv invitation.Invitation) {
+			_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+			w.is.NoErr(err)
+		}, invitation.ErrRevoked, invitation.StatusRevoked},
+		"accepted": {func(w *world, inv invitation.Invitation) { w.is.NoErr(w.accept(byIDs(inv, "carl"))) }, invitation.ErrAccepted, invitation.StatusAccepted},
+		"declined": {func(w *world, inv invitation.Invitation) {
+			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
+			w.is.NoErr(err)
+		}, invitation.ErrNotPending, invitation.StatusDeclined},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, &invitation.Config{ResendAfter: -1})
+			w.svc = w.service(w.host, &invitation.Config{Organizations: w.host.Organizations, ResendAfter: -1})
+			first, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+				p.InviterUserID, p.PublicMetadata, p.PrivateMetadata = "ann", mustMetadata(t, `{"a":1}`), mustMetadata(t, `{"secret":1}`)
+			}))
+			w.is.NoErr(err)
+			inv, err := w.svc.Resend(w.ctx, "acme", first.ID, invitation.ResendParams{})
+			w.is.NoErr(err)
+			tt.end(w, inv)
+			before := w.stored()
+			for _, svc := range []*invitation.Service{w.svc, w.svc.As("carl")} {
+				got, err := svc.Preview(w.ctx, ticketOf(t, inv))
+				w.is.True(errors.Is(err, tt.sentinel))
+				want := w.get(inv)
+				want.PrivateMetadata = invitation.Metadata{}
+				want.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"}
+				w.is.Equal(got, want)
+				w.is.Equal(got.Status, tt.status)
+				w.is.Equal(got.InviterUserID, "ann") // whom to ask
+				w.is.Equal(got.URL, "")
+			}
+			void, err := w.svc.Preview(w.ctx, ticketOf(t, first))
+			w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
+			w.is.Equal(void, invitation.Invitation{}) // a ticket that was replaced shows nothing
+			w.is.Equal(w.stored(), before)
+		})
+	}
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "ann" }))
+	w.is.NoErr(err)
+	boom := errors.New("boom")
+	w.clock.Set(inv.ExpiresAt)
+	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
+		return nil, boom
+	}})
+	got, err := svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrExpired))
+	w.is.Equal(got, invitation.Invitation{})
+}
+
+// Who opens a link to somebody else's address, signed in, is told whose it is, before anything else about it.
+func TestPreviewOfSomebodyElses(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"secret":1}`) }))
+	w.is.NoErr(err)
+	preview := func(svc *invitation.Service, user string) (invitation.Invitation, error) {
+		return svc.As(user).Preview(w.ctx, ticketOf(t, inv))
+	}
+	for range 2 { // pending, and then expired
+		got, err := preview(w.svc, "dora")
+		w.is.True(errors.Is(err, invitation.ErrNotInvitee) && !errors.Is(err, invitation.ErrExpired))
+		want := w.get(inv)
+		want.PrivateMetadata = invitation.Metadata{}
+		w.is.Equal(got, want)
+		w.clock.Set(inv.ExpiresAt)
+	}
+	w.clock.Set(noon)
+	got, err := preview(w.svc, "carl")
+	w.is.NoErr(err)
+	w.is.Equal(got, w.get(inv))
+	_, err = preview(w.service(w.host, &invitation.Config{TicketSuffices: true}), "dora")
+	w.is.NoErr(err) // whoever holds the link can join
+	got, err = preview(w.svc, "unknown")
+	w.is.True(errors.Is(err, invitation.ErrNotFound))
+	w.is.Equal(got, invitation.Invitation{})
+	boom := errors.New("boom")
+	_, err = preview(w.service(&failing{Host: w.host, verifiedEmails: boom}, nil), "carl")
+	w.is.True(errors.Is(err, boom))
+}
+
+// A link that Accept would refuse is not made, so that a worker mails none.
+func TestNoDeadLinks(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	link := func(svc *invitation.Service) error { _, err := svc.Link(w.ctx, "acme", inv.ID); return err }
+	denied := []refusal{{403, "not_allowed_access", ""}}
+	for name, lose := range map[string]func() *invitation.Service{
+		"the inviter is gone": func() *invitation.Service { w.host.RemoveMember("acme", "ann"); return w.svc },
+		"the inviter was demoted": func() *invitation.Service {
+			w.host.AddMember("acme", "ann", invitation.RoleMember)
+			return w.svc
+		},
+		"the role is gone": func() *invitation.Service {
+			roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin}})
+			w.is.NoErr(err)
+			return w.service(w.host, &invitation.Config{Roles: roles, KeepWithoutInviter: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.host.AddMember("acme", "ann", invitation.RoleAdmin)
+			w.is.NoErr(link(w.svc))
+			svc := lose()
+			w.refuses(invitation.ErrForbidden, denied, func() error { return link(svc) })
+		})
+	}
+	w.host.RemoveMember("acme", "ann")
+	w.is.NoErr(link(w.service(w.host, &invitation.Config{KeepWithoutInviter: true})))
+	boom := errors.New("boom")
+	err := link(w.service(&failing{Host: w.host, role: boom}, nil))
+	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrForbidden))
 }
 
 // A ticket whose record is gone, or whose generation has passed, is void.

@@ -2,6 +2,7 @@ package invitation_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -553,4 +554,161 @@ func TestMaintenanceRefuses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// bounded notes the largest statement that a service asks for.
+type bounded struct {
+	storage.Storage
+	largest *int
+}
+
+func (b bounded) Unwrap() storage.Storage { return b.Storage }
+
+func (b bounded) note(n int) { *b.largest = max(*b.largest, n) }
+
+func (b bounded) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return b.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, bounded{tx, b.largest})
+	})
+}
+
+func (b bounded) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	found, err := b.Storage.List(ctx, q)
+	b.note(max(len(found), len(q.IDs)))
+	return found, err
+}
+
+func (b bounded) Update(ctx context.Context, records ...storage.Record) error {
+	b.note(len(records))
+	return b.Storage.Update(ctx, records...)
+}
+
+func (b bounded) Delete(ctx context.Context, ids ...string) (int, error) {
+	b.note(len(ids))
+	return b.Storage.Delete(ctx, ids...)
+}
+
+// An organization may have any number of invitations. What takes all of them holds 500 at once, rows and events alike,
+// and is still one transaction.
+func TestPagesInOneTransaction(t *testing.T) {
+	const n = 1203
+	for name, call := range map[string]func(w *world) (int, error){
+		"RevokeAll": func(w *world) (int, error) {
+			return w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", InviterUserID: "ann"})
+		},
+		"RevokeAll, everywhere": func(w *world) (int, error) {
+			return w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
+		},
+		"DeleteAll": func(w *world) (int, error) { return w.svc.DeleteAll(w.ctx, "acme") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, &invitation.Config{MaxBulk: -1, NewID: rand.Text}) // ids in no order
+			ps := make([]invitation.CreateParams, n)
+			for i := range ps {
+				ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember, InviterUserID: "ann"}
+			}
+			_, err := w.svc.CreateBulk(w.ctx, "acme", ps)
+			w.is.NoErr(err)
+			before := w.stored()
+
+			var largest int
+			var told []int
+			boom := errors.New("boom")
+			failAt := 3 // the last page
+			cfg := &invitation.Config{
+				Clock: w.clock, TicketKeys: [][]byte{key1}, AcceptURL: acceptURL,
+				OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
+					told = append(told, len(events))
+					if len(told) == failAt {
+						return boom
+					}
+					return nil
+				},
+			}
+			w.svc, err = invitation.NewService(bounded{w.host.Storage(), &largest}, w.host, cfg)
+			w.is.NoErr(err)
+			if name != "DeleteAll" {
+				_, err = call(w)
+				w.is.True(errors.Is(err, boom))
+				w.is.Equal(w.stored(), before) // the first pages are undone too
+				w.is.Equal(told, []int{500, 500, 203})
+			}
+			told = nil
+			failAt = 0
+			got, err := call(w)
+			w.is.NoErr(err)
+			w.is.Equal(got, n)
+			w.is.Equal(largest, 500)
+			page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusPending}})
+			w.is.NoErr(err)
+			w.is.Equal(page.TotalCount, 0)
+			if name != "DeleteAll" {
+				w.is.Equal(told, []int{500, 500, 203})
+			}
+		})
+	}
+}
+
+// Terms stand for what the invited person is shown: they change with each of it, and with nothing else.
+func TestTerms(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.is.True(len(inv.Terms) > 10 && len(inv.Terms) < 64)
+	stored := w.stored()[0]
+	shown := func(change func(*storage.Record)) string {
+		r := w.stored()[0]
+		version := r.Version
+		r = stored
+		r.Version = version
+		change(&r)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		return w.get(invitation.Invitation{ID: r.ID, OrganizationID: r.OrganizationID}).Terms
+	}
+	for name, change := range map[string]func(*storage.Record){
+		"role":            func(r *storage.Record) { r.Role = "org:admin" },
+		"public metadata": func(r *storage.Record) { r.PublicMetadata = []byte(`{"a":1}`) },
+		"expiry":          func(r *storage.Record) { r.ExpiresAt = r.ExpiresAt.Add(time.Microsecond) },
+		"organization":    func(r *storage.Record) { r.OrganizationID = "other" },
+		"address":         func(r *storage.Record) { r.EmailAddress = "Carl@example.com" },
+		"generation":      func(r *storage.Record) { r.Generation++ },
+	} {
+		if shown(change) == inv.Terms {
+			t.Errorf("%s changed, and the terms did not", name)
+		}
+	}
+	for name, change := range map[string]func(*storage.Record){
+		"nothing":          func(*storage.Record) {},
+		"private metadata": func(r *storage.Record) { r.PrivateMetadata = []byte(`{"a":1}`) },
+		"the inviter":      func(r *storage.Record) { r.InviterUserID = "bob" },
+		"the redirect":     func(r *storage.Record) { r.RedirectURL = acceptURL + "/x" },
+		"times":            func(r *storage.Record) { r.UpdatedAt, r.SentAt = noon.Add(time.Hour), noon.Add(time.Hour) },
+		"the domain":       func(r *storage.Record) { r.OrganizationDomainID = "d" },
+		"the status":       func(r *storage.Record) { r.Status, r.ResolvedAt = "revoked", noon },
+	} {
+		if shown(change) != inv.Terms {
+			t.Errorf("%s changed, and so did the terms", name)
+		}
+	}
+	shown(func(*storage.Record) {})
+	other, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "dora@example.com" }))
+	w.is.NoErr(err)
+	for _, foreign := range []string{other.Terms, inv.Terms + "x", inv.Terms[1:], strings.ToUpper(inv.Terms), " " + inv.Terms, "\x00"} {
+		p := byIDs(inv, "carl")
+		p.Terms = foreign
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error {
+			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(p))
+			return err
+		})
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error {
+			_, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Terms: foreign})
+			return err
+		})
+	}
+	w.clock.Set(inv.ExpiresAt)
+	lapsed := w.get(inv).Terms
+	w.is.Equal(lapsed, inv.Terms) // expiring is no change, swept or not
+	_, err = w.svc.ExpireDue(w.ctx, 10)
+	w.is.NoErr(err)
+	w.is.Equal(w.get(inv).Terms, lapsed)
 }
