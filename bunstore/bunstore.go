@@ -212,7 +212,7 @@ func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
 		}
 		row := s.e.row()
 		found := false
-		err := each(ctx, h, s.e.tables().get, []any{id}, row.dest(), func() { r, found = row.record(), true })
+		err := each(ctx, h, s.e.tables().get, []any{literal(id)}, row.dest(), func() { r, found = row.record(), true })
 		if err == nil && !found {
 			return storage.ErrNotFound
 		}

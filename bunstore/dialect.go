@@ -210,6 +210,20 @@ func instant(e engine, t time.Time) appender {
 	return func(_ schema.QueryGen, b []byte) []byte { return e.time(b, t) }
 }
 
+// literal is a text as an argument.
+func literal(s string) appender {
+	return func(gen schema.QueryGen, b []byte) []byte { return appendText(gen.Dialect(), b, s) }
+}
+
+// appendText writes a text literal. On PostgreSQL a backslash in a plain one means itself or begins an escape, as
+// standard_conforming_strings says, which a host may set in its transaction. In E'…' it always begins one.
+func appendText(d schema.Dialect, b []byte, s string) []byte {
+	if d.Name() != dialect.PG || !strings.Contains(s, `\`) {
+		return d.AppendString(b, s)
+	}
+	return d.AppendString(append(b, 'E'), strings.ReplaceAll(s, `\`, `\\`))
+}
+
 // texts is a list of text literals.
 func texts(list []string) appender {
 	return func(gen schema.QueryGen, b []byte) []byte {
@@ -217,7 +231,7 @@ func texts(list []string) appender {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = gen.Dialect().AppendString(b, s)
+			b = appendText(gen.Dialect(), b, s)
 		}
 		return b
 	}
@@ -231,9 +245,9 @@ func slotRows(list []slot) appender {
 				b = append(b, ',')
 			}
 			b = append(b, '(')
-			b = gen.Dialect().AppendString(b, s.organization)
+			b = appendText(gen.Dialect(), b, s.organization)
 			b = append(b, ',')
-			b = gen.Dialect().AppendString(b, s.key)
+			b = appendText(gen.Dialect(), b, s.key)
 			b = append(b, ')')
 		}
 		return b
@@ -303,32 +317,32 @@ func appendColumn(e engine, gen schema.QueryGen, b []byte, r *storage.Record, c 
 	d := gen.Dialect()
 	switch columns[c] {
 	case "id":
-		return d.AppendString(b, r.ID)
+		return appendText(d, b, r.ID)
 	case "organization_id":
-		return d.AppendString(b, r.OrganizationID)
+		return appendText(d, b, r.OrganizationID)
 	case "organization_domain_id":
-		return d.AppendString(b, r.OrganizationDomainID)
+		return appendText(d, b, r.OrganizationDomainID)
 	case "email_address":
-		return d.AppendString(b, r.EmailAddress)
+		return appendText(d, b, r.EmailAddress)
 	case "email_key":
-		return d.AppendString(b, r.EmailKey)
+		return appendText(d, b, r.EmailKey)
 	case "pending_key":
 		if r.Status != storage.Pending {
 			return append(b, "NULL"...)
 		}
-		return d.AppendString(b, r.EmailKey)
+		return appendText(d, b, r.EmailKey)
 	case "role":
-		return d.AppendString(b, r.Role)
+		return appendText(d, b, r.Role)
 	case "status":
-		return d.AppendString(b, r.Status)
+		return appendText(d, b, r.Status)
 	case "public_metadata":
 		return appendMetadata(d, b, r.PublicMetadata)
 	case "private_metadata":
 		return appendMetadata(d, b, r.PrivateMetadata)
 	case "inviter_user_id":
-		return d.AppendString(b, r.InviterUserID)
+		return appendText(d, b, r.InviterUserID)
 	case "redirect_url":
-		return d.AppendString(b, r.RedirectURL)
+		return appendText(d, b, r.RedirectURL)
 	case "generation":
 		return strconv.AppendInt(b, r.Generation, 10)
 	case "created_at":
@@ -345,7 +359,7 @@ func appendColumn(e engine, gen schema.QueryGen, b []byte, r *storage.Record, c 
 		}
 		return e.time(b, r.ResolvedAt)
 	case "resolved_by":
-		return d.AppendString(b, r.ResolvedBy)
+		return appendText(d, b, r.ResolvedBy)
 	default:
 		return strconv.AppendInt(b, r.Version, 10)
 	}
@@ -356,5 +370,5 @@ func appendMetadata(d schema.Dialect, b, m []byte) []byte {
 	if len(m) == 0 {
 		return append(b, "'{}'"...)
 	}
-	return d.AppendString(b, string(m))
+	return appendText(d, b, string(m))
 }

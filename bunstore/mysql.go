@@ -248,17 +248,17 @@ func (e *mysql) endsAlone() bool { return true }
 func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error {
 	const increment = " ON DUPLICATE KEY UPDATE n = n + 1"
 	if own {
-		_, err := h.ExecContext(ctx, "INSERT INTO "+e.t.locks+" (k, n) VALUES (?, 1)"+increment, key)
+		_, err := h.ExecContext(ctx, "INSERT INTO "+e.t.locks+" (k, n) VALUES (?, 1)"+increment, literal(key))
 		return err
 	}
 	// A host's transaction may be REPEATABLE READ and have read already. Its snapshot is as new as the lock if it shows
 	// the row as it is; n = n writes no version of it, and waits for the lock all the same.
-	_, err := h.ExecContext(ctx, "INSERT INTO "+e.t.locks+" (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n", key)
+	_, err := h.ExecContext(ctx, "INSERT INTO "+e.t.locks+" (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n", literal(key))
 	if err != nil {
 		return err
 	}
 	read := func(suffix string) (n int64, err error) {
-		err = each(ctx, h, "SELECT n FROM "+e.t.locks+" WHERE k = ?"+suffix, []any{key}, []any{&n}, func() {})
+		err = each(ctx, h, "SELECT n FROM "+e.t.locks+" WHERE k = ?"+suffix, []any{literal(key)}, []any{&n}, func() {})
 		return n, err
 	}
 	current, err := read(" FOR UPDATE")
@@ -272,7 +272,7 @@ func (e *mysql) lock(ctx context.Context, h handle, key string, own bool) error 
 	if snapshot != current { // no row is 0, and no row has n = 0
 		return &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
 	}
-	_, err = h.ExecContext(ctx, "UPDATE "+e.t.locks+" SET n = n + 1 WHERE k = ?", key)
+	_, err = h.ExecContext(ctx, "UPDATE "+e.t.locks+" SET n = n + 1 WHERE k = ?", literal(key))
 	return err
 }
 

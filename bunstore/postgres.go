@@ -251,7 +251,7 @@ func (e *postgres) statementContext(ctx context.Context, _ bool) (context.Contex
 // lock writes the row, no less: a transaction with an older snapshot (the host's, if it is REPEATABLE READ or
 // SERIALIZABLE and has read) is then refused with 40001, where an advisory lock would let it go on with old figures.
 func (e *postgres) lock(ctx context.Context, h handle, key string, _ bool) error {
-	_, err := h.ExecContext(ctx, e.lockKey, key)
+	_, err := h.ExecContext(ctx, e.lockKey, literal(key))
 	return err
 }
 

@@ -513,3 +513,78 @@ func TestPostgresZones(t *testing.T) {
 		}
 	})
 }
+
+// A host's transaction may switch standard_conforming_strings off, after the connection was found safe. A backslash in a
+// plain literal is an escape then: it would be lost, or let the text out of its quotes.
+func TestPostgresHostsBackslashes(t *testing.T) {
+	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		is := is.New(t)
+		ctx := t.Context()
+		db := e.Open(t)
+		s := newStore(t, db)
+		const injection = `\' OR 1=1 --`
+		other := record("other")
+		is.NoErr(s.Insert(ctx, other))
+		r := record(`a\`)
+		r.OrganizationID, r.OrganizationDomainID, r.Role, r.Status = `acme\'`, `\\`, `org:\'`, storage.Pending
+		r.EmailAddress, r.EmailKey, r.InviterUserID = `b\'@example.com`, `b\_'@example.com`, injection
+		r.RedirectURL, r.ResolvedBy = `https://\x41.example/'`, `\101`
+		r.PublicMetadata, r.PrivateMetadata = []byte(`{"a":"\\'\u0041"}`), []byte(`{"\n'":"\\"}`)
+
+		is.NoErr(db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+			_, err := tx.ExecContext(ctx, "SET LOCAL standard_conforming_strings = off; SET LOCAL escape_string_warning = off")
+			is.NoErr(err)
+			s := s.WithTx(tx)
+			is.NoErr(s.Lock(ctx, `k\'`))
+			if e.Name == "postgres" { // in its simple protocol pgx reads nothing there
+				err := s.Insert(ctx, r)
+				is.True(err != nil && strings.Contains(err.Error(), "standard_conforming_strings"))
+				return nil
+			}
+			is.NoErr(s.Insert(ctx, r, record(`b\`)))
+			r.Version = 1
+			got, err := s.Get(ctx, r.ID)
+			is.NoErr(err)
+			is.Equal(got, r)
+			for name, f := range map[string]storage.Filter{
+				"id": {IDs: []string{r.ID}}, "ids": {IDs: []string{r.ID, `c\`}}, "organization": {OrganizationID: r.OrganizationID},
+				"key": {EmailKeys: []string{r.EmailKey}}, "keys": {EmailKeys: []string{r.EmailKey, `\'`}},
+				"inviter": {InviterUserID: r.InviterUserID}, "a part": {EmailContains: `b\_'@`},
+			} {
+				found, err := s.List(ctx, storage.Query{Filter: f})
+				is.NoErr(err)
+				if len(found) != 1 || found[0].ID != r.ID {
+					t.Errorf("%s finds %v", name, found)
+				}
+				n, err := s.Count(ctx, f)
+				is.NoErr(err)
+				is.Equal(n, 1)
+			}
+			none, err := s.List(ctx, storage.Query{Filter: storage.Filter{OrganizationID: injection}})
+			is.NoErr(err)
+			is.Equal(len(none), 0)
+			after, err := s.List(ctx, storage.Query{
+				Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}, After: &storage.Record{EmailKey: r.EmailKey, ID: r.ID},
+			})
+			is.NoErr(err)
+			for _, found := range after {
+				is.True(found.ID != r.ID)
+			}
+			locked, err := s.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{r.ID, `b\`}}, ForUpdate: true})
+			is.NoErr(err)
+			is.Equal(len(locked), 2)
+			r.Role = `\'`
+			is.NoErr(s.Update(ctx, r)) // one
+			for i := range locked {
+				if locked[i].Role = `\`; locked[i].ID == r.ID {
+					locked[i].Version++
+				}
+			}
+			is.NoErr(s.Update(ctx, locked...)) // several
+			n, err := s.Delete(ctx, r.ID, `b\`, `c\'`)
+			is.NoErr(err)
+			is.Equal(n, 2)
+			return nil
+		}))
+	})
+}

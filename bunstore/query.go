@@ -19,7 +19,12 @@ type statement struct {
 
 func (q *statement) add(sql string, args ...any) {
 	q.sql.WriteString(sql)
-	q.args = append(q.args, args...)
+	for _, a := range args {
+		if s, ok := a.(string); ok {
+			a = literal(s)
+		}
+		q.args = append(q.args, a)
+	}
 }
 
 // each calls fn for every row, scanned into dest.
