@@ -510,7 +510,11 @@ func browser(svc *invitation.Service, userID func(*http.Request) string) http.Ha
 		})
 	}))
 	mux.Handle("POST /decline", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
-		return as(r).Decline(r.Context(), invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")})
+		p := invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")}
+		if userID(r) == "" { // to say no takes no account: the ticket is enough
+			return svc.Decline(r.Context(), p)
+		}
+		return as(r).Decline(r.Context(), p)
 	}))
 	return mux
 }
@@ -646,12 +650,12 @@ func Example_browser() {
 	fmt.Println(" ", code(ann.post("/acme/invite", `{"email_address":"carol@example.com","role":"org:member","private_metadata":{"a":1}}`)))
 	fmt.Println(" ", bob.get("/invitations")["total_count"])
 
-	// Ann's mail worker mails the link; bob would rather not.
+	// The mail worker mails the link; bob, who is not signed in, would rather not.
 	mailed, err := a.svc.Link(context.Background(), "acme", fmt.Sprint(inv["id"]))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(" ", bob.submit("/decline", url.Values{"invitation_ticket": {ticketIn(mailed)}})["status"])
+	fmt.Println(" ", nobody.submit("/decline", url.Values{"invitation_ticket": {ticketIn(mailed)}})["status"])
 	// Output:
 	// POST /acme/invite 403 application/json
 	//   not_a_member_in_organization
