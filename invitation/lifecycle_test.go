@@ -588,6 +588,39 @@ func (b bounded) Delete(ctx context.Context, ids ...string) (int, error) {
 	return b.Storage.Delete(ctx, ids...)
 }
 
+// retried runs each transaction once in vain, as an engine that aborts it does.
+type retried struct{ storage.Storage }
+
+func (r retried) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	err := r.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		if err := fn(ctx, tx); err != nil {
+			return err
+		}
+		return storage.ErrAborted
+	})
+	if !errors.Is(err, storage.ErrAborted) {
+		return err
+	}
+	return r.Storage.RunInTx(ctx, fn)
+}
+
+// What an attempt counted that was aborted does not count.
+func TestRetriedCounts(t *testing.T) {
+	w := setup(t, nil)
+	svc, err := invitation.NewService(retried{w.host.Storage()}, w.host, &invitation.Config{Clock: w.clock})
+	w.is.NoErr(err)
+	for range 2 {
+		w.invite("carl@example.com")
+		w.invite("dora@example.com")
+		n, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
+		w.is.NoErr(err)
+		w.is.Equal(n, 2)
+	}
+	n, err := svc.DeleteAll(w.ctx, "acme")
+	w.is.NoErr(err)
+	w.is.Equal(n, 4)
+}
+
 // An organization may have any number of invitations. What takes all of them holds 500 at once, rows and events alike,
 // and is still one transaction.
 func TestPagesInOneTransaction(t *testing.T) {
