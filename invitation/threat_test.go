@@ -629,6 +629,7 @@ func threatQuery(t *testing.T, w *world) {
 		"invitation_ticket%5B%5D=x":    "", // to what reads lists
 		"invitation_ticket%5B0%5D=x":   "",
 		"invitation%5Bticket=x":        "",
+		"Invitation_Ticket%5B%5D=x":    "",
 		"invitation_tic%E2%84%AAet=x":  "", // a Kelvin sign
 		"my_invitation_ticket=x&b":     "my_invitation_ticket=x&b&",
 		"invitation_tickets=x":         "invitation_tickets=x&",
