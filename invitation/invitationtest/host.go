@@ -9,6 +9,8 @@
 //	svc, err := invitation.NewService(host.Storage(), host, nil)
 //
 // A test that needs a Directory to fail embeds a *Host and overrides one method.
+//
+// [RunDirectory] tests the Directory that a host has written for its own tables.
 package invitationtest
 
 import (
