@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,32 +25,50 @@ import (
 // the database: MariaDB's takes "acme", "ACME" and "acme " for one.
 func createTables(t testing.TB, db *bun.DB, models ...any) {
 	t.Helper()
-	const options = " DEFAULT CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */"
 	for _, model := range models {
-		statement := db.NewCreateTable().Model(model).IfNotExists().String()
-		if db.Dialect().Name() == dialect.MySQL {
-			statement += options
-		}
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
+		createTable(t, db, model, "/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */")
 	}
 }
 
-// emptyTables is for hosts that share a database.
-func emptyTables(t testing.TB, db *bun.DB, tables ...string) {
+// createTable creates a table with a collation of MariaDB's, and with pairs of texts replaced in the statement.
+func createTable(t testing.TB, db *bun.DB, model any, collation string, replace ...string) {
 	t.Helper()
-	for _, table := range tables {
-		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
-			t.Fatal(err)
-		}
+	statement := db.NewCreateTable().Model(model).IfNotExists().String()
+	if db.Dialect().Name() == dialect.MySQL {
+		statement += " DEFAULT CHARACTER SET utf8mb4 COLLATE " + collation
+	}
+	if _, err := db.ExecContext(t.Context(), strings.NewReplacer(replace...).Replace(statement)); err != nil {
+		t.Fatal(err)
 	}
 }
 
-// directoryOf is sqlHost for RunDirectory. Its tables have been created.
-func directoryOf(t *testing.T, db *bun.DB, store *bunstore.Store, dir invitation.Directory) invitationtest.DirectoryHost {
+// emptyTables is for hosts that share a database. It works in a transaction, because BEGIN is what sees every commit on
+// the other nodes of a cluster.
+func emptyTables(t testing.TB, store *bunstore.Store, tables ...string) {
 	t.Helper()
-	emptyTables(t, db, "host_users", "host_members")
+	err := store.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		for _, table := range tables {
+			if _, err := bunstore.DB(tx).ExecContext(ctx, "DELETE FROM "+table); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// directoryOf is sqlHost, or what is made of it, for RunDirectory. Its tables have been created.
+func directoryOf(t *testing.T, store *bunstore.Store, dir invitation.Directory) invitationtest.DirectoryHost {
+	t.Helper()
+	emptyTables(t, store, "host_users", "host_members")
+	insert := func(ctx context.Context, row any) error {
+		return store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			_, err := bunstore.DB(tx).NewInsert().Model(row).Exec(ctx)
+			return err
+		})
+	}
 	return invitationtest.DirectoryHost{
 		Directory: dir,
 		Storage:   store,
@@ -57,12 +76,10 @@ func directoryOf(t *testing.T, db *bun.DB, store *bunstore.Store, dir invitation
 			if len(verified) != 1 {
 				return "", errors.ErrUnsupported
 			}
-			_, err := db.NewInsert().Model(&hostUser{ID: id, Email: verified[0]}).Exec(ctx)
-			return id, err
+			return id, insert(ctx, &hostUser{ID: id, Email: verified[0]})
 		},
 		AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
-			_, err := db.NewInsert().Model(&hostMember{OrganizationID: organizationID, UserID: userID, Role: string(role)}).Exec(ctx)
-			return err
+			return insert(ctx, &hostMember{OrganizationID: organizationID, UserID: userID, Role: string(role)})
 		},
 	}
 }
@@ -75,7 +92,7 @@ func TestDirectory(t *testing.T) {
 			store := newStore(t, db)
 			createTables(t, db, (*hostUser)(nil), (*hostMember)(nil))
 			invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
-				return directoryOf(t, db, store, &sqlHost{})
+				return directoryOf(t, store, &sqlHost{})
 			})
 		})
 		t.Run("model", func(t *testing.T) {
@@ -83,7 +100,7 @@ func TestDirectory(t *testing.T) {
 			store := newStore(t, db)
 			host := newTableHost(t, db, store)
 			invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
-				emptyTables(t, db, "model_organizations", "model_users", "model_addresses", "model_members")
+				emptyTables(t, store, "model_organizations", "model_users", "model_addresses", "model_members")
 				return invitationtest.DirectoryHost{
 					Directory: host,
 					Storage:   store,
@@ -102,30 +119,44 @@ func TestDirectory(t *testing.T) {
 	})
 }
 
-// looseTables are tables of a host whose ids compare loosely, as they easily do.
-func looseTables(t testing.TB, db *bun.DB) {
-	t.Helper()
-	text := "VARCHAR"
-	switch db.Dialect().Name() {
-	case dialect.SQLite:
-		text = "VARCHAR COLLATE NOCASE"
-	case dialect.PG:
-		text = "VARCHAR COLLATE loose"
-		_, err := db.ExecContext(t.Context(),
-			"CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)")
-		if err != nil {
-			t.Fatal(err)
+// carelessTables are tables as hosts easily have them. Each breaks a rule.
+var carelessTables = map[string]func(t *testing.T, db *bun.DB) invitation.Directory{
+	// The collation that MariaDB takes by itself, and the like of it elsewhere.
+	"loose": func(t *testing.T, db *bun.DB) invitation.Directory {
+		var replace []string
+		switch db.Dialect().Name() {
+		case dialect.SQLite:
+			replace = []string{"VARCHAR", "VARCHAR COLLATE NOCASE"}
+		case dialect.PG:
+			replace = []string{"VARCHAR", "VARCHAR COLLATE loose"}
+			_, err := db.ExecContext(t.Context(),
+				"CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)")
+			is.New(t).NoErr(err)
 		}
-	}
-	for _, model := range []any{(*hostUser)(nil), (*hostMember)(nil)} {
-		statement := strings.ReplaceAll(db.NewCreateTable().Model(model).String(), "VARCHAR", text)
-		if db.Dialect().Name() == dialect.MySQL {
-			statement += " COLLATE utf8mb4_general_ci"
-		}
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
+		createTable(t, db, (*hostUser)(nil), "utf8mb4_general_ci", replace...)
+		createTable(t, db, (*hostMember)(nil), "utf8mb4_general_ci", replace...)
+		return &sqlHost{}
+	},
+	// A collation by bytes that ignores trailing spaces.
+	"padded": func(t *testing.T, db *bun.DB) invitation.Directory {
+		createTable(t, db, (*hostUser)(nil), "utf8mb4_bin")
+		createTable(t, db, (*hostMember)(nil), "utf8mb4_bin")
+		return &sqlHost{}
+	},
+	// Users by number: "7", "07" and "7 " are one.
+	"numbers": func(t *testing.T, db *bun.DB) invitation.Directory {
+		replace := []string{`"id" VARCHAR`, `"id" BIGINT`, `"user_id" VARCHAR`, `"user_id" BIGINT`,
+			"`id` VARCHAR(255)", "`id` BIGINT", "`user_id` VARCHAR(255)", "`user_id` BIGINT"}
+		createTable(t, db, (*hostUser)(nil), "utf8mb4_nopad_bin", replace...)
+		createTable(t, db, (*hostMember)(nil), "utf8mb4_nopad_bin", replace...)
+		return &sqlHost{}
+	},
+	"keyless": func(t *testing.T, db *bun.DB) invitation.Directory {
+		createTable(t, db, (*hostUser)(nil), "utf8mb4_nopad_bin")
+		createTable(t, db, (*hostMember)(nil), "utf8mb4_nopad_bin",
+			`, PRIMARY KEY ("organization_id", "user_id")`, "", ", PRIMARY KEY (`organization_id`, `user_id`)", "")
+		return &keylessHost{}
+	},
 }
 
 // keylessHost is a host whose memberships have no unique key. It looks before it inserts.
@@ -142,46 +173,36 @@ func (h *keylessHost) Join(ctx context.Context, tx storage.Storage, m invitation
 	return h.sqlHost.Join(ctx, tx, m)
 }
 
-// A host whose columns compare loosely, or whose memberships have no unique key, fails, and the suite names the rule.
-// It runs in another process of this test, because a test that fails cannot pass.
+// A host with careless tables fails the suite, which names the rules that they break and no others. It runs in another
+// process of this test, because a test that fails cannot pass.
 func TestDirectoryOfCarelessTables(t *testing.T) {
 	const variable = "ORGINVITE_TEST_CARELESS_TABLES"
-	careless := map[string]func(t *testing.T, db *bun.DB) invitation.Directory{
-		"loose": func(t *testing.T, db *bun.DB) invitation.Directory {
-			looseTables(t, db)
-			return &sqlHost{}
-		},
-		"keyless": func(t *testing.T, db *bun.DB) invitation.Directory {
-			createTables(t, db, (*hostUser)(nil))
-			statement := strings.Replace(db.NewCreateTable().Model((*hostMember)(nil)).String(),
-				`, PRIMARY KEY ("organization_id", "user_id")`, "", 1)
-			statement = strings.Replace(statement, ", PRIMARY KEY (`organization_id`, `user_id`)", "", 1)
-			if db.Dialect().Name() == dialect.MySQL {
-				statement += " COLLATE utf8mb4_nopad_bin"
-			}
-			if _, err := db.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-			return &keylessHost{}
-		},
-	}
 	if name := os.Getenv(variable); name != "" {
 		db := engines.Named(t, os.Getenv("ORGINVITE_TEST_ENGINE")).Open(t)
-		store, dir := newStore(t, db), careless[name](t, db)
+		store, dir := newStore(t, db), carelessTables[name](t, db)
 		invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
-			return directoryOf(t, db, store, dir)
+			host := directoryOf(t, store, dir)
+			if addUser, n := host.AddUser, 0; name == "numbers" {
+				host.AddUser = func(ctx context.Context, _ string, verified ...string) (string, error) {
+					n++
+					return addUser(ctx, strconv.Itoa(n), verified...)
+				}
+			}
+			return host
 		})
 		return
 	}
 
+	ids := []string{"Join_compares_ids_byte_for_byte", "MemberEmails_compares_ids_byte_for_byte",
+		"Role_compares_ids_byte_for_byte", "VerifiedEmails_compares_ids_byte_for_byte"}
 	for _, c := range []struct {
 		name    string
 		engines []string
 		fails   []string
 	}{
-		{"loose", []string{"sqlite", "postgres", "mariadb"}, []string{
-			"Join_compares_ids_byte_for_byte", "MemberEmails_compares_ids_byte_for_byte",
-			"Role_compares_ids_byte_for_byte", "VerifiedEmails_compares_ids_byte_for_byte"}},
+		{"loose", []string{"sqlite", "postgres", "mariadb"}, ids},
+		{"padded", []string{"mariadb"}, ids},
+		{"numbers", []string{"sqlite", "mariadb"}, []string{ids[0], ids[2], ids[3]}}, // the users' ids only
 		// SQLite has one writer at a time, so that looking before inserting is enough.
 		{"keyless", []string{"postgres", "mariadb"}, []string{"Join_makes_one_member_of_two_at_once"}},
 	} {
