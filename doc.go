@@ -110,7 +110,8 @@
 // # Testing
 //
 // invitationtest.Host is an application in memory, and clock.Fake is time that a test moves. The operations have
-// examples beside them that use both. To watch the main job step by step on SQLite, run in a checkout
+// examples beside them that use both. invitationtest.RunDirectory tests an application's own Directory: that its
+// columns compare ids byte for byte, for example. To watch the main job step by step on SQLite, run in a checkout
 //
 //	go test -v -run Tour .
 //

@@ -31,6 +31,7 @@ import (
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
 	"github.com/orginvite/orginvite/storage"
 )
 
@@ -89,7 +90,7 @@ func (directory) MemberEmails(ctx context.Context, tx storage.Storage, org strin
 	var found []string
 	err = db.NewSelect().Model((*user)(nil)).Column("email").
 		Join("JOIN memberships AS m ON m.user_id = id").
-		Where("m.organization_id = ? AND email IN ? AND verified", org, bun.Tuple(emails)).Scan(ctx, &found)
+		Where("m.organization_id = ? AND LOWER(email) IN ? AND verified", org, bun.Tuple(emails)).Scan(ctx, &found)
 	return found, err
 }
 
@@ -870,6 +871,40 @@ func TestTour(t *testing.T) {
 	is.Equal(a.count(ctx, "organization_invitations"), int64(9))
 	is.Equal(a.count(ctx, "memberships"), int64(2))
 	is.Equal(a.count(ctx, "mail_jobs"), int64(9))
+}
+
+// TestDirectory tests the directory of the examples, as an application tests its own.
+func TestDirectory(t *testing.T) {
+	invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
+		a, err := open(filepath.Join(t.TempDir(), "app.db"), clock.System())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = a.db.Close() })
+		insert := func(ctx context.Context, row any) error {
+			_, err := a.db.NewInsert().Model(row).Exec(ctx)
+			return err
+		}
+		return invitationtest.DirectoryHost{
+			Directory: directory{},
+			Storage:   a.store,
+			AddOrganization: func(ctx context.Context, id string) (string, error) {
+				return id, insert(ctx, &organization{ID: id})
+			},
+			AddUser: func(ctx context.Context, id string, verified ...string) (string, error) {
+				switch len(verified) {
+				case 0:
+					return id, insert(ctx, &user{id, "typed.in@example.com", false})
+				case 1:
+					return id, insert(ctx, &user{id, verified[0], true})
+				}
+				return "", errors.ErrUnsupported // an application whose users have one address
+			},
+			AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
+				return insert(ctx, &membership{OrganizationID: organizationID, UserID: userID, Role: role})
+			},
+		}
+	})
 }
 
 // TestImportDirections keeps the packages pointing one way: a store knows nothing of invitations, and nothing but

@@ -187,9 +187,8 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	address := e.New(t)
 	a.reach = withAppName(t, e, address)
 	db := e.Connect(t, address)
-	_, err := db.NewCreateTable().Model((*hostEvent)(nil)).Exec(t.Context())
+	createTables(t, db, (*hostEvent)(nil))
 	is := is.New(t)
-	is.NoErr(err)
 
 	seeds := []string{"revoked5", "lapsed3", "lapsed4", "pending1", "pending2", "accepted6", "beta1"}
 	a.cfg = invitation.Config{
@@ -221,7 +220,7 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	for i, user := range []string{"u5", "u3", "u4"} {
 		is.Equal(h.invite(t, user+"@example.com").ID, seeds[i])
 	}
-	_, err = h.svc.Revoke(ctx, "acme", "revoked5", invitation.RevokeParams{})
+	_, err := h.svc.Revoke(ctx, "acme", "revoked5", invitation.RevokeParams{})
 	is.NoErr(err)
 	h.clock.Set(now.Add(-2 * time.Hour))
 	a.ticket = accept(h.invite(t, "u1@example.com"), "u1").Ticket

@@ -116,10 +116,7 @@ var loadOrganizations = []string{"acme", "globex"}
 func buildLoad(t testing.TB, db *bun.DB) {
 	t.Helper()
 	is := is.New(t)
-	for _, model := range []any{(*loadMember)(nil), (*loadEvent)(nil)} {
-		_, err := db.NewCreateTable().Model(model).Exec(t.Context())
-		is.NoErr(err)
-	}
+	createTables(t, db, (*loadMember)(nil), (*loadEvent)(nil))
 	for _, o := range loadOrganizations {
 		admin := &loadMember{OrganizationID: o, UserID: loadAdmin, Role: string(invitation.RoleAdmin)}
 		_, err := db.NewInsert().Model(admin).Exec(t.Context())

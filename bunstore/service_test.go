@@ -61,7 +61,7 @@ func (h *sqlHost) Role(ctx context.Context, tx storage.Storage, organizationID, 
 func (h *sqlHost) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
 	var found []string
 	err := bunstore.DB(tx).NewSelect().Model((*hostUser)(nil)).Column("email").
-		Where("email IN (?)", bun.List(emails)).
+		Where("LOWER(email) IN (?)", bun.List(emails)).
 		Where("id IN (SELECT user_id FROM host_members WHERE organization_id = ?)", organizationID).Scan(ctx, &found)
 	return found, err
 }
@@ -69,6 +69,9 @@ func (h *sqlHost) MemberEmails(ctx context.Context, tx storage.Storage, organiza
 func (h *sqlHost) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
 	var found []string
 	err := bunstore.DB(tx).NewSelect().Model((*hostUser)(nil)).Column("email").Where("id = ?", userID).Scan(ctx, &found)
+	if err == nil && len(found) == 0 {
+		err = invitation.ErrNotFound
+	}
 	return found, err
 }
 
@@ -78,11 +81,17 @@ func (h *sqlHost) Join(ctx context.Context, tx storage.Storage, m invitation.Mem
 		return err
 	}
 	db := bunstore.DB(tx)
-	_, err = db.NewInsert().Model(&hostMember{OrganizationID: m.OrganizationID, UserID: m.UserID, Role: string(m.Role), Metadata: string(b)}).Exec(ctx)
-	if err == nil && h.afterJoin != nil {
-		err = h.afterJoin(ctx, db)
+	res, err := db.NewInsert().Ignore().Model(&hostMember{OrganizationID: m.OrganizationID, UserID: m.UserID, Role: string(m.Role), Metadata: string(b)}).Exec(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, invitation.ErrAlreadyMember)
+	}
+	if h.afterJoin != nil {
+		return h.afterJoin(ctx, db)
+	}
+	return nil
 }
 
 // house is a service on a database, with its host.
@@ -100,10 +109,7 @@ func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	t.Helper()
 	h := &house{is: is.New(t), db: db}
 	ctx := t.Context()
-	for _, model := range []any{(*hostUser)(nil), (*hostMember)(nil)} {
-		_, err := db.NewCreateTable().Model(model).IfNotExists().Exec(ctx)
-		h.is.NoErr(err)
-	}
+	createTables(t, db, (*hostUser)(nil), (*hostMember)(nil))
 	users := []hostUser{{ID: "ann", Email: "ann@example.com"}}
 	for i := range 40 {
 		users = append(users, hostUser{ID: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i)})

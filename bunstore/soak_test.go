@@ -112,8 +112,7 @@ func newSoak(t *testing.T, e engines.Engine) *soak {
 			t.Fatal(err)
 		}
 	}
-	_, err := s.db.NewCreateTable().Model((*soakJoin)(nil)).Exec(t.Context())
-	must(err)
+	createTables(t, s.db, (*soakJoin)(nil))
 	for i := range soakUsers {
 		must(s.host.setUser(t.Context(), soakUser(i), []string{soakUser(i) + "@example.com"}))
 	}

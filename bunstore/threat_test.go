@@ -180,6 +180,7 @@ func TestThreat(t *testing.T) {
 		"C24_squatting":                threatSquatting,
 		"C26_stale_duplicates":         threatStale,
 		"C27_deleted_inviter_and_role": threatDangling,
+		"C36_loose_ids":                threatLoose,
 	} {
 		t.Run(name, func(t *testing.T) { onStages(t, attack) })
 	}
@@ -421,6 +422,40 @@ func threatDangling(t *testing.T, s *stage) {
 	s.refused(err, invitation.ErrForbidden) // but it does not grant any more
 	_, err = svc.Revoke(s.ctx, "acme", inv.ID, invitation.RevokeParams{})
 	s.is.NoErr(err)
+}
+
+// Ann, an admin of acme, spells its id in another way. If the host takes that for acme, she is its admin there too, and
+// the library counts and lists it as an organization of its own: limits are passed, and invitations hidden.
+func threatLoose(t *testing.T, s *stage) {
+	svc := s.with(invitation.Config{MaxPending: 1})
+	inv := s.invite("u1@example.com", member) // now acme is full
+	_, err := svc.Create(s.ctx, "acme", invitation.CreateParams{EmailAddress: "u2@example.com", Role: member})
+	s.refused(err, invitation.ErrQuotaExceeded)
+	p := invitation.CreateParams{EmailAddress: "u2@example.com", Role: member, InviterUserID: "ann"}
+	for _, spelled := range []string{"ACME", "Acme", "acme ", " acme", "acmé", "acme\u0301"} {
+		_, err := svc.Create(s.ctx, spelled, p)
+		s.refused(err, invitation.ErrNotMember)
+		ann := svc.As("ann")
+		_, err = ann.CreateBulk(s.ctx, spelled, []invitation.CreateParams{p})
+		s.refused(err, invitation.ErrNotMember)
+		_, err = ann.List(s.ctx, spelled, invitation.ListParams{})
+		s.refused(err, invitation.ErrNotMember)
+	}
+	for _, spelled := range []string{"ANN", "Ann", "ann ", " ann", "ánn"} { // nor is anybody else ann, or the invitee
+		_, err := s.svc.As(spelled).Create(s.ctx, "acme", p)
+		s.refused(err, invitation.ErrNotMember)
+	}
+	for _, spelled := range []string{"U1", "u1 ", " u1"} {
+		_, err := svc.Accept(s.ctx, accept(inv, spelled))
+		s.refused(err, invitation.ErrNotFound)
+		_, err = svc.ListForUser(s.ctx, spelled, invitation.ListParams{})
+		s.refused(err, invitation.ErrNotFound)
+	}
+	all, err := s.store.Count(s.ctx, storage.Filter{})
+	s.is.NoErr(err)
+	s.is.Equal(all, 1)
+	s.is.Equal(s.pending(), 1)
+	s.is.Equal(s.roles("acme"), map[string]invitation.Role{"ann": admin})
 }
 
 // TestPeerDefects has ten defects that were reproduced by running a popular peer, better-auth 1.7.24. None happens here.

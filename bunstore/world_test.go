@@ -411,7 +411,7 @@ type tableMember struct {
 	InvitationID   string
 }
 
-// tableHost is a modelHost whose state is tables beside the invitations. An address of a user is canonical.
+// tableHost is a modelHost whose state is tables beside the invitations.
 type tableHost struct {
 	db    *bun.DB
 	store *bunstore.Store
@@ -419,10 +419,7 @@ type tableHost struct {
 
 func newTableHost(t testing.TB, db *bun.DB, store *bunstore.Store) tableHost {
 	t.Helper()
-	for _, model := range []any{(*tableOrganization)(nil), (*tableUser)(nil), (*tableAddress)(nil), (*tableMember)(nil)} {
-		_, err := db.NewCreateTable().Model(model).Exec(t.Context())
-		is.New(t).NoErr(err)
-	}
+	createTables(t, db, (*tableOrganization)(nil), (*tableUser)(nil), (*tableAddress)(nil), (*tableMember)(nil))
 	return tableHost{db, store}
 }
 
@@ -443,7 +440,7 @@ func (h tableHost) MemberEmails(ctx context.Context, tx storage.Storage, organiz
 	[]string, error) {
 	db := bunstore.DB(tx)
 	var found []string
-	err := db.NewSelect().Model((*tableAddress)(nil)).Column("email").Where("email IN (?)", bun.List(emails)).
+	err := db.NewSelect().Model((*tableAddress)(nil)).Column("email").Where("LOWER(email) IN (?)", bun.List(emails)).
 		Where("user_id IN (SELECT user_id FROM model_members WHERE organization_id = ?)", organization).
 		Scan(ctx, &found)
 	if err != nil {

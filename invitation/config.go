@@ -35,13 +35,23 @@ import (
 // fails with it in its chain, and nothing is changed. Methods must be safe for concurrent use, and may be called
 // again when an engine gave a transaction up.
 //
+// Ids compare byte for byte, and any text may be asked for: "acme", "ACME" and "acme " are three organizations. A host
+// that takes them for one lets limits be passed and hides invitations, because the service counts and lists each by
+// itself. On MariaDB the columns of ids need the collation utf8mb4_nopad_bin, on MySQL 8 utf8mb4_0900_bin, on PostgreSQL
+// a deterministic one and not citext; on SQLite they must not be NOCASE. If they are numbers or UUIDs, an id that is not
+// spelled as the column's own text is unknown.
+//
+// Once ctx has ended, methods must return its error, and not an answer such as [ErrNotMember].
+// invitationtest.RunDirectory tests these rules on the host's own tables.
+//
 // The interface will not grow: what a host may want to add later is a field of [Config].
 type Directory interface {
 	// Role returns the role the user has in the organization, or [ErrNotMember]. No role and no error means that too.
 	Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (Role, error)
 
 	// MemberEmails returns which of these canonical addresses belong to members of the organization, in any
-	// spelling, or [ErrNotFound] where there is no such organization.
+	// spelling, or [ErrNotFound] where there is no such organization. A row that was stored as it was typed, such as
+	// Ann@Example.COM, must be found too: compare LOWER(email), or rewrite old rows by [CanonicalEmail].
 	MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error)
 
 	// VerifiedEmails returns the addresses that the user has proved to own, and no other, in any spelling, or

@@ -42,12 +42,13 @@ func (directory) Role(ctx context.Context, tx storage.Storage, org, userID strin
 	return m.Role, err
 }
 
-// With a table of organizations it would say invitation.ErrNotFound for one that is not there.
+// LOWER finds rows that an older version of the application stored as they were typed. With a table of organizations
+// the method would return invitation.ErrNotFound for one that is not there.
 func (directory) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) ([]string, error) {
 	var found []string
 	err := bunstore.DB(tx).NewSelect().Model((*user)(nil)).Column("email").
 		Join("JOIN memberships AS m ON m.user_id = id").
-		Where("m.organization_id = ? AND email IN ?", org, bun.Tuple(emails)).Scan(ctx, &found)
+		Where("m.organization_id = ? AND LOWER(email) IN ?", org, bun.Tuple(emails)).Scan(ctx, &found)
 	return found, err
 }
 

@@ -55,7 +55,7 @@ func (directory) MemberEmails(ctx context.Context, tx storage.Storage, org strin
 	var found []string
 	err := bunstore.DB(tx).NewSelect().Model((*user)(nil)).Column("email").
 		Join("JOIN memberships AS m ON m.user_id = id").
-		Where("m.organization_id = ? AND email IN ?", org, bun.Tuple(emails)).Scan(ctx, &found)
+		Where("m.organization_id = ? AND LOWER(email) IN ?", org, bun.Tuple(emails)).Scan(ctx, &found)
 	return found, err
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
 
 // patience bounds every wait for what the tests know has to come.
@@ -54,6 +55,28 @@ func (a *app) invite(t *testing.T, p invitation.CreateParams) invitation.Invitat
 		t.Fatal(err)
 	}
 	return inv
+}
+
+// The directory of the example keeps the rules.
+func TestDirectory(t *testing.T) {
+	invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
+		a := fresh(t)
+		return invitationtest.DirectoryHost{
+			Directory: directory{},
+			Storage:   a.store,
+			AddUser: func(ctx context.Context, id string, verified ...string) (string, error) {
+				if len(verified) != 1 {
+					return "", errors.ErrUnsupported
+				}
+				_, err := a.db.NewInsert().Model(&user{id, verified[0]}).Exec(ctx)
+				return id, err
+			},
+			AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
+				_, err := a.db.NewInsert().Model(&membership{organizationID, userID, role}).Exec(ctx)
+				return err
+			},
+		}
+	})
 }
 
 func count(t *testing.T, db bun.IDB, table string) int {

@@ -9,6 +9,8 @@
 //	svc, err := invitation.NewService(host.Storage(), host, nil)
 //
 // A test that needs a Directory to fail embeds a *Host and overrides one method.
+//
+// [RunDirectory] tests the Directory that a host has written for its own tables.
 package invitationtest
 
 import (
@@ -108,22 +110,22 @@ func (h *Host) Members(organizationID string) []invitation.Membership {
 }
 
 // Role implements [invitation.Directory].
-func (h *Host) Role(_ context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+func (h *Host) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
 	var m invitation.Membership
 	var ok bool
-	h.read(tx, func(s state) { m, ok = s.members[member{organizationID, userID}] })
-	if !ok {
-		return "", invitation.ErrNotMember
+	err := h.read(ctx, tx, func(s state) { m, ok = s.members[member{organizationID, userID}] })
+	if err == nil && !ok {
+		err = invitation.ErrNotMember
 	}
-	return m.Role, nil
+	return m.Role, err
 }
 
 // MemberEmails implements [invitation.Directory].
-func (h *Host) MemberEmails(_ context.Context, tx storage.Storage, organizationID string, emails []string) (
+func (h *Host) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) (
 	[]string, error) {
 	var joined []string
 	var known bool
-	h.read(tx, func(s state) {
+	err := h.read(ctx, tx, func(s state) {
 		_, known = s.organizations[organizationID]
 		for key := range s.members {
 			if key.organizationID != organizationID {
@@ -136,25 +138,28 @@ func (h *Host) MemberEmails(_ context.Context, tx storage.Storage, organizationI
 			}
 		}
 	})
-	if !known {
-		return nil, fmt.Errorf("organization %s: %w", organizationID, invitation.ErrNotFound)
+	if err == nil && !known {
+		err = fmt.Errorf("organization %s: %w", organizationID, invitation.ErrNotFound)
 	}
-	return joined, nil
+	return joined, err
 }
 
 // VerifiedEmails implements [invitation.Directory].
-func (h *Host) VerifiedEmails(_ context.Context, tx storage.Storage, userID string) ([]string, error) {
+func (h *Host) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
 	var emails []string
 	var known bool
-	h.read(tx, func(s state) { emails, known = s.emails[userID] })
-	if !known {
-		return nil, fmt.Errorf("user %s: %w", userID, invitation.ErrNotFound)
+	err := h.read(ctx, tx, func(s state) { emails, known = s.emails[userID] })
+	if err == nil && !known {
+		err = fmt.Errorf("user %s: %w", userID, invitation.ErrNotFound)
 	}
-	return slices.Clone(emails), nil
+	return slices.Clone(emails), err
 }
 
 // Join implements [invitation.Directory]. Outside a transaction of [Host.Storage] it is an error.
-func (h *Host) Join(_ context.Context, tx storage.Storage, m invitation.Membership) error {
+func (h *Host) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t := open(tx)
 	if t == nil {
 		return fmt.Errorf("invitationtest: Join outside a transaction of this host")
@@ -170,32 +175,32 @@ func (h *Host) Join(_ context.Context, tx storage.Storage, m invitation.Membersh
 }
 
 // Organizations serves as [invitation.Config.Organizations].
-func (h *Host) Organizations(_ context.Context, tx storage.Storage, ids []string) (
+func (h *Host) Organizations(ctx context.Context, tx storage.Storage, ids []string) (
 	map[string]invitation.Organization, error) {
 	found := map[string]invitation.Organization{}
-	h.read(tx, func(s state) {
+	err := h.read(ctx, tx, func(s state) {
 		for _, id := range ids {
 			if o, ok := s.organizations[id]; ok {
 				found[id] = o
 			}
 		}
 	})
-	return found, nil
+	return found, err
 }
 
 // Seats returns an [invitation.Config.Seats] that counts the members of this host against a limit, the same for
 // every organization.
 func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
-	return func(_ context.Context, tx storage.Storage, organizationID string) (int, int, error) {
+	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
 		members := 0
-		h.read(tx, func(s state) {
+		err := h.read(ctx, tx, func(s state) {
 			for key := range s.members {
 				if key.organizationID == organizationID {
 					members++
 				}
 			}
 		})
-		return members, limit, nil
+		return members, limit, err
 	}
 }
 
@@ -208,17 +213,21 @@ func (h *Host) set(change func(*state)) {
 	change(&h.state)
 }
 
-// read reads what the transaction sees, or what is committed.
-func (h *Host) read(tx storage.Storage, fn func(state)) {
+// read reads what the transaction sees, or what is committed. Like a database it answers nobody whose ctx has ended.
+func (h *Host) read(ctx context.Context, tx storage.Storage, fn func(state)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if t := open(tx); t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		fn(t.state)
-		return
+		return nil
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	fn(h.state)
+	return nil
 }
 
 // open returns the transaction tx works in, nil outside of one. It looks through wrappers that have a method

@@ -1,0 +1,580 @@
+package invitationtest_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// onHost is the host in memory as RunDirectory has it.
+func onHost(h *invitationtest.Host) invitationtest.DirectoryHost {
+	return invitationtest.DirectoryHost{
+		Directory: h,
+		Storage:   h.Storage(),
+		AddOrganization: func(_ context.Context, id string) (string, error) {
+			h.AddOrganization(invitation.Organization{ID: id})
+			return id, nil
+		},
+		AddUser: func(_ context.Context, id string, verified ...string) (string, error) {
+			h.AddUser(id, verified...)
+			return id, nil
+		},
+		AddMember: func(_ context.Context, organizationID, userID string, role invitation.Role) error {
+			h.AddMember(organizationID, userID, role)
+			return nil
+		},
+	}
+}
+
+func TestRunDirectory(t *testing.T) {
+	invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
+		return onHost(invitationtest.NewHost())
+	})
+}
+
+// A host may make ids of its own, have no table of organizations, give each user one address, and have other roles.
+func TestRunDirectoryOfAnotherHost(t *testing.T) {
+	invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
+		h := onHost(invitationtest.NewHost())
+		addOrganization, addUser, n := h.AddOrganization, h.AddUser, 0
+		h.Directory = homeless{h.Directory}
+		h.AddOrganization = nil
+		h.AddUser = func(ctx context.Context, _ string, verified ...string) (string, error) {
+			if len(verified) != 1 {
+				return "", errors.ErrUnsupported
+			}
+			n++
+			return addUser(ctx, fmt.Sprintf("user-%d", n), verified...)
+		}
+		addMember := h.AddMember
+		h.AddMember = func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
+			_, err := addOrganization(ctx, organizationID)
+			return errors.Join(err, addMember(ctx, organizationID, userID, role))
+		}
+		h.Roles = [2]invitation.Role{"boss", "hand"}
+		return h
+	})
+}
+
+// homeless has no table of organizations: one that is unknown has no members.
+type homeless struct{ invitation.Directory }
+
+func (d homeless) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) (
+	[]string, error) {
+	found, err := d.Directory.MemberEmails(ctx, tx, organizationID, emails)
+	if errors.Is(err, invitation.ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// broken is a Directory with some methods replaced, which breaks a rule.
+type broken struct {
+	*invitationtest.Host
+	role         func(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error)
+	memberEmails func(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error)
+	verified     func(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
+	join         func(ctx context.Context, tx storage.Storage, m invitation.Membership) error
+}
+
+func (b broken) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+	if b.role == nil {
+		return b.Host.Role(ctx, tx, organizationID, userID)
+	}
+	return b.role(ctx, tx, organizationID, userID)
+}
+
+func (b broken) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) (
+	[]string, error) {
+	if b.memberEmails == nil {
+		return b.Host.MemberEmails(ctx, tx, organizationID, emails)
+	}
+	return b.memberEmails(ctx, tx, organizationID, emails)
+}
+
+func (b broken) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
+	if b.verified == nil {
+		return b.Host.VerifiedEmails(ctx, tx, userID)
+	}
+	return b.verified(ctx, tx, userID)
+}
+
+func (b broken) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+	if b.join == nil {
+		return b.Host.Join(ctx, tx, m)
+	}
+	return b.join(ctx, tx, m)
+}
+
+// breakage breaks a rule; what fails are the rules that the suite then names.
+type breakage struct {
+	name  string
+	fails []string
+	build func(h *invitationtest.Host) broken
+}
+
+const (
+	ruleRole         = "Role is the role the member has in the organization"
+	ruleNoRole       = "Role of anybody else is ErrNotMember"
+	ruleRoleIDs      = "Role compares ids byte for byte"
+	ruleEmails       = "MemberEmails are the addresses of the organization's members"
+	ruleNoMembers    = "MemberEmails of an organization without members are none, and no error"
+	ruleSpelling     = "MemberEmails finds an address in any spelling"
+	ruleEvery        = "MemberEmails finds every verified address of a member"
+	ruleThousand     = "MemberEmails answers for a thousand addresses"
+	ruleNoOrg        = "MemberEmails of an unknown organization is ErrNotFound"
+	ruleEmailsIDs    = "MemberEmails compares ids byte for byte"
+	ruleVerified     = "VerifiedEmails are the addresses of the user"
+	ruleAllVerified  = "VerifiedEmails are all addresses that are verified"
+	ruleUnverified   = "VerifiedEmails leaves out addresses that are not verified"
+	ruleNoUser       = "VerifiedEmails of an unknown user is ErrNotFound"
+	ruleVerifiedIDs  = "VerifiedEmails compares ids byte for byte"
+	ruleSeen         = "Join is seen in its transaction and after it"
+	ruleNotSeen      = "Join is not seen before its transaction commits"
+	ruleUndone       = "Join is undone with its transaction"
+	ruleNestedUndone = "Join is undone with a nested transaction"
+	ruleAgain        = "Join of a member is ErrAlreadyMember and keeps the role"
+	ruleSeveral      = "Join lets a user join several organizations"
+	ruleTwo          = "Join makes one member of two at once"
+	ruleJoinIDs      = "Join compares ids byte for byte"
+	ruleContext      = "a call whose context has ended is an error"
+	ruleAtOnce       = "calls at once get the answers to their own questions"
+)
+
+// loosely are comparisons that take ids for one, by what they do not see.
+var loosely = map[string]func(id string) string{
+	"case":           strings.ToLower,
+	"trailing space": func(id string) string { return strings.TrimRight(id, " ") },
+	"leading space":  func(id string) string { return strings.TrimLeft(id, " ") },
+	"leading zeros":  func(id string) string { return strings.TrimLeft(id, "0") },
+	"accent":         strings.NewReplacer("\u0301", "", "é", "e").Replace,
+	"Unicode form":   strings.NewReplacer("e\u0301", "é").Replace,
+}
+
+// folded are the breakages by a loose comparison of ids: one for each comparison and method.
+func folded() []breakage {
+	var all []breakage
+	for name, fold := range loosely {
+		// same is the id that the host takes id for.
+		same := func(id string) string {
+			for _, stored := range []string{"acmé", "globé", "joé", "zoé", "chloé", "andré"} {
+				if fold(id) == fold(stored) {
+					return stored
+				}
+			}
+			return id
+		}
+		all = append(all,
+			breakage{"Role does not see: " + name, []string{ruleRoleIDs}, func(h *invitationtest.Host) broken {
+				return broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+					return h.Role(ctx, tx, same(o), same(u))
+				}}
+			}},
+			breakage{"MemberEmails does not see: " + name, []string{ruleEmailsIDs}, func(h *invitationtest.Host) broken {
+				return broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string, e []string) ([]string, error) {
+					return h.MemberEmails(ctx, tx, same(o), e)
+				}}
+			}},
+			breakage{"VerifiedEmails does not see: " + name, []string{ruleVerifiedIDs}, func(h *invitationtest.Host) broken {
+				return broken{Host: h, verified: func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+					return h.VerifiedEmails(ctx, tx, same(u))
+				}}
+			}},
+			breakage{"Join does not see: " + name, []string{ruleJoinIDs}, func(h *invitationtest.Host) broken {
+				return broken{Host: h, join: func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+					m.OrganizationID, m.UserID = same(m.OrganizationID), same(m.UserID)
+					return h.Join(ctx, tx, m)
+				}}
+			}})
+	}
+	return all
+}
+
+// inverted is a role that is not the one of the membership.
+func inverted(role invitation.Role) invitation.Role {
+	if role == invitation.RoleAdmin {
+		return invitation.RoleMember
+	}
+	return invitation.RoleAdmin
+}
+
+// breakages break each rule in turn.
+func breakages() []breakage {
+	type ctxt = context.Context
+	return append(folded(), []breakage{
+		{"Role ignores the organization", []string{ruleRole}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				if o == "globé" && u == "zoé" {
+					o = "acmé" // her first
+				}
+				return h.Role(ctx, tx, o, u)
+			}}
+		}},
+		{"Role returns the statement's error", []string{ruleNoRole, ruleUndone, ruleNestedUndone, ruleTwo, ruleAtOnce},
+			func(h *invitationtest.Host) broken {
+				return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+					role, err := h.Role(ctx, tx, o, u)
+					if errors.Is(err, invitation.ErrNotMember) {
+						err = sql.ErrNoRows
+					}
+					return role, err
+				}}
+			}},
+		{"Role is that of another organization", []string{ruleNoRole}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				role, err := h.Role(ctx, tx, o, u)
+				if errors.Is(err, invitation.ErrNotMember) && o == "acmé" && u == "chloé" {
+					return h.Role(ctx, tx, "globé", u)
+				}
+				return role, err
+			}}
+		}},
+
+		{"MemberEmails are those of all users", []string{ruleEmails, ruleNoMembers, ruleThousand, ruleAtOnce},
+			func(h *invitationtest.Host) broken {
+				return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+					_, err := h.MemberEmails(ctx, tx, o, emails)
+					if err != nil {
+						return nil, err
+					}
+					return emails, nil
+				}}
+			}},
+		{"MemberEmails of an empty organization are not found", []string{ruleNoMembers}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				found, err := h.MemberEmails(ctx, tx, o, emails)
+				if err == nil && len(found) == 0 {
+					err = invitation.ErrNotFound
+				}
+				return found, err
+			}}
+		}},
+		{"MemberEmails compares addresses as they are", []string{ruleSpelling}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				found, err := h.MemberEmails(ctx, tx, o, emails)
+				return slices.DeleteFunc(found, func(e string) bool { return e == "legacy.user@example.com" }), err
+			}}
+		}},
+		{"MemberEmails looks at one address of a user", []string{ruleEvery}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				found, err := h.MemberEmails(ctx, tx, o, emails)
+				return slices.DeleteFunc(found, func(e string) bool { return e == "two@example.com" }), err
+			}}
+		}},
+		{"MemberEmails looks for 999 addresses", []string{ruleThousand}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				return h.MemberEmails(ctx, tx, o, emails[:min(len(emails), 999)])
+			}}
+		}},
+		{"MemberEmails of an unknown organization are none", []string{ruleNoOrg}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				found, err := h.MemberEmails(ctx, tx, o, emails)
+				if errors.Is(err, invitation.ErrNotFound) {
+					err = nil
+				}
+				return found, err
+			}}
+		}},
+
+		{"VerifiedEmails are those of two users", []string{ruleVerified}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				if err == nil && u == "andré" {
+					found = append(found, "joe@example.com")
+				}
+				return found, err
+			}}
+		}},
+		{"VerifiedEmails is the first address", []string{ruleAllVerified}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				return found[:min(len(found), 1)], err
+			}}
+		}},
+		{"VerifiedEmails has what was typed in", []string{ruleUnverified}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				if err == nil && len(found) == 0 {
+					found = []string{"typed.in@example.com"}
+				}
+				return found, err
+			}}
+		}},
+		{"VerifiedEmails of an unknown user are none", []string{ruleNoUser}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				if errors.Is(err, invitation.ErrNotFound) {
+					err = nil
+				}
+				return found, err
+			}}
+		}},
+
+		{"Join gives another role", []string{ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce},
+			func(h *invitationtest.Host) broken {
+				return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+					m.Role = inverted(m.Role)
+					return h.Join(ctx, tx, m)
+				}}
+			}},
+		{"Join works outside of the transaction", []string{ruleNotSeen, ruleUndone, ruleNestedUndone}, outside},
+		{"Join of a member is no error", []string{ruleAgain, ruleTwo}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				err := h.Join(ctx, tx, m)
+				if errors.Is(err, invitation.ErrAlreadyMember) {
+					return nil
+				}
+				return err
+			}}
+		}},
+		{"Join of a member changes the role", []string{ruleAgain, ruleTwo}, overwriting},
+		{"Join knows users, and not organizations", []string{ruleSeveral, ruleJoinIDs}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				for _, o := range []string{"acmé", "globé"} {
+					if _, err := h.Role(ctx, tx, o, m.UserID); err == nil {
+						return invitation.ErrAlreadyMember
+					}
+				}
+				return h.Join(ctx, tx, m)
+			}}
+		}},
+		{"Join has no unique key", []string{ruleTwo}, nil}, // keyless
+
+		{"Role ignores its context", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				return h.Role(context.WithoutCancel(ctx), tx, o, u)
+			}}
+		}},
+		{"Role takes any error for no member", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				role, err := h.Role(ctx, tx, o, u)
+				if err != nil {
+					err = invitation.ErrNotMember
+				}
+				return role, err
+			}}
+		}},
+		{"MemberEmails ignores its context", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				return h.MemberEmails(context.WithoutCancel(ctx), tx, o, emails)
+			}}
+		}},
+		{"VerifiedEmails ignores its context", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				return h.VerifiedEmails(context.WithoutCancel(ctx), tx, u)
+			}}
+		}},
+		{"Join ignores its context", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				return h.Join(context.WithoutCancel(ctx), tx, m)
+			}}
+		}},
+		{"VerifiedEmails keeps the user of the call in the Directory", []string{ruleAtOnce}, shared},
+	}...)
+}
+
+// outside keeps memberships of Join beside the transaction, as a handle of its own would.
+func outside(h *invitationtest.Host) broken {
+	var mu sync.Mutex
+	joined := map[[2]string]invitation.Role{}
+	get := func(o, u string) invitation.Role {
+		mu.Lock()
+		defer mu.Unlock()
+		return joined[[2]string{o, u}]
+	}
+	b := broken{Host: h}
+	b.join = func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := b.Role(ctx, tx, m.OrganizationID, m.UserID); err == nil {
+			return invitation.ErrAlreadyMember
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		joined[[2]string{m.OrganizationID, m.UserID}] = m.Role
+		return nil
+	}
+	b.role = func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+		role, err := h.Role(ctx, tx, o, u)
+		if late := get(o, u); late != "" && errors.Is(err, invitation.ErrNotMember) {
+			return late, nil
+		}
+		return role, err
+	}
+	b.memberEmails = func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+		found, err := h.MemberEmails(ctx, tx, o, emails)
+		for _, u := range []string{"andré", "chloé"} {
+			if email := strings.ReplaceAll(u, "é", "e") + "@example.com"; get(o, u) != "" && slices.Contains(emails, email) {
+				found = append(found, email)
+			}
+		}
+		return found, err
+	}
+	return b
+}
+
+// overwriting has a later Join take the role over, and says that the user was a member already.
+func overwriting(h *invitationtest.Host) broken {
+	b := broken{Host: h}
+	var mu sync.Mutex
+	roles := map[[2]string]invitation.Role{}
+	b.join = func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+		err := h.Join(ctx, tx, m)
+		if errors.Is(err, invitation.ErrAlreadyMember) {
+			mu.Lock()
+			defer mu.Unlock()
+			roles[[2]string{m.OrganizationID, m.UserID}] = m.Role
+		}
+		return err
+	}
+	b.role = func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+		role, err := h.Role(ctx, tx, o, u)
+		mu.Lock()
+		defer mu.Unlock()
+		if over, ok := roles[[2]string{o, u}]; ok && err == nil {
+			role = over
+		}
+		return role, err
+	}
+	return b
+}
+
+// keyless is a host whose transactions do not see each other, and whose memberships have no unique key: while two
+// transactions are open, both may make a member of one user.
+func keyless(h *invitationtest.Host) invitationtest.DirectoryHost {
+	s := &counted{Storage: h.Storage()}
+	host := onHost(h)
+	host.Storage = s
+	host.Directory = broken{Host: h, join: func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+		err := h.Join(ctx, tx, m)
+		if errors.Is(err, invitation.ErrAlreadyMember) && s.most.Load() > 1 {
+			return nil
+		}
+		return err
+	}}
+	return host
+}
+
+// counted remembers how many transactions there were at once, those included that wait for the host's one writer.
+type counted struct {
+	storage.Storage
+	now, most atomic.Int64
+}
+
+func (s *counted) Unwrap() storage.Storage { return s.Storage }
+
+func (s *counted) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	s.most.Store(max(s.most.Load(), s.now.Add(1)))
+	defer s.now.Add(-1)
+	return s.Storage.RunInTx(ctx, fn)
+}
+
+// shared keeps the user that it was asked about in a variable of all calls, until another call comes or a moment
+// passes.
+func shared(h *invitationtest.Host) broken {
+	var mu sync.Mutex
+	var last string
+	calls := make(chan struct{})
+	return broken{Host: h, verified: func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+		mu.Lock()
+		last = u
+		mu.Unlock()
+		waiting, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		select {
+		case calls <- struct{}{}:
+		case <-calls:
+		case <-waiting.Done():
+		}
+		mu.Lock()
+		u = last
+		mu.Unlock()
+		return h.VerifiedEmails(ctx, tx, u)
+	}}
+}
+
+// Each rule is broken by some Directory, and the suite names the rules that it breaks and no others. The broken ones
+// are tested in another process of this test, because a test that fails cannot pass.
+func TestRunDirectoryNamesTheRule(t *testing.T) {
+	const variable = "ORGINVITE_TEST_BROKEN_DIRECTORIES"
+	if os.Getenv(variable) != "" {
+		for _, b := range breakages() {
+			t.Run(b.name, func(t *testing.T) {
+				t.Parallel() // they mostly wait
+				invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
+					if b.build == nil {
+						return keyless(invitationtest.NewHost())
+					}
+					h := invitationtest.NewHost()
+					host := onHost(h)
+					host.Directory = b.build(h)
+					return host
+				})
+			})
+		}
+		return
+	}
+
+	is := is.New(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.parallel=32")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	is.True(errors.As(err, &exit)) // the other process fails
+
+	failed := map[string][]string{} // rules, by breakage
+	for line := range strings.Lines(string(out)) {
+		name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "+t.Name()+"/")
+		if name, rule, deep := strings.Cut(name, "/"); ok && deep {
+			rule, _, _ = strings.Cut(rule, " ")
+			failed[name] = append(failed[name], rule)
+		}
+	}
+	named := map[string]bool{}
+	underscored := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
+	for _, b := range breakages() {
+		var want []string
+		for _, rule := range b.fails {
+			want = append(want, underscored(rule))
+			named[underscored(rule)] = true
+		}
+		got := failed[underscored(b.name)]
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the suite names %q, not %q", b.name, got, want)
+		}
+	}
+	is.True(strings.Contains(string(out), "What to do: ")) // it says the remedy
+	if t.Failed() {
+		t.Logf("%s", out)
+	}
+
+	// The table above leaves no rule out.
+	out, err = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRunDirectory$", "-test.v").CombinedOutput()
+	is.NoErr(err)
+	rules := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- PASS: TestRunDirectory/"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			rules[name] = true
+		}
+	}
+	is.Equal(rules, named)
+}
