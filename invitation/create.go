@@ -30,9 +30,14 @@ type CreateParams struct {
 	Replace   bool          // revoke a pending one for the address and create anew, instead of ErrDuplicate
 }
 
+// Format prints what LogValue logs, whatever the verb.
+func (p CreateParams) Format(f fmt.State, _ rune) {
+	printGroup(f, "invitation.CreateParams", p.LogValue())
+}
+
 // LogValue logs whom it invites as what, without metadata.
 func (p CreateParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("email_address", p.EmailAddress), slog.String("role", string(p.Role)))
+	return slog.GroupValue(logged("email_address", p.EmailAddress), logged("role", p.Role))
 }
 
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.

@@ -228,19 +228,10 @@ func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P]) Error
 	}
 	for _, m := range ms {
 		if _, unknown := values[m.key]; unknown && len(errs) < maxErrors {
-			errs = append(errs, problemUnknown.about(prefix+shortened(m.key), "is not a parameter; leave it out"))
+			errs = append(errs, problemUnknown.about(prefix+printable(m.key, maxPrintedKey), "is not a parameter; leave it out"))
 		}
 	}
 	return errs
-}
-
-// shortened is a key somebody else chose, as far as it is fit for an answer.
-func shortened(key string) string {
-	key = strings.ToValidUTF8(key, "\uFFFD")
-	if len(key) > 64 {
-		key = strings.ToValidUTF8(key[:64], "") + "…"
-	}
-	return key
 }
 
 func decodeArray[P any](b []byte, fields []field[P]) ([]P, Errors) {

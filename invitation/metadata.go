@@ -75,7 +75,7 @@ func checkObject(dec *json.Decoder, depth int) error {
 		}
 		key, _ := t.(string) // the decoder lets nothing else stand there
 		if seen[key] {
-			return badMetadata(fmt.Sprintf("has the key %q twice in one object; drop one", shortened(key)))
+			return badMetadata(fmt.Sprintf("has the key %s twice in one object; drop one", quoted(key)))
 		}
 		seen[key] = true
 		if err := checkValue(dec, depth); err != nil {
@@ -122,10 +122,19 @@ func badMetadata(long string) *Error { return problemFormat.about("metadata", lo
 // Decode stores the object in the value v points to, as [json.Unmarshal] does.
 func (m Metadata) Decode(v any) error {
 	if err := json.Unmarshal(m.bytes(), v); err != nil {
-		return fmt.Errorf("invitation: metadata: %w", err)
+		return &decodeError{err}
 	}
 	return nil
 }
+
+// decodeError prints what json.Unmarshal says of a content from outside, whose keys and numbers it may cite.
+type decodeError struct{ cause error }
+
+func (e *decodeError) Error() string {
+	return "invitation: metadata: " + printable(e.cause.Error(), maxPrinted)
+}
+
+func (e *decodeError) Unwrap() error { return e.cause }
 
 // Merge returns m changed by patch (RFC 7396, JSON merge patch): a key of the patch replaces the same key, null
 // deletes it, and objects merge key by key. What the patch does not name keeps its text and its place; new keys

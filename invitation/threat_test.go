@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/matryer/is"
 
@@ -38,6 +41,7 @@ func TestThreat(t *testing.T) {
 		"C22_redirects_and_injection":   threatInjection,
 		"C23_delimiters":                threatDelimiters,
 		"C25_granted_before_acceptance": threatConsent,
+		"C32_unprintable_text":          threatUnprintable,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
 	}
@@ -414,4 +418,110 @@ func threatConsent(t *testing.T, w *world) {
 	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
 	w.is.NoErr(err)
 	w.is.Equal(len(w.host.Members("acme")), 2)
+}
+
+// A key of a body, or any other text from outside, breaks a log line, colours a terminal or turns its text around.
+func threatUnprintable(t *testing.T, w *world) {
+	fit := func(what, text string) {
+		t.Helper()
+		if !utf8.ValidString(text) || strings.ContainsFunc(strings.TrimRight(text, "\n"), func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Errorf("%s: %q", what, text)
+		}
+		if len(text) > 3000 {
+			t.Errorf("%s has %d bytes", what, len(text))
+		}
+	}
+	// printed looks at everything that a value prints.
+	printed := func(what string, v any) {
+		t.Helper()
+		for _, verb := range []string{"%v", "%+v", "%s", "%#v"} {
+			fit(what+" by "+verb, fmt.Sprintf(verb, v))
+		}
+		var lines strings.Builder
+		slog.New(slog.NewTextHandler(&lines, nil)).Info("m", "v", v)
+		fit(what+" as text", lines.String())
+		lines.Reset()
+		slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "v", v)
+		fit(what+" as JSON", lines.String())
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		var errs invitation.Errors
+		if !errors.As(err, &errs) || !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+		for _, e := range errs {
+			fit(what, e.Error())
+			fit(what, e.LongMessage)
+			fit(what, e.Param)
+			printed(what, []any{e.Error(), e.Param}) // what hosts log of it
+			lines := strings.Builder{}
+			slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "err", e)
+			fit(what, lines.String())
+		}
+		fit(what, string(invitation.ErrorBody(err)))
+	}
+	for _, bad := range []string{"\u202e", "\u2028", "\u0085", "\x1b[31m", "\n", "\r\nroot: ", "\x00", "\u200b", "\ufeff", "\x7f", "\U000e0041", "\xff", strings.Repeat("x", 5000)} {
+		text := "a" + bad + "b"
+		key, err := json.Marshal(text)
+		w.is.NoErr(err)
+		for what, body := range map[string]string{
+			"a key": `{` + string(key) + `:1}`, "a key of an item": `[{` + string(key) + `:1}]`,
+			"a key twice": `{"public_metadata":{"a":{` + string(key) + `:1,` + string(key) + `:1}}}`,
+		} {
+			if strings.HasPrefix(body, "[") {
+				refused(what, decodeAs[[]invitation.CreateParams](strings.NewReader(body)))
+			} else {
+				refused(what, decodeAs[invitation.CreateParams](strings.NewReader(body)))
+			}
+		}
+		if utf8.ValidString(text) { // as it is, and not escaped by JSON
+			refused("a raw key", decodeAs[invitation.RevokeParams](strings.NewReader(`{"`+text+`":1}`)))
+		}
+		_, err = invitation.ParseMetadata([]byte(`{"x":[{` + string(key) + `:1,` + string(key) + `:2}]}`))
+		refused("a key of metadata", err)
+		_, err = invitation.ParseListParams(url.Values{"status": {text}, "order_by": {text, text}, "limit": {text}, "offset": {text}})
+		refused("a query", err)
+		_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: text, EmailAddress: text, Statuses: []invitation.Status{invitation.Status(text)},
+			OrderBy: []invitation.Order{{Field: text}}})
+		refused("a list", err)
+		_, err = w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: text, Role: invitation.Role(text), RedirectURL: text},
+			{EmailAddress: text + "@example.com", Role: invitation.Role(text), RedirectURL: "https://" + text}})
+		refused("a bulk", err)
+		_, err = w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{text}})
+		refused("addresses", err)
+		role := invitation.Role(text)
+		_, err = invitation.NewRoles(invitation.RoleDefinition{Key: "a\u202e", Grants: []invitation.Role{role, "b\u2028"}},
+			invitation.RoleDefinition{Key: "b\u2028", Manages: true, Grants: []invitation.Role{role}}, invitation.RoleDefinition{Key: "a\u202e"}, invitation.RoleDefinition{Key: role})
+		refused("roles", err)
+
+		printed("params", invitation.CreateParams{EmailAddress: text, Role: role})
+		printed("params in a list", []invitation.CreateParams{{EmailAddress: text, Role: role}})
+		printed("a change", invitation.UpdateParams{Role: role})
+		printed("a membership", &invitation.Membership{OrganizationID: text, UserID: text, InvitationID: text, Role: role})
+		inv := invitation.Invitation{ID: text, OrganizationID: text, EmailAddress: text, Role: role, Status: invitation.Status(text)}
+		printed("an invitation", inv)
+		printed("a view", inv.Backend())
+		fit("a transition", (&invitation.TransitionError{From: invitation.Status(text), Event: invitation.EventAccepted}).Error())
+
+		numbers := map[int]string{}
+		if err := mustMetadata(t, `{`+strings.ReplaceAll(string(key), `\u0000`, "")+`:"x"}`).Decode(&numbers); err == nil {
+			t.Errorf("%q is no number", text)
+		} else {
+			fit("metadata", err.Error())
+		}
+	}
+	// A store of the host's that breaks the rules is told so.
+	odd := oddIDs{w.host.Storage()}
+	w.invite("carl@example.com")
+	_, err := w.svc.WithStorage(odd).List(w.ctx, "acme", invitation.ListParams{})
+	w.is.True(err != nil)
+	fit("a store", err.Error())
+}
+
+// oddIDs is a storage that answers with records nobody asked for.
+type oddIDs struct{ storage.Storage }
+
+func (oddIDs) List(context.Context, storage.Query) ([]storage.Record, error) {
+	return []storage.Record{{ID: "a\u202eb\n"}}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 
 	"github.com/orginvite/orginvite/storage"
@@ -20,9 +21,14 @@ type UpdateParams struct {
 	Version int64 `wire:"version" validate:"min=0"` // the one that was shown; 0 is not compared
 }
 
+// Format prints what LogValue logs, whatever the verb.
+func (p UpdateParams) Format(f fmt.State, _ rune) {
+	printGroup(f, "invitation.UpdateParams", p.LogValue())
+}
+
 // LogValue logs what is to change, without metadata.
 func (p UpdateParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("role", string(p.Role)), slog.Int64("version", p.Version))
+	return slog.GroupValue(logged("role", p.Role), slog.Int64("version", p.Version))
 }
 
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
