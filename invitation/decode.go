@@ -15,10 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	maxBody   = 1 << 20 // of a request, in bytes
-	maxErrors = 1000    // of an answer, about: nobody reads more
-)
+const maxBody = 1 << 20 // of a request, in bytes
 
 // Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
 //
@@ -29,26 +26,27 @@ const (
 //
 // Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
 // JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
-// the wrong type; null for what is required. What is missing or malformed the operation itself refuses. An error of
-// the reader is returned as it is, and is an internal one.
+// the wrong type; null for what is required. Of more than 100 errors the first 100 come, and the last of them says in
+// its LongMessage and in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself
+// refuses. An error of the reader is returned as it is, and is an internal one.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
 	b, err := readBody(body)
 	if err != nil {
 		return params, err
 	}
-	var errs Errors
+	var errs collector
 	switch p := any(&params).(type) {
 	case *CreateParams:
-		errs = decodeObject(b, "", p, createFields)
+		decodeObject(b, "", p, createFields, &errs)
 	case *[]CreateParams:
-		*p, errs = decodeArray(b, createFields)
+		*p = decodeArray(b, createFields, &errs)
 	case *RevokeParams:
-		errs = decodeOptional(b, p, revokeFields)
+		decodeOptional(b, p, revokeFields, &errs)
 	case *ResendParams:
-		errs = decodeOptional(b, p, resendFields)
+		decodeOptional(b, p, resendFields, &errs)
 	case *UpdateParams:
-		errs = decodeObject(b, "", p, updateFields)
+		decodeObject(b, "", p, updateFields, &errs)
 	}
 	if err := errs.err(); err != nil {
 		var none T
@@ -182,31 +180,33 @@ func integer(param string, value json.RawMessage, n *int64) *Error {
 }
 
 // decodeOptional is decodeObject for a body that may be empty.
-func decodeOptional[P any](b []byte, p *P, fields []field[P]) Errors {
-	if len(b) == 0 {
-		return nil
+func decodeOptional[P any](b []byte, p *P, fields []field[P], errs *collector) {
+	if len(b) > 0 {
+		decodeObject(b, "", p, fields, errs)
 	}
-	return decodeObject(b, "", p, fields)
 }
 
 // decodeObject reads an object that may be the whole body, or an item of it, named by its prefix.
-func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P]) Errors {
+func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P], errs *collector) {
 	if prefix == "" {
 		if e := checkJSON(b); e != nil {
-			return Errors{e}
+			errs.add(e)
+			return
 		}
 	}
 	if !isObject(b) {
 		if prefix == "" {
-			return Errors{problemBody.about("", "the body must be a JSON object")}
+			errs.add(problemBody.about("", "the body must be a JSON object"))
+		} else {
+			errs.add(problemBody.about(strings.TrimSuffix(prefix, "."), "must be a JSON object"))
 		}
-		return Errors{problemBody.about(strings.TrimSuffix(prefix, "."), "must be a JSON object")}
+		return
 	}
 	ms, err := members(b)
 	if err != nil {
-		return Errors{problemBody.about("", "the body must be JSON").because(err)}
+		errs.add(problemBody.about("", "the body must be JSON").because(err))
+		return
 	}
-	var errs Errors
 	values := make(map[string]json.RawMessage, len(ms))
 	for _, m := range ms {
 		values[m.key] = m.value
@@ -214,43 +214,38 @@ func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P]) Error
 	for _, f := range fields {
 		value, given := values[f.name]
 		delete(values, f.name)
-		var e *Error
 		switch {
 		case !given:
 		case string(value) != "null":
-			e = f.set(p, prefix+f.name, value)
+			if e := f.set(p, prefix+f.name, value); e != nil {
+				errs.add(e)
+			}
 		case f.required:
-			e = problemNil.about(prefix+f.name, "is required and must not be null")
-		}
-		if e != nil {
-			errs = append(errs, e)
+			errs.add(problemNil.about(prefix+f.name, "is required and must not be null"))
 		}
 	}
 	for _, m := range ms {
-		if _, unknown := values[m.key]; unknown && len(errs) < maxErrors {
-			errs = append(errs, problemUnknown.about(prefix+printable(m.key, maxPrintedKey), "is not a parameter; leave it out"))
+		if _, unknown := values[m.key]; unknown {
+			errs.add(problemUnknown.about(prefix+printable(m.key, maxPrintedKey), "is not a parameter; leave it out"))
 		}
 	}
-	return errs
 }
 
-func decodeArray[P any](b []byte, fields []field[P]) ([]P, Errors) {
+func decodeArray[P any](b []byte, fields []field[P], errs *collector) []P {
 	if e := checkJSON(b); e != nil {
-		return nil, Errors{e}
+		errs.add(e)
+		return nil
 	}
 	var items []json.RawMessage
 	if b[0] != '[' || json.Unmarshal(b, &items) != nil {
-		return nil, Errors{problemBody.about("", "the body must be a JSON array of objects")}
+		errs.add(problemBody.about("", "the body must be a JSON array of objects"))
+		return nil
 	}
 	ps := make([]P, len(items))
-	var errs Errors
 	for i, item := range items {
-		if len(errs) >= maxErrors {
-			break
-		}
-		errs = append(errs, decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields)...)
+		decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields, errs)
 	}
-	return ps, errs
+	return ps
 }
 
 // checkJSON refuses what is not one JSON value in valid UTF-8, and what readers of JSON may differ about.
