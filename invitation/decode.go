@@ -1,7 +1,6 @@
 package invitation
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,22 +30,22 @@ const maxBody = 1 << 20 // of a request, in bytes
 // refuses. An error of the reader is returned as it is, and is an internal one.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
-	b, err := readBody(body)
+	text, err := readBody(body)
 	if err != nil {
 		return params, err
 	}
 	var errs collector
 	switch p := any(&params).(type) {
 	case *CreateParams:
-		decodeObject(b, "", p, createFields, &errs)
+		decodeBody(text, p, createFields, &errs)
 	case *[]CreateParams:
-		*p = decodeArray(b, createFields, &errs)
+		*p = decodeArray(text, createFields, &errs)
 	case *RevokeParams:
-		decodeOptional(b, p, revokeFields, &errs)
+		decodeOptional(text, p, revokeFields, &errs)
 	case *ResendParams:
-		decodeOptional(b, p, resendFields, &errs)
+		decodeOptional(text, p, resendFields, &errs)
 	case *UpdateParams:
-		decodeObject(b, "", p, updateFields, &errs)
+		decodeBody(text, p, updateFields, &errs)
 	}
 	if err := errs.err(); err != nil {
 		var none T
@@ -55,21 +54,21 @@ func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | Upda
 	return params, nil
 }
 
-func readBody(body io.Reader) ([]byte, error) {
+func readBody(body io.Reader) (string, error) {
 	if body == nil { // as in a request that a test made without one
-		return nil, nil
+		return "", nil
 	}
 	b, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	var tooLarge *http.MaxBytesError // a handler may have set a smaller limit
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
+		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
 	case err != nil:
-		return nil, fmt.Errorf("invitation: read body: %w", err)
+		return "", fmt.Errorf("invitation: read body: %w", err)
 	case len(b) > maxBody:
-		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
+		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
 	}
-	return trimJSON(b), nil
+	return trimJSON(string(b)), nil
 }
 
 // field is a key of a body. set puts its value, which is not null, into the parameters.
@@ -132,11 +131,11 @@ func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *E
 
 func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
-		m, err := ParseMetadata(value)
-		if err != nil { // keys and depth were checked with the body
+		text := string(value)
+		if !isObject(text) { // the rest was checked with the body
 			return problemType.about(param, "must be a JSON object")
 		}
-		*at(p) = m
+		*at(p) = metadataOf(text)
 		return nil
 	}
 }
@@ -179,35 +178,33 @@ func integer(param string, value json.RawMessage, n *int64) *Error {
 	return nil
 }
 
-// decodeOptional is decodeObject for a body that may be empty.
-func decodeOptional[P any](b []byte, p *P, fields []field[P], errs *collector) {
-	if len(b) > 0 {
-		decodeObject(b, "", p, fields, errs)
+// decodeOptional is decodeBody for a body that may be empty.
+func decodeOptional[P any](text string, p *P, fields []field[P], errs *collector) {
+	if text != "" {
+		decodeBody(text, p, fields, errs)
 	}
 }
 
-// decodeObject reads an object that may be the whole body, or an item of it, named by its prefix.
-func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P], errs *collector) {
-	if prefix == "" {
-		if e := checkJSON(b); e != nil {
-			errs.add(e)
-			return
-		}
+// decodeBody reads a body that is an object.
+func decodeBody[P any](text string, p *P, fields []field[P], errs *collector) {
+	e := checkJSON(text)
+	switch {
+	case e == nil && !isObject(text):
+		e = problemBody.about("", "the body must be a JSON object")
+	case e == nil:
+		e = checkKeys(text)
 	}
-	if !isObject(b) {
-		if prefix == "" {
-			errs.add(problemBody.about("", "the body must be a JSON object"))
-		} else {
-			errs.add(problemBody.about(strings.TrimSuffix(prefix, "."), "must be a JSON object"))
-		}
+	if e != nil {
+		errs.add(e)
 		return
 	}
-	ms, err := members(b)
-	if err != nil {
-		errs.add(problemBody.about("", "the body must be JSON").because(err))
-		return
-	}
-	values := make(map[string]json.RawMessage, len(ms))
+	decodeObject(text, "", p, fields, errs)
+}
+
+// decodeObject reads the object that is the body, or an item of it whose parameters have a prefix.
+func decodeObject[P any](text, prefix string, p *P, fields []field[P], errs *collector) {
+	ms := (&scanner{text: text}).members()
+	values := make(map[string]string, len(ms))
 	for _, m := range ms {
 		values[m.key] = m.value
 	}
@@ -216,8 +213,8 @@ func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P], errs 
 		delete(values, f.name)
 		switch {
 		case !given:
-		case string(value) != "null":
-			if e := f.set(p, prefix+f.name, value); e != nil {
+		case value != "null":
+			if e := f.set(p, prefix+f.name, json.RawMessage(value)); e != nil {
 				errs.add(e)
 			}
 		case f.required:
@@ -231,41 +228,51 @@ func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P], errs 
 	}
 }
 
-func decodeArray[P any](b []byte, fields []field[P], errs *collector) []P {
-	if e := checkJSON(b); e != nil {
+// decodeArray reads a body that is a list.
+func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
+	if e := checkJSON(text); e != nil {
 		errs.add(e)
 		return nil
 	}
-	var items []json.RawMessage
-	if b[0] != '[' || json.Unmarshal(b, &items) != nil {
+	if text[0] != '[' {
 		errs.add(problemBody.about("", "the body must be a JSON array of objects"))
 		return nil
 	}
-	ps := make([]P, len(items))
-	for i, item := range items {
-		decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields, errs)
+	if e := checkKeys(text); e != nil {
+		errs.add(e)
+		return nil
+	}
+	ps := []P{}
+	s := scanner{text: text, at: 1}
+	for i := 0; s.more(); i++ {
+		var p P
+		if item := s.value(); isObject(item) {
+			decodeObject(item, fmt.Sprintf("[%d].", i), &p, fields, errs)
+		} else {
+			errs.add(problemBody.about(fmt.Sprintf("[%d]", i), "must be a JSON object"))
+		}
+		ps = append(ps, p)
 	}
 	return ps
 }
 
-// checkJSON refuses what is not one JSON value in valid UTF-8, and what readers of JSON may differ about.
-func checkJSON(b []byte) *Error {
+// checkJSON refuses what is not one JSON value in valid UTF-8.
+func checkJSON(text string) *Error {
 	switch {
-	case len(b) == 0:
+	case text == "":
 		return problemBody.about("", "the body is empty; it must be JSON")
-	case !utf8.Valid(b):
+	case !utf8.ValidString(text):
 		return problemBody.about("", "the body must be JSON in valid UTF-8")
-	case !json.Valid(b):
-		return problemBody.about("", "the body must be one JSON value and nothing after it")
+	case !validJSON(text):
+		return problemBody.about("", "the body must be one JSON value and nothing after it").because(notJSON(text))
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			return problemBody.about("", "the body "+strings.TrimPrefix(e.LongMessage, e.Param+" "))
-		}
-		return problemBody.about("", "the body must be JSON").because(err)
+	return nil
+}
+
+// checkKeys refuses a body that has a key twice in one object, or nests too deep.
+func checkKeys(text string) *Error {
+	if fault := (&scanner{text: text}).fault(0); fault != "" {
+		return problemBody.about("", "the body "+fault)
 	}
 	return nil
 }

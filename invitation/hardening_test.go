@@ -634,6 +634,12 @@ func TestUpdateOfBlanks(t *testing.T) {
 		w.is.Equal(got, inv)
 	}
 	w.is.Equal(len(w.events), 1)
+	// Of two objects, the one that a patch does not change keeps its very bytes.
+	patch := invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1,"x":null}`), PrivateMetadata: mustMetadata(t, `{"b":2}`)}
+	got, err := w.svc.Update(w.ctx, "acme", inv.ID, patch)
+	w.is.NoErr(err)
+	w.is.Equal(text(t, got.PublicMetadata), `{ "a" : 1 }`)
+	w.is.Equal(text(t, got.PrivateMetadata), `{"b":2}`)
 }
 
 // Who may not revoke all locks nothing and reads nothing.

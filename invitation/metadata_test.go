@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -132,12 +134,14 @@ func TestMetadataMerge(t *testing.T) {
 		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
 		{`{"a":"foo"}`, `{"a":{"b":1,"c":null}}`, `{"a":{"b":1}}`},
 		{`{"a":[1,null]}`, `{"a":[null]}`, `{"a":[null]}`},
-		{`{"z":9007199254740993,"<é>":1e400}`, `{"y":12345678901234567890}`,
-			`{"z":9007199254740993,"<é>":1e400,"y":12345678901234567890}`},
+		{`{"z":9007199254740993,"<é>":1e300}`, `{"y":12345678901234567890}`,
+			`{"z":9007199254740993,"<é>":1e300,"y":12345678901234567890}`},
 		{`{"z":1,"a":2,"m":3}`, `{"a":null,"z":9}`, `{"z":9,"m":3}`},
 		{`{ "a" : 1 }`, `{}`, `{ "a" : 1 }`},
 		{`{ "\u0061" : 1 , "\"b" : [ 2 ] }`, `{"a":null,"c<>":{ }}`, `{"\"b":[ 2 ],"c<>":{}}`},
-		{`{"\u0061":1,"\ud800":2}`, `{"a":3}`, `{"\u0061":3,"\ud800":2}`},
+		{`{"\u0061":1,"\ud83d\ude00":2}`, `{"a":3,"😀":{"b":[ 4 ]}}`, `{"\u0061":3,"\ud83d\ude00":{"b":[ 4 ]}}`},
+		{`{"a":1,"A":2}`, `{"a":3,"\u0041":{}}`, `{"a":3,"A":{}}`},
+		{`{"a":{"b":{ "c":1 },"d" :2}}`, `{"a":{"d":null,"e":{"f":null,"g":{}}}}`, `{"a":{"b":{ "c":1 },"e":{"g":{}}}}`},
 		{`{}`, `{}`, `{}`},
 	} {
 		t.Run(tt[0]+" by "+tt[1], func(t *testing.T) {
@@ -159,10 +163,182 @@ func TestMetadataMergeStaysWithinTheDepth(t *testing.T) {
 	is.Equal(merged, deep)
 }
 
+// merged is RFC 7396, section 2, as it stands there.
+func merged(target, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for key, change := range changes {
+		if change == nil {
+			delete(object, key)
+		} else {
+			object[key] = merged(object[key], change)
+		}
+	}
+	return object
+}
+
+// generic is the text as encoding/json reads it, with numbers kept.
+func generic(t testing.TB, text string) any {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+func depthOf(text string) int {
+	deepest, depth, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// checkMerge fails unless merging means what the RFC says, gives metadata, is no deeper than both, and is the same twice.
+func checkMerge(t *testing.T, target, patch invitation.Metadata) {
+	t.Helper()
+	once, err := target.Merge(patch)
+	if err != nil {
+		t.Fatalf("merging %s into %s: %v", text(t, patch), text(t, target), err)
+	}
+	got := text(t, once)
+	if want := merged(generic(t, text(t, target)), generic(t, text(t, patch))); !reflect.DeepEqual(generic(t, got), want) {
+		t.Fatalf("merging %s into %s: %s, which means not %v", text(t, patch), text(t, target), got, want)
+	}
+	if again, err := invitation.ParseMetadata([]byte(got)); err != nil || again != once {
+		t.Fatalf("merging %s into %s: %s, which is refused: %v", text(t, patch), text(t, target), got, err)
+	}
+	if depthOf(got) > max(depthOf(text(t, target)), depthOf(text(t, patch))) {
+		t.Fatalf("merging %s into %s: %s is deeper", text(t, patch), text(t, target), got)
+	}
+	if twice, err := once.Merge(patch); err != nil || twice != once {
+		t.Fatalf("merging %s into %s twice: %s, then %s (%v)", text(t, patch), text(t, target), got, text(t, twice), err)
+	}
+}
+
+// randomObject is an object of few keys, some of them escaped, with blanks here and there.
+func randomObject(r *rand.Rand, depth int) string {
+	var b strings.Builder
+	blank := func() { b.WriteString([]string{"", "", " ", "\n\t"}[r.IntN(4)]) }
+	var value func(depth int)
+	object := func(depth int) {
+		b.WriteByte('{')
+		for i, key := range r.Perm(6)[:r.IntN(7)] {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			blank()
+			b.WriteString([]string{`"a"`, `"\u0061"`, `"\"}"`, `"\u0022\u007d"`, `"é"`, `"\u00e9"`}[key&^1+r.IntN(2)&key])
+			blank()
+			b.WriteByte(':')
+			blank()
+			value(depth - 1)
+			blank()
+		}
+		b.WriteByte('}')
+	}
+	value = func(depth int) {
+		switch k := r.IntN(7); {
+		case k < 3 && depth > 0:
+			object(depth)
+		case k == 3 && depth > 0:
+			b.WriteByte('[')
+			value(depth - 1)
+			b.WriteString(" , ")
+			value(depth - 1)
+			b.WriteByte(']')
+		default:
+			b.WriteString([]string{"null", "1", "-2.50e+3", "true", `"}]\\"`, `"null"`, "{}"}[k])
+		}
+	}
+	object(depth)
+	return b.String()
+}
+
+func TestMergeMeansWhatTheRFCSays(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	n := 0
+	for n < 2000 {
+		target, err := invitation.ParseMetadata([]byte(randomObject(r, 5)))
+		if err != nil { // a key twice
+			continue
+		}
+		patch, err := invitation.ParseMetadata([]byte(randomObject(r, 5)))
+		if err != nil {
+			continue
+		}
+		n++
+		checkMerge(t, target, patch)
+	}
+}
+
+// What a store returns may be broken, or older than a rule. It is shown as it is; merging and decoding it is an error
+// where it has no meaning, and nothing else.
+func TestMetadataOfABrokenStore(t *testing.T) {
+	w := setup(t, nil)
+	stored := func(text string) invitation.Metadata {
+		t.Helper()
+		inv := w.invite("carl@example.com")
+		r := w.stored()[0]
+		r.PublicMetadata = []byte(text)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		m := w.get(inv).PublicMetadata
+		_, err := w.host.Storage().Delete(w.ctx, inv.ID)
+		w.is.NoErr(err)
+		return m
+	}
+	patch := mustMetadata(t, `{"a":{"b":1},"c":null}`)
+	for _, s := range []string{`{`, `{"a`, `{"a\`, `{"a":`, `{"a":{"b":"c"`, `{"a":}`, `{"a":1]`, `{]`, `[`, `[{"a":1}]`, `}`, `"`, `"a`, `null`, `1`, ` `,
+		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(`{"a":`, 1<<17), strings.Repeat(`[`, 1<<17),
+		strings.Repeat(`{"a":`, 1<<17) + "1" + strings.Repeat(`}`, 1<<17)} {
+		m := stored(s)
+		w.is.Equal(text(t, m), s) // as it is
+		if _, err := m.Merge(patch); !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("merging into %.40q: %v", s, err)
+		}
+		_, err := mustMetadata(t, `{}`).Merge(m)
+		if !errors.Is(err, invitation.ErrInvalid) && !json.Valid([]byte(s)) {
+			t.Errorf("merging %.40q: %v", s, err)
+		}
+		var got struct{ A any }
+		if err := m.Decode(&got); err == nil && !json.Valid([]byte(s)) {
+			t.Errorf("decoding %.40q: no error", s)
+		}
+	}
+	for s, want := range map[string]string{ // from before these were refused
+		` {"a":"\u0000"} `: `{"a":{"b":1}}`, `{"x":"\u0000","y":1e999}`: `{"x":"\u0000","y":1e999,"a":{"b":1}}`, `{"\ud800":1,"c":2}`: `{"\ud800":1,"a":{"b":1}}`,
+	} {
+		got, err := stored(s).Merge(patch)
+		w.is.NoErr(err)
+		w.is.Equal(text(t, got), want)
+	}
+}
+
 // Whatever ParseMetadata takes is one JSON object, comes back as it was, and merges into itself unchanged in meaning.
 func FuzzMetadata(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`} {
+	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`, ` {"a" : {"\u0062":[{}, "\"}"]} } `} {
 		f.Add(s, `{"a":null}`)
+		f.Add(s, `{"\u0061":{"b":{"c":null,"d":1}},"e":[ ]}`)
 	}
 	f.Fuzz(func(t *testing.T, s, patch string) {
 		m, err := invitation.ParseMetadata([]byte(s))
@@ -180,14 +356,7 @@ func FuzzMetadata(f *testing.F) {
 		if err != nil {
 			return
 		}
-		once, err := m.Merge(p)
-		if err != nil {
-			return
-		}
-		twice, err := once.Merge(p)
-		if err != nil || once != twice {
-			t.Fatalf("merging %s into %s twice: %s, then %s (%v)", patch, s, text(t, once), text(t, twice), err)
-		}
+		checkMerge(t, m, p)
 	})
 }
 
@@ -199,4 +368,42 @@ func TestMetadataNeverPrintsItsContent(t *testing.T) {
 	}
 	is.Equal(m.LogValue().String(), "metadata(20 bytes)")
 	is.Equal(fmt.Sprint(invitation.Metadata{}), "metadata(2 bytes)")
+}
+
+// deepObject is an object of about so many bytes that nests so deep: keys with short values at every level.
+func deepObject(size, depth int) string {
+	var b strings.Builder
+	for level := range depth {
+		if level > 0 {
+			b.WriteString(`,"deeper":`)
+		}
+		b.WriteString(`{"level":` + fmt.Sprint(level))
+		for n := 0; b.Len() < size*(level+1)/depth; n++ {
+			fmt.Fprintf(&b, `,"key%d":"a value of some length, %d"`, n, n)
+		}
+	}
+	return b.String() + strings.Repeat("}", depth)
+}
+
+func BenchmarkMerge(b *testing.B) {
+	const size = 1 << 20
+	for _, shape := range []struct {
+		name  string
+		depth int
+	}{{"wide", 1}, {"60 deep", 60}, {"64 deep", 64}} {
+		patch := mustMetadata(b, deepObject(size, shape.depth))
+		for _, target := range []struct {
+			name string
+			invitation.Metadata
+		}{{"empty", invitation.Metadata{}}, {"itself", patch}} {
+			b.Run(shape.name+"/into "+target.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := target.Merge(patch); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,7 @@ func TestThreat(t *testing.T) {
 		"C22_redirects_and_injection":   threatInjection,
 		"C23_delimiters":                threatDelimiters,
 		"C25_granted_before_acceptance": threatConsent,
+		"C30_merge_under_a_lock":        threatMerge,
 		"C32_unprintable_text":          threatUnprintable,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
@@ -418,6 +420,53 @@ func threatConsent(t *testing.T, w *world) {
 	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
 	w.is.NoErr(err)
 	w.is.Equal(len(w.host.Members("acme")), 2)
+}
+
+// begins counts the transactions that begin.
+type begins struct {
+	storage.Storage
+	n *int
+}
+
+func (s begins) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	*s.n++
+	return s.Storage.RunInTx(ctx, fn)
+}
+
+// allocated is how many bytes a call allocates, which tells how often it copies what it is given.
+func allocated(call func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	call()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// A large or deep patch is merged while a lock is held, and every other writer waits for that.
+func threatMerge(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	n := 0
+	svc := w.svc.WithStorage(begins{w.host.Storage(), &n})
+	large := mustMetadata(t, deepObject(10000, 60))
+	for _, p := range []invitation.UpdateParams{{PublicMetadata: large}, {PrivateMetadata: large}, {PublicMetadata: large, RequestingUserID: "ann"}} {
+		_, err := svc.Update(w.ctx, "acme", inv.ID, p)
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+		w.is.Equal(n, 0) // over MaxMetadata: no transaction begins
+	}
+	// Where a host allows any size, depth costs nothing.
+	w.svc = w.service(w.host, &invitation.Config{MaxMetadata: -1})
+	update := func(depth int) uint64 {
+		inv := w.invite(fmt.Sprintf("u%d@example.com", depth))
+		patch := invitation.UpdateParams{PublicMetadata: mustMetadata(t, deepObject(1<<20, depth))}
+		return allocated(func() {
+			_, err := w.svc.Update(w.ctx, "acme", inv.ID, patch)
+			w.is.NoErr(err)
+		})
+	}
+	wide, deep := update(2), update(64)
+	if deep > 2*wide {
+		t.Errorf("merging 1 MiB allocates %d bytes if it is 2 deep, and %d if it is 64 deep", wide, deep)
+	}
 }
 
 // A key of a body, or any other text from outside, breaks a log line, colours a terminal or turns its text around.

@@ -16,7 +16,7 @@ type UpdateParams struct {
 
 	Role Role // "" leaves it as it is
 
-	PublicMetadata, PrivateMetadata Metadata // merge patches (RFC 7396); the zero value changes nothing
+	PublicMetadata, PrivateMetadata Metadata // merge patches (RFC 7396) of up to MaxMetadata; {} changes nothing
 
 	Version int64 `wire:"version" validate:"min=0"` // the one that was shown; 0 is not compared
 }
@@ -60,6 +60,7 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
 		errs = append(errs, unknownRole(""))
 	}
+	errs = append(errs, s.checkMetadata("", p.PublicMetadata, p.PrivateMetadata)...) // not under the locks
 	if err := errs.err(); err != nil {
 		return Invitation{}, err
 	}
@@ -120,15 +121,18 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 
 // merge applies both patches to r, and reports whether they changed anything.
 func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
-	public, err := storedMetadata(r.PublicMetadata).Merge(p.PublicMetadata)
-	if err != nil {
-		return false, err
+	public, private := storedMetadata(r.PublicMetadata), storedMetadata(r.PrivateMetadata)
+	touched := false
+	for _, m := range []struct{ stored, patch *Metadata }{{&public, &p.PublicMetadata}, {&private, &p.PrivateMetadata}} {
+		merged, err := m.stored.Merge(*m.patch)
+		if err != nil {
+			return false, err
+		}
+		if !same(merged, *m.stored) { // else it keeps its very bytes
+			*m.stored, touched = merged, true
+		}
 	}
-	private, err := storedMetadata(r.PrivateMetadata).Merge(p.PrivateMetadata)
-	if err != nil {
-		return false, err
-	}
-	if same(public, storedMetadata(r.PublicMetadata)) && same(private, storedMetadata(r.PrivateMetadata)) {
+	if !touched {
 		return false, nil
 	}
 	r.PublicMetadata, r.PrivateMetadata = public.bytes(), private.bytes()
