@@ -14,7 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-const maxBody = 1 << 20 // of a request, in bytes
+const (
+	maxBody  = 1 << 20 // of a request, in bytes
+	maxItems = 10000   // of a list in a body, whatever Config.MaxBulk allows
+)
 
 // Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
 //
@@ -25,9 +28,10 @@ const maxBody = 1 << 20 // of a request, in bytes
 //
 // Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
 // JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
-// the wrong type; null for what is required. Of more than 100 errors the first 100 come, and the last of them says in
-// its LongMessage and in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself
-// refuses. An error of the reader is returned as it is, and is an internal one.
+// the wrong type; null for what is required; a list of more than 10,000 items,
+// of which none is read. Of more than 100 errors the first 100 come, and the last of them says in its LongMessage and
+// in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself refuses. An error
+// of the reader is returned as it is, and is an internal one.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
 	text, err := readBody(body)
@@ -228,7 +232,7 @@ func decodeObject[P any](text, prefix string, p *P, fields []field[P], errs *col
 	}
 }
 
-// decodeArray reads a body that is a list.
+// decodeArray reads a body that is a list. It counts the items before it makes anything of them.
 func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
 	if e := checkJSON(text); e != nil {
 		errs.add(e)
@@ -238,20 +242,28 @@ func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
 		errs.add(problemBody.about("", "the body must be a JSON array of objects"))
 		return nil
 	}
+	n := 0
+	for s := (scanner{text: text, at: 1}); s.more(); n++ {
+		if n == maxItems {
+			errs.add(problemBulkSize.about("",
+				fmt.Sprintf("more than %d items in the body; send at most %[1]d at once", maxItems)))
+			return nil
+		}
+		s.value()
+	}
 	if e := checkKeys(text); e != nil {
 		errs.add(e)
 		return nil
 	}
-	ps := []P{}
+	ps := make([]P, n)
 	s := scanner{text: text, at: 1}
 	for i := 0; s.more(); i++ {
-		var p P
-		if item := s.value(); isObject(item) {
-			decodeObject(item, fmt.Sprintf("[%d].", i), &p, fields, errs)
-		} else {
+		item := s.value()
+		if !isObject(item) {
 			errs.add(problemBody.about(fmt.Sprintf("[%d]", i), "must be a JSON object"))
+			continue
 		}
-		ps = append(ps, p)
+		decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields, errs)
 	}
 	return ps
 }

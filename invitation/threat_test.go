@@ -44,6 +44,7 @@ func TestThreat(t *testing.T) {
 		"C25_granted_before_acceptance": threatConsent,
 		"C30_merge_under_a_lock":        threatMerge,
 		"C32_unprintable_text":          threatUnprintable,
+		"C35_items_and_errors":          threatFlood,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
 	}
@@ -573,4 +574,34 @@ type oddIDs struct{ storage.Storage }
 
 func (oddIDs) List(context.Context, storage.Query) ([]storage.Record, error) {
 	return []storage.Record{{ID: "a\u202eb\n"}}, nil
+}
+
+// A small body becomes hundreds of thousands of items, or an answer of thousands of errors.
+func threatFlood(t *testing.T, w *world) {
+	for _, item := range []string{"0", "{}", "[]", `""`} {
+		body := "[" + strings.Repeat(item+",", 200000) + item + "]"
+		read := allocated(func() { // what reading and checking the text takes, as JSON that is of no use
+			_, err := invitation.Decode[invitation.CreateParams](strings.NewReader(body))
+			w.is.Equal(refusals(err), []refusal{{400, "request_body_invalid", ""}})
+		})
+		items := allocated(func() {
+			ps, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(body))
+			w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
+			w.is.True(errors.Is(err, invitation.ErrInvalid))
+			w.is.True(strings.Contains(err.Error(), "10000"))
+			w.is.Equal(len(ps), 0)
+		})
+		if items > read+1<<16 {
+			t.Errorf("%d bytes for the items of %d bytes of %s", items-read, len(body), item)
+		}
+	}
+	ps, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("{},", 9999) + "{}]"))
+	w.is.NoErr(err) // the limit itself is fine
+	w.is.Equal(len(ps), 10000)
+	unlimited := w.service(w.host, &invitation.Config{MaxBulk: -1})
+	_, err = unlimited.CreateBulk(w.ctx, "acme", ps)
+	errs := atMost100(t, err, 20000)
+	w.is.True(len(invitation.ErrorBody(errs)) < 100*300)
+	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("{},", 10000) + "{}]"))
+	w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
 }
