@@ -28,7 +28,7 @@ const (
 //
 // Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
 // JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
-// the wrong type; null for what is required; a list of more than 10,000 items,
+// the wrong type; null for what is required; metadata that [ParseMetadata] refuses; a list of more than 10,000 items,
 // of which none is read. Of more than 100 errors the first 100 come, and the last of them says in its LongMessage and
 // in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself refuses. An error
 // of the reader is returned as it is, and is an internal one.
@@ -136,8 +136,11 @@ func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *E
 func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
 		text := string(value)
-		if !isObject(text) { // the rest was checked with the body
+		if !isObject(text) {
 			return problemType.about(param, "must be a JSON object")
+		}
+		if fault := (&scanner{text: text}).fault(0, true); fault != "" {
+			return problemFormat.about(param, fault)
 		}
 		*at(p) = metadataOf(text)
 		return nil
@@ -283,7 +286,7 @@ func checkJSON(text string) *Error {
 
 // checkKeys refuses a body that has a key twice in one object, or nests too deep.
 func checkKeys(text string) *Error {
-	if fault := (&scanner{text: text}).fault(0); fault != "" {
+	if fault := (&scanner{text: text}).fault(0, false); fault != "" {
 		return problemBody.about("", "the body "+fault)
 	}
 	return nil

@@ -3,7 +3,9 @@ package invitation
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // What encoding/json does not tell of a text: where a value stands in it, and how it is written.
@@ -134,8 +136,9 @@ func unquote(quoted string) string {
 }
 
 // fault returns what is wrong with the next value beyond what JSON itself asks for, "" where nothing is: readers may
-// differ about a key that comes twice in one object, and about what is too deep. The value stands in so many others.
-func (s *scanner) fault(depth int) string {
+// differ about a key that comes twice in one object, and about what is too deep. Where it is strict, about text and
+// numbers too that not every reader can hold. The value stands in so many others.
+func (s *scanner) fault(depth int, strict bool) string {
 	switch c := s.next(); c {
 	case '{', '[':
 		if depth++; depth > maxDepth {
@@ -144,7 +147,8 @@ func (s *scanner) fault(depth int) string {
 		var seen map[string]bool
 		for s.at++; s.more(); {
 			if c == '{' {
-				key := unquote(s.name())
+				name := s.name()
+				key := unquote(name)
 				if seen[key] {
 					return fmt.Sprintf("has the key %s twice in one object; drop one", quoted(key))
 				}
@@ -152,17 +156,78 @@ func (s *scanner) fault(depth int) string {
 					seen = map[string]bool{}
 				}
 				seen[key] = true
+				if strict {
+					if fault := textFault(name); fault != "" {
+						return fault
+					}
+				}
 			}
-			if fault := s.fault(depth); fault != "" {
+			if fault := s.fault(depth, strict); fault != "" {
 				return fault
 			}
 		}
 	case '"':
-		s.quoted()
+		if text := s.quoted(); strict {
+			return textFault(text)
+		}
 	default:
-		s.literal()
+		if literal := s.literal(); strict && !inRange(literal) {
+			return "has a number beyond the range of a 64-bit float, which not every reader can hold; make it a string"
+		}
 	}
 	return ""
+}
+
+// textFault says what is wrong with a string whose escapes stand for what is no text: databases and readers in other
+// languages cut it, replace it or fail on it.
+func textFault(quoted string) string {
+	for {
+		at := strings.IndexByte(quoted, '\\')
+		if at < 0 {
+			return ""
+		}
+		if quoted[at+1] != 'u' {
+			quoted = quoted[at+2:]
+			continue
+		}
+		r := escaped(quoted[at:])
+		quoted = quoted[at+6:]
+		switch {
+		case r == 0:
+			return `has a NUL (\u0000) in a text, which not every reader can hold; leave it out`
+		case !utf16.IsSurrogate(r):
+		case utf16.DecodeRune(r, escaped(quoted)) == '\uFFFD':
+			return `has half of a surrogate pair (such as \ud800) in a text, which not every reader can hold; leave it out`
+		default:
+			quoted = quoted[6:]
+		}
+	}
+}
+
+// escaped returns the character that text begins with if it is written as \u and four digits, else -1.
+func escaped(text string) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return -1
+	}
+	r, err := strconv.ParseUint(text[2:6], 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(r)
+}
+
+// inRange reports whether a literal is none of a number, or of one that is finite as a float64. What is too small for
+// one is 0 there, which is near enough.
+func inRange(literal string) bool {
+	if c := literal[0]; c != '-' && (c < '0' || c > '9') {
+		return true
+	}
+	// Without an exponent it takes 309 digits to leave the range.
+	if len(literal) < 309 && !strings.ContainsAny(literal, "eE") {
+		return true
+	}
+	_, err := strconv.ParseFloat(literal, 64)
+	return err == nil
 }
 
 // trimJSON cuts off what JSON calls blank (RFC 8259, section 2), which is less than Unicode does.

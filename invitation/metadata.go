@@ -37,8 +37,10 @@ func NewMetadata(v any) (Metadata, error) {
 }
 
 // ParseMetadata returns the JSON object that b holds, less blanks around it. The error is an [*Error] and
-// [ErrInvalid] for anything but one object in valid UTF-8, and for one that nests deeper than 64 or has a key twice
-// in one object, since readers differ in which of them counts.
+// [ErrInvalid] for anything but one object in valid UTF-8, and for what readers of JSON differ about or cannot hold:
+// nesting deeper than 64, a key twice in one object, an escaped NUL (\u0000) or half of a surrogate pair in a key or a
+// text, and a number beyond the range of a float64, such as 1e400. One that is too small for a float64 is accepted, and
+// integers of any size up to that range are.
 //
 // How large it may be is for the service to say: Config.MaxMetadata.
 func ParseMetadata(b []byte) (Metadata, error) { return parseMetadata(trimJSON(string(b))) }
@@ -52,7 +54,7 @@ func parseMetadata(text string) (Metadata, error) {
 	case !validJSON(text):
 		return Metadata{}, badMetadata("must be one JSON object and nothing after it").because(notJSON(text))
 	}
-	if fault := (&scanner{text: text}).fault(0); fault != "" {
+	if fault := (&scanner{text: text}).fault(0, true); fault != "" {
 		return Metadata{}, badMetadata(fault)
 	}
 	return metadataOf(text), nil

@@ -35,7 +35,7 @@ func text(t testing.TB, m invitation.Metadata) string {
 
 func TestMetadataKeepsItsText(t *testing.T) {
 	for _, s := range []string{
-		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e400}`, `{"html":"<&>","u":"\u00e9","nul":"\u0000"}`,
+		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e308,"tiny":1e-400}`, `{"html":"<&>","u":"\u00e9","pair":"\ud83d\ude00"}`,
 		"{\n  \"nested\": [ {\"deep\": null} , true ]\n}", `{"":""}`, `{"é":"é"}`,
 	} {
 		is := is.New(t)
@@ -85,6 +85,10 @@ func TestMetadataRefuses(t *testing.T) {
 		"an open list": `{"a":[1}`, "a bare key": `{a:1}`, "invalid UTF-8": "{\"a\":\"\xff\"}", "a raw NUL": "{\"a\":\"\x00\"}",
 		"a key twice": `{"a":1,"a":1}`, "an escaped key twice": `{"a":1,"\u0061":2}`, "a nested key twice": `{"x":[{"k":1,"k":2}]}`,
 		"too deep": deep(65), "too deep a list": deepArray,
+		"a NUL": `{"a":"b\u0000"}`, "a NUL in a key": `{"a\u0000":1}`, "a NUL behind a backslash": `{"a":["\\\u0000"]}`,
+		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`, "half a pair in a key": `{"a":{"\ud83dx":1}}`,
+		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
+		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat("0", 309) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
@@ -101,10 +105,18 @@ func TestMetadataRefuses(t *testing.T) {
 		})
 	}
 	is := is.New(t)
-	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{"f": math.Inf(1)}} {
+	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{"f": math.Inf(1)}, map[string]any{"a": "\x00"},
+		map[string]int{"\x00": 1}, map[string]any{"a": json.Number("1e400")}, map[string]any{"a": json.RawMessage(`"\ud800"`)}} {
 		_, err := invitation.NewMetadata(v)
 		is.True(errors.Is(err, invitation.ErrInvalid)) // not an object, or not JSON at all
 	}
+	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`, `{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
+		`{"a":` + strings.Repeat("9", 308) + `}`, `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
+		is.Equal(text(t, mustMetadata(t, s)), s) // which every reader can hold
+	}
+	broken, err := invitation.NewMetadata(map[string]string{"a": "\xff"})
+	is.NoErr(err) // encoding/json makes it the replacement character
+	is.Equal(text(t, broken), `{"a":"\ufffd"}`)
 	is.True((*invitation.Metadata)(nil).UnmarshalJSON([]byte(`{}`)) != nil) // and no panic
 }
 

@@ -45,6 +45,7 @@ func TestThreat(t *testing.T) {
 		"C30_merge_under_a_lock":        threatMerge,
 		"C32_unprintable_text":          threatUnprintable,
 		"C35_items_and_errors":          threatFlood,
+		"C38_strict_readers":            threatStrictReaders,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
 	}
@@ -604,4 +605,37 @@ func threatFlood(t *testing.T, w *world) {
 	w.is.True(len(invitation.ErrorBody(errs)) < 100*300)
 	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("{},", 10000) + "{}]"))
 	w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
+}
+
+// Metadata that Go reads fails, or is cut, in readers that come after: a JSONB column, a mobile client, a browser.
+func threatStrictReaders(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	for _, object := range []string{`{"a":"b\u0000"}`, `{"a\u0000":1}`, `{"a":["\ud800"]}`, `{"a":{"\udfff":1}}`, `{"a":1e999999}`, `{"a":[-1e309]}`} {
+		if !json.Valid([]byte(object)) {
+			t.Errorf("%s is no JSON at all", object)
+		}
+		_, err := invitation.ParseMetadata([]byte(object))
+		w.is.Equal(refusals(err), []refusal{{422, "form_param_format_invalid", "metadata"}})
+		_, err = invitation.NewMetadata(json.RawMessage(object))
+		w.is.Equal(refusals(err), []refusal{{422, "form_param_format_invalid", "metadata"}})
+		var m invitation.Metadata
+		w.is.True(json.Unmarshal([]byte(object), &m) != nil)
+		for _, param := range []string{"public_metadata", "private_metadata"} {
+			body := `{"` + param + `":` + object + `}`
+			w.is.Equal(refusals(decodeAs[invitation.CreateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
+			w.is.Equal(refusals(decodeAs[invitation.UpdateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
+			w.is.Equal(refusals(decodeAs[[]invitation.CreateParams](strings.NewReader("[{},"+body+"]"))), []refusal{{422, "form_param_format_invalid", "[1]." + param}})
+		}
+		// What was stored before that is still shown, and can be mended.
+		r := w.stored()[0]
+		r.PublicMetadata = []byte(object)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		w.is.Equal(text(t, w.get(inv).PublicMetadata), object)
+		shown, err := json.Marshal(w.get(inv))
+		w.is.NoErr(err)
+		w.is.True(strings.Contains(string(shown), object))
+		got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":null,"b":1}`)})
+		w.is.NoErr(err)
+		w.is.True(strings.HasSuffix(text(t, got.PublicMetadata), `"b":1}`))
+	}
 }
