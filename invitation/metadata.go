@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"unicode/utf8"
 )
 
@@ -14,7 +15,7 @@ const maxDepth = 64
 
 // Metadata is a JSON object that the host attaches to an invitation and that comes back on the membership. It is
 // immutable and kept as the text it was given, so that big integers and the order of keys survive. Two are == when
-// their texts are. The zero value is {}.
+// their texts are. The zero value is {}. Keys that differ only in case are different keys.
 //
 // It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode].
 type Metadata struct {
@@ -62,9 +63,16 @@ func parseMetadata(text string) (Metadata, error) {
 
 func badMetadata(long string) *Error { return problemFormat.about("metadata", long) }
 
-// Decode stores the object in the value v points to, as [json.Unmarshal] does.
+// Decode stores the object in the value v points to, as [json.Unmarshal] does, except that a key fills only the field of
+// exactly its name: {"team":1} leaves a field named Team as it is, unless that has the tag `json:"team"`. So of two keys
+// that differ only in case the exact one counts, whatever their order. A type with an UnmarshalJSON of its own reads as
+// it likes.
 func (m Metadata) Decode(v any) error {
-	if err := json.Unmarshal(m.bytes(), v); err != nil {
+	text := m.json()
+	if validJSON(text) { // one from a store may be broken, as json.Unmarshal will say
+		text = exactNames(text, reflect.TypeOf(v))
+	}
+	if err := json.Unmarshal([]byte(text), v); err != nil {
 		return &decodeError{err}
 	}
 	return nil

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -69,7 +71,9 @@ func TestNewMetadata(t *testing.T) {
 	}{"<a&b>", math.MaxUint64})
 	is.NoErr(err)
 	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // as it is meant, not escaped for HTML
-	var got struct{ Team string }
+	var got struct {
+		Team string `json:"team"`
+	}
 	is.NoErr(m.Decode(&got))
 	is.Equal(got.Team, "<a&b>")
 	is.True(m.Decode(&[]int{}) != nil) // an object is no list
@@ -344,6 +348,98 @@ func TestMetadataOfABrokenStore(t *testing.T) {
 		w.is.NoErr(err)
 		w.is.Equal(text(t, got), want)
 	}
+}
+
+type plain struct {
+	Name string `json:"name"`
+}
+
+type promoted struct{ Team, Seat string }
+
+type rival struct{ Seat string }
+
+// readsItself has an UnmarshalJSON of its own, which reads as encoding/json does.
+type readsItself struct{ plain }
+
+func (r *readsItself) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &r.plain) }
+
+// A key fills the field of exactly its name. The rest is as json.Unmarshal has it.
+func TestDecodeMatchesNamesExactly(t *testing.T) {
+	type tree struct {
+		plain
+		*promoted
+		rival
+		Team  string
+		Twice string `json:"promoted"`
+		Off   string `json:"-"`
+		//lint:ignore SA5008 the name "-", as hosts write it
+		Dash string `json:"-,"`
+		Long string `json:"straße"`
+
+		List    []plain               `json:"list"`
+		Pair    [2]*plain             `json:"pair"`
+		Map     map[string]plain      `json:"map"`
+		Nested  map[int][]**plain     `json:"nested"`
+		Any     any                   `json:"any"`
+		Raw     json.RawMessage       `json:"raw"`
+		Number  json.Number           `json:"number"`
+		Own     readsItself           `json:"own"`
+		Meta    invitation.Metadata   `json:"meta"`
+		Self    *tree                 `json:"self"`
+		Time    time.Time             `json:"time"`
+		Text    net.IP                `json:"text"`
+		Quoted  int                   `json:"quoted,string"`
+		Stop    struct{ Name string } `json:"stop"`
+		private string
+	}
+	name := func(s string) *plain { return &plain{s} }
+	ptr := name("x")
+	for s, want := range map[string]tree{
+		`{"name":"x","Name":"y","NAME":"z"}`:                            {plain: plain{"x"}},
+		`{"Name":"y","\u006eame":"x","nAME":"z"}`:                       {plain: plain{"x"}},
+		`{"Team":"x","team":"y","TEAM":{"no":"string"}}`:                {Team: "x"},
+		`{"Seat":"x","seat":"y"}`:                                       {}, // of two embedded structs: of none
+		`{"promoted":"x","Promoted":"y","Twice":"z"}`:                   {Twice: "x"},
+		`{"-":"x","Off":"y","off":"z"}`:                                 {Dash: "x"},
+		`{"straße":"x","STRAẞE":"y","\u017ftraße":"z"}`:                 {Long: "x"},
+		`{"private":"x","Private":"y","unknown":{"a":[{"b":1}]}}`:       {},
+		`{"list":[{"Name":"y"},{"name":"x","NAME":"y"},null]}`:          {List: []plain{{}, {"x"}, {}}},
+		`{"pair":[{"name":"x"},{"NAME":"y"},{"name":"z"}]}`:             {Pair: [2]*plain{name("x"), name("")}},
+		`{"map":{"A":{"Name":"y"},"a":{"name":"x"}}}`:                   {Map: map[string]plain{"A": {}, "a": {"x"}}},
+		`{"nested":{"1":[{"name":"x","Name":"y"}]}}`:                    {Nested: map[int][]**plain{1: {&ptr}}},
+		`{"any":{"Name":1,"name":[true]},"Any":0}`:                      {Any: map[string]any{"Name": 1.0, "name": []any{true}}},
+		`{"raw":{ "Name" : 1 },"number":9007199254740993,"NUMBER":1}`:   {Raw: json.RawMessage(`{ "Name" : 1 }`), Number: "9007199254740993"},
+		`{"own":{"Name":"x"},"meta":{"Name":"x"}}`:                      {Own: readsItself{plain{"x"}}, Meta: mustMetadata(t, `{"Name":"x"}`)},
+		`{"self":{"Self":{},"self":{"Team":"x","team":"y"}},"Self":""}`: {Self: &tree{Self: &tree{Team: "x"}}},
+		`{"time":"2026-03-01T12:00:00Z","text":"1.2.3.4","Text":1}`:     {Time: noon, Text: net.IPv4(1, 2, 3, 4)},
+		`{"quoted":"7","stop":{"name":"y","Name":"x"},"list":null}`:     {Quoted: 7, Stop: struct{ Name string }{"x"}},
+	} {
+		t.Run(s, func(t *testing.T) {
+			is := is.New(t)
+			var got tree
+			is.NoErr(mustMetadata(t, s).Decode(&got))
+			is.Equal(got, want)
+			is.Equal(got.private, "")
+		})
+	}
+	is := is.New(t)
+	m := mustMetadata(t, `{"Name":"y","name":"x"}`)
+	var untyped any
+	is.NoErr(m.Decode(&untyped))
+	is.Equal(untyped, map[string]any{"Name": "y", "name": "x"})
+	pointer := name("old")
+	is.NoErr(m.Decode(&pointer))
+	is.Equal(pointer.Name, "x")
+	kept := plain{"old"}
+	is.NoErr(mustMetadata(t, `{"NAME":"y"}`).Decode(&kept))
+	is.Equal(kept.Name, "old")
+	for _, v := range []any{nil, plain{}, (*plain)(nil)} {
+		var invalid *json.InvalidUnmarshalError
+		is.True(errors.As(m.Decode(v), &invalid))
+	}
+	var wrong *json.UnmarshalTypeError
+	is.True(errors.As(mustMetadata(t, `{"NAME":"y", "name": 1}`).Decode(&kept), &wrong))
+	is.Equal(wrong.Offset, int64(len(`{"NAME":"y", "name": 1`))) // in the text as it was given
 }
 
 // Whatever ParseMetadata takes is one JSON object, comes back as it was, and merges into itself unchanged in meaning.

@@ -638,4 +638,12 @@ func threatStrictReaders(t *testing.T, w *world) {
 		w.is.NoErr(err)
 		w.is.True(strings.HasSuffix(text(t, got.PublicMetadata), `"b":1}`))
 	}
+	// Keys that differ only in case are legal, and which of them a struct gets does not depend on their order.
+	for _, object := range []string{`{"role":"member","Role":"admin"}`, `{"ROLE":"admin","role":"member","rOLE":"admin"}`} {
+		var got struct {
+			Role string `json:"role"`
+		}
+		w.is.NoErr(mustMetadata(t, object).Decode(&got))
+		w.is.Equal(got.Role, "member")
+	}
 }
