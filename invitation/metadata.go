@@ -17,7 +17,9 @@ const maxDepth = 64
 // immutable and kept as the text it was given, so that big integers and the order of keys survive. Two are == when
 // their texts are. The zero value is {}. Keys that differ only in case are different keys.
 //
-// It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode].
+// It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode]. An unexported field
+// of a struct is the exception: fmt calls no methods there, and prints the content. Give a struct of your own that
+// holds Metadata in an unexported field a Format method.
 type Metadata struct {
 	text string // "" for {}
 }

@@ -475,6 +475,8 @@ func TestMetadataNeverPrintsItsContent(t *testing.T) {
 		is.Equal(fmt.Sprintf(verb, m), "metadata(20 bytes)")
 	}
 	is.Equal(m.LogValue().String(), "metadata(20 bytes)")
+	is.Equal(fmt.Sprint(struct{ M invitation.Metadata }{m}), "{metadata(20 bytes)}")
+	is.Equal(fmt.Sprint(struct{ m invitation.Metadata }{m}), `{{{"secret":"hunter2"}}}`) // fmt calls no methods there, as the comment says
 	is.Equal(fmt.Sprint(invitation.Metadata{}), "metadata(2 bytes)")
 }
 
