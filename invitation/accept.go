@@ -370,7 +370,7 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 		return "", problemMissing.about("TicketKeys", "is empty, and without keys there are no links; set Config.TicketKeys")
 	}
 	if status := Status(r.EffectiveStatus(s.now())); status != StatusPending {
-		return "", problemNotPending.about("", "the invitation is "+string(status)+" and has no link")
+		return "", problemNotPending.about("", "the invitation is "+printable(string(status), maxPrinted)+" and has no link")
 	}
 	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
 		return "", problemNotAdmin.about("", "the invitation's role is more than the acting user's may grant")

@@ -30,9 +30,14 @@ type CreateParams struct {
 	Replace   bool          // revoke a pending one for the address and create anew, instead of ErrDuplicate
 }
 
+// Format prints what LogValue logs, whatever the verb.
+func (p CreateParams) Format(f fmt.State, _ rune) {
+	printGroup(f, "invitation.CreateParams", p.LogValue())
+}
+
 // LogValue logs whom it invites as what, without metadata.
 func (p CreateParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("email_address", p.EmailAddress), slog.String("role", string(p.Role)))
+	return slog.GroupValue(logged("email_address", p.EmailAddress), logged("role", p.Role))
 }
 
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
@@ -61,8 +66,8 @@ func (s *Service) Create(ctx context.Context, organizationID string, p CreatePar
 
 // CreateBulk invites several addresses, up to Config.MaxBulk, all or none, and returns the invitations in the order
 // of ps. It is Create for each, but completes each check for all items before the next one. One error comes per
-// failing item, its Param behind the index ("[3].role"); those of [ErrDuplicate] come as one, with the addresses in
-// Meta["email_addresses"]. The same address twice is [ErrInvalid].
+// failing item, its Param behind the index ("[3].role"), of more than 100 as [Errors] says; those of [ErrDuplicate] come
+// as one, with all addresses in Meta["email_addresses"]. The same address twice is [ErrInvalid].
 func (s *Service) CreateBulk(ctx context.Context, organizationID string, ps []CreateParams) ([]Invitation, error) {
 	created, err := s.create(ctx, organizationID, ps, func(i int) string { return fmt.Sprintf("[%d].", i) })
 	return created, s.failed(ctx, "create bulk", err)
@@ -132,12 +137,12 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 		return nil, problemBulkSize.about("",
 			fmt.Sprintf("%d invitations in one call; send at most %d at once", len(ps), s.cfg.MaxBulk))
 	}
-	var errs Errors
+	var errs collector
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
-		errs = append(errs, e)
+		errs.add(e)
 	}
 	if len(ps) == 0 {
-		errs = append(errs, problemMissing.about("", "no invitation given; send at least one"))
+		errs.add(problemMissing.about("", "no invitation given; send at least one"))
 	}
 	drafts := make([]draft, len(ps))
 	first := make(map[string]int, len(ps))
@@ -147,14 +152,14 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 		d := draft{CreateParams: p, at: at(i)}
 		var e *Error
 		if d.key, e = canonicalEmail(d.email(), p.EmailAddress); e != nil {
-			errs = append(errs, e)
+			errs.add(e)
 		} else if j, twice := first[d.key]; twice {
-			errs = append(errs, problemDuplicateAddress.about(d.email(),
+			errs.add(problemDuplicateAddress.about(d.email(),
 				fmt.Sprintf("is the address of item %d too; invite it once", j)))
 		} else {
 			first[d.key] = i
 		}
-		errs = append(errs, s.checkDraft(d)...)
+		errs.add(s.checkDraft(d)...)
 		drafts[i] = d
 	}
 	return drafts, errs.err()
@@ -218,11 +223,11 @@ func (s *Service) checkRedirect(param, raw string) Errors {
 
 // mayInvite makes the checks that go before the one for members: the ceiling, then AllowEmail.
 func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
-	var errs Errors
+	var errs collector
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
 			if !w.cfg.Roles.grants(role, d.Role) {
-				errs = append(errs, problemNotAdmin.about(d.at+"role", "is more than the inviter's role may grant"))
+				errs.add(problemNotAdmin.about(d.at+"role", "is more than the inviter's role may grant"))
 			}
 		}
 	}
@@ -234,7 +239,7 @@ func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []dr
 		if err != nil {
 			return err
 		}
-		errs = append(errs, refused...)
+		errs.add(refused...)
 	}
 	return errs.err()
 }
@@ -254,10 +259,10 @@ func (w *work) members(ctx context.Context, organizationID string, drafts []draf
 
 // notMembers refuses the drafts whose addresses belong to members.
 func notMembers(drafts []draft, members map[string]bool) error {
-	var errs Errors
+	var errs collector
 	for _, d := range drafts {
 		if members[d.key] {
-			errs = append(errs, problemAlreadyMember.about(d.email(), "belongs to a member of this organization"))
+			errs.add(problemAlreadyMember.about(d.email(), "belongs to a member of this organization"))
 		}
 	}
 	return errs.err()
@@ -308,7 +313,7 @@ func (w *work) inviters(ctx context.Context, organizationID string, drafts []dra
 	}
 	answers := map[string]answer{}
 	roles := map[string]Role{}
-	var errs Errors
+	var errs collector
 	for _, d := range drafts {
 		if d.InviterUserID == "" {
 			continue
@@ -323,7 +328,7 @@ func (w *work) inviters(ctx context.Context, organizationID string, drafts []dra
 			if refused == nil {
 				return nil, err
 			}
-			errs = append(errs, refused...)
+			errs.add(refused...)
 		}
 		roles[d.InviterUserID] = a.role
 	}
@@ -432,7 +437,7 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []draft,
 	holders map[string]storage.Record, now time.Time) error {
 	var duplicates []int
-	var errs Errors
+	var errs collector
 	replaced := 0
 	for i, d := range drafts {
 		r, held := holders[d.key]
@@ -443,7 +448,7 @@ func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []d
 		default:
 			replaced++
 			if e := w.tooSoon(d.email(), r, now); e != nil {
-				errs = append(errs, e)
+				errs.add(e)
 			}
 		}
 	}

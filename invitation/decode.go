@@ -1,7 +1,6 @@
 package invitation
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,8 +15,8 @@ import (
 )
 
 const (
-	maxBody   = 1 << 20 // of a request, in bytes
-	maxErrors = 1000    // of an answer, about: nobody reads more
+	maxBody  = 1 << 20 // of a request, in bytes
+	maxItems = 10000   // of a list in a body, whatever Config.MaxBulk allows
 )
 
 // Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
@@ -29,26 +28,28 @@ const (
 //
 // Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
 // JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
-// the wrong type; null for what is required. What is missing or malformed the operation itself refuses. An error of
-// the reader is returned as it is, and is an internal one.
+// the wrong type; null for what is required; metadata that [ParseMetadata] refuses; a list of more than 10,000 items,
+// of which none is read. Of more than 100 errors the first 100 come, and the last of them says in its LongMessage and
+// in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself refuses. An error
+// of the reader is returned as it is, and is an internal one.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
-	b, err := readBody(body)
+	text, err := readBody(body)
 	if err != nil {
 		return params, err
 	}
-	var errs Errors
+	var errs collector
 	switch p := any(&params).(type) {
 	case *CreateParams:
-		errs = decodeObject(b, "", p, createFields)
+		decodeBody(text, p, createFields, &errs)
 	case *[]CreateParams:
-		*p, errs = decodeArray(b, createFields)
+		*p = decodeArray(text, createFields, &errs)
 	case *RevokeParams:
-		errs = decodeOptional(b, p, revokeFields)
+		decodeOptional(text, p, revokeFields, &errs)
 	case *ResendParams:
-		errs = decodeOptional(b, p, resendFields)
+		decodeOptional(text, p, resendFields, &errs)
 	case *UpdateParams:
-		errs = decodeObject(b, "", p, updateFields)
+		decodeBody(text, p, updateFields, &errs)
 	}
 	if err := errs.err(); err != nil {
 		var none T
@@ -57,21 +58,21 @@ func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | Upda
 	return params, nil
 }
 
-func readBody(body io.Reader) ([]byte, error) {
+func readBody(body io.Reader) (string, error) {
 	if body == nil { // as in a request that a test made without one
-		return nil, nil
+		return "", nil
 	}
 	b, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	var tooLarge *http.MaxBytesError // a handler may have set a smaller limit
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
+		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
 	case err != nil:
-		return nil, fmt.Errorf("invitation: read body: %w", err)
+		return "", fmt.Errorf("invitation: read body: %w", err)
 	case len(b) > maxBody:
-		return nil, problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
+		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
 	}
-	return trimJSON(b), nil
+	return trimJSON(string(b)), nil
 }
 
 // field is a key of a body. set puts its value, which is not null, into the parameters.
@@ -132,11 +133,14 @@ func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *E
 
 func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
-		m, err := ParseMetadata(value)
-		if err != nil { // keys and depth were checked with the body
+		text := string(value)
+		if !isObject(text) {
 			return problemType.about(param, "must be a JSON object")
 		}
-		*at(p) = m
+		if fault := (&scanner{text: text}).fault(0, true); fault != "" {
+			return problemFormat.about(param, fault)
+		}
+		*at(p) = metadataOf(text)
 		return nil
 	}
 }
@@ -179,105 +183,109 @@ func integer(param string, value json.RawMessage, n *int64) *Error {
 	return nil
 }
 
-// decodeOptional is decodeObject for a body that may be empty.
-func decodeOptional[P any](b []byte, p *P, fields []field[P]) Errors {
-	if len(b) == 0 {
-		return nil
+// decodeOptional is decodeBody for a body that may be empty.
+func decodeOptional[P any](text string, p *P, fields []field[P], errs *collector) {
+	if text != "" {
+		decodeBody(text, p, fields, errs)
 	}
-	return decodeObject(b, "", p, fields)
 }
 
-// decodeObject reads an object that may be the whole body, or an item of it, named by its prefix.
-func decodeObject[P any](b []byte, prefix string, p *P, fields []field[P]) Errors {
-	if prefix == "" {
-		if e := checkJSON(b); e != nil {
-			return Errors{e}
-		}
+// decodeBody reads a body that is an object.
+func decodeBody[P any](text string, p *P, fields []field[P], errs *collector) {
+	e := checkJSON(text)
+	switch {
+	case e == nil && !isObject(text):
+		e = problemBody.about("", "the body must be a JSON object")
+	case e == nil:
+		e = checkKeys(text)
 	}
-	if !isObject(b) {
-		if prefix == "" {
-			return Errors{problemBody.about("", "the body must be a JSON object")}
-		}
-		return Errors{problemBody.about(strings.TrimSuffix(prefix, "."), "must be a JSON object")}
+	if e != nil {
+		errs.add(e)
+		return
 	}
-	ms, err := members(b)
-	if err != nil {
-		return Errors{problemBody.about("", "the body must be JSON").because(err)}
-	}
-	var errs Errors
-	values := make(map[string]json.RawMessage, len(ms))
+	decodeObject(text, "", p, fields, errs)
+}
+
+// decodeObject reads the object that is the body, or an item of it whose parameters have a prefix.
+func decodeObject[P any](text, prefix string, p *P, fields []field[P], errs *collector) {
+	ms := (&scanner{text: text}).members()
+	values := make(map[string]string, len(ms))
 	for _, m := range ms {
 		values[m.key] = m.value
 	}
 	for _, f := range fields {
 		value, given := values[f.name]
 		delete(values, f.name)
-		var e *Error
 		switch {
 		case !given:
-		case string(value) != "null":
-			e = f.set(p, prefix+f.name, value)
+		case value != "null":
+			if e := f.set(p, prefix+f.name, json.RawMessage(value)); e != nil {
+				errs.add(e)
+			}
 		case f.required:
-			e = problemNil.about(prefix+f.name, "is required and must not be null")
-		}
-		if e != nil {
-			errs = append(errs, e)
+			errs.add(problemNil.about(prefix+f.name, "is required and must not be null"))
 		}
 	}
 	for _, m := range ms {
-		if _, unknown := values[m.key]; unknown && len(errs) < maxErrors {
-			errs = append(errs, problemUnknown.about(prefix+shortened(m.key), "is not a parameter; leave it out"))
+		if _, unknown := values[m.key]; unknown {
+			errs.add(problemUnknown.about(prefix+printable(m.key, maxPrintedKey), "is not a parameter; leave it out"))
 		}
 	}
-	return errs
 }
 
-// shortened is a key somebody else chose, as far as it is fit for an answer.
-func shortened(key string) string {
-	key = strings.ToValidUTF8(key, "\uFFFD")
-	if len(key) > 64 {
-		key = strings.ToValidUTF8(key[:64], "") + "…"
+// decodeArray reads a body that is a list. It counts the items before it makes anything of them.
+func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
+	if e := checkJSON(text); e != nil {
+		errs.add(e)
+		return nil
 	}
-	return key
-}
-
-func decodeArray[P any](b []byte, fields []field[P]) ([]P, Errors) {
-	if e := checkJSON(b); e != nil {
-		return nil, Errors{e}
+	if text[0] != '[' {
+		errs.add(problemBody.about("", "the body must be a JSON array of objects"))
+		return nil
 	}
-	var items []json.RawMessage
-	if b[0] != '[' || json.Unmarshal(b, &items) != nil {
-		return nil, Errors{problemBody.about("", "the body must be a JSON array of objects")}
-	}
-	ps := make([]P, len(items))
-	var errs Errors
-	for i, item := range items {
-		if len(errs) >= maxErrors {
-			break
+	n := 0
+	for s := (scanner{text: text, at: 1}); s.more(); n++ {
+		if n == maxItems {
+			errs.add(problemBulkSize.about("",
+				fmt.Sprintf("more than %d items in the body; send at most %[1]d at once", maxItems)))
+			return nil
 		}
-		errs = append(errs, decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields)...)
+		s.value()
 	}
-	return ps, errs
+	if e := checkKeys(text); e != nil {
+		errs.add(e)
+		return nil
+	}
+	ps := make([]P, n)
+	s := scanner{text: text, at: 1}
+	for i := 0; s.more(); i++ {
+		item := s.value()
+		if !isObject(item) {
+			errs.add(problemBody.about(fmt.Sprintf("[%d]", i), "must be a JSON object"))
+			continue
+		}
+		decodeObject(item, fmt.Sprintf("[%d].", i), &ps[i], fields, errs)
+	}
+	return ps
 }
 
-// checkJSON refuses what is not one JSON value in valid UTF-8, and what readers of JSON may differ about.
-func checkJSON(b []byte) *Error {
+// checkJSON refuses what is not one JSON value in valid UTF-8.
+func checkJSON(text string) *Error {
 	switch {
-	case len(b) == 0:
+	case text == "":
 		return problemBody.about("", "the body is empty; it must be JSON")
-	case !utf8.Valid(b):
+	case !utf8.ValidString(text):
 		return problemBody.about("", "the body must be JSON in valid UTF-8")
-	case !json.Valid(b):
-		return problemBody.about("", "the body must be one JSON value and nothing after it")
+	case !validJSON(text):
+		return problemBody.about("", "the body must be one JSON value and nothing after it").because(notJSON(text))
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			return problemBody.about("", "the body "+strings.TrimPrefix(e.LongMessage, e.Param+" "))
-		}
-		return problemBody.about("", "the body must be JSON").because(err)
+	return nil
+}
+
+// checkKeys refuses a body that has a key twice in one object, or nests too deep.
+func checkKeys(text string) *Error {
+	if fault := (&scanner{text: text}).fault(0, false); fault != "" {
+		return problemBody.about("", "the body "+fault)
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package invitation
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -67,7 +69,7 @@ type Error struct {
 	Message     string         // a short sentence for people
 	LongMessage string         // what is wrong here and how to mend it
 	Param       string         // the parameter by its wire name, "[3].email_address" in a bulk; "" where none is meant
-	Meta        map[string]any // further facts: email_addresses, retry_after (seconds)
+	Meta        map[string]any // further facts: email_addresses, retry_after (seconds), more_errors
 
 	is    []error // sentinels
 	cause error
@@ -82,14 +84,18 @@ func (e *Error) text() string {
 	if e == nil { // which a host may return behind an error
 		return "a nil *Error"
 	}
-	text := e.LongMessage
-	if text == "" {
-		text = e.Message
-	}
+	text := e.long()
 	if !strings.HasPrefix(text, e.Param) {
 		text = e.Param + ": " + text
 	}
 	return text
+}
+
+func (e *Error) long() string {
+	if e.LongMessage == "" {
+		return e.Message
+	}
+	return e.LongMessage
 }
 
 // Unwrap returns the sentinels the error stands for, and its cause.
@@ -113,7 +119,8 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Errors is several refusals at once: every failing parameter, or every failing item of a bulk, in their order.
+// Errors is several refusals at once: every failing parameter, or every failing item of a bulk, in their order, up to
+// 100. Where there are more, the last one's LongMessage and its Meta["more_errors"] say how many are left out.
 // It is never empty.
 type Errors []*Error
 
@@ -144,6 +151,35 @@ func (es Errors) err() error {
 		return es[0]
 	}
 	return es
+}
+
+// maxErrors is how many refusals come back at once: nobody reads more, and an answer to what is wrong everywhere stays
+// small.
+const maxErrors = 100
+
+// collector keeps the first maxErrors refusals and counts the others.
+type collector struct {
+	first Errors
+	more  int
+}
+
+func (c *collector) add(errs ...*Error) {
+	kept := min(len(errs), maxErrors-len(c.first))
+	c.first = append(c.first, errs[:kept]...)
+	c.more += len(errs) - kept
+}
+
+// err returns what was collected, in the simplest form, and says in the last one how many more there were.
+func (c *collector) err() error {
+	if c.more == 0 {
+		return c.first.err()
+	}
+	last := *c.first[len(c.first)-1] // a copy: it may be the host's
+	last.LongMessage = fmt.Sprintf("%s; %d more errors are left out", last.long(), c.more)
+	last.Meta = maps.Clone(last.Meta)
+	errs := slices.Clone(c.first)
+	errs[len(errs)-1] = last.with("more_errors", c.more)
+	return errs
 }
 
 // problem is one row of the table of codes: what all errors of a code have in common.

@@ -496,8 +496,8 @@ func ExampleMetadata_Decode() {
 		log.Fatal(err)
 	}
 	var v struct {
-		Team string
-		Seat int
+		Team string `json:"team"` // keys match names exactly
+		Seat int    `json:"seat"`
 	}
 	if err := m.Decode(&v); err != nil {
 		log.Fatal(err)

@@ -458,6 +458,37 @@ func TestNestedSecrets(t *testing.T) {
 	}
 }
 
+// atMost100 fails unless err is so many refusals, of which only the first 100 are there, and the last of them says how
+// many more there were, to people and to programs.
+func atMost100(t *testing.T, err error, all int) invitation.Errors {
+	t.Helper()
+	is := is.New(t)
+	var errs invitation.Errors
+	is.True(errors.As(err, &errs))
+	is.Equal(len(errs), 100)
+	for _, e := range errs[:99] {
+		is.Equal(e.Meta["more_errors"], nil)
+	}
+	is.Equal(errs[99].Meta["more_errors"], all-100)
+	said := fmt.Sprintf("; %d more errors are left out", all-100)
+	is.True(strings.HasSuffix(errs[99].LongMessage, said))
+	is.True(strings.HasSuffix(err.Error(), said))
+	var body struct {
+		Errors []struct {
+			LongMessage string         `json:"long_message"`
+			Meta        map[string]any `json:"meta"`
+		} `json:"errors"`
+	}
+	is.NoErr(json.Unmarshal(invitation.ErrorBody(err), &body))
+	is.Equal(len(body.Errors), 100)
+	is.Equal(body.Errors[99].LongMessage, errs[99].LongMessage)
+	is.Equal(body.Errors[99].Meta["more_errors"], float64(all-100))
+	if param := errs[99].Param; param != "" {
+		is.Equal(body.Errors[99].Meta["param_name"], param)
+	}
+	return errs
+}
+
 // An answer to a body that is wrong in every place stays an answer that somebody can read.
 func TestErrorsAreBounded(t *testing.T) {
 	is := is.New(t)
@@ -465,14 +496,100 @@ func TestErrorsAreBounded(t *testing.T) {
 	for i := range keys {
 		keys[i] = fmt.Sprintf(`"k%d":0`, i)
 	}
-	for _, body := range []string{"[" + strings.Repeat("0,", 400000) + "0]", "[{" + strings.Join(keys, ",") + "}]"} {
+	for all, body := range map[int]string{10000: "[" + strings.Repeat("0,", 9999) + "0]", 50000: "[{" + strings.Join(keys, ",") + "}]",
+		1001: "[" + strings.Repeat(`{"role":1},`, 1000) + `{"role":null}]`, 101: "[" + strings.Repeat("{},0,", 100) + "{},0]"} {
 		_, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(body))
-		is.Equal(len(refusals(err)), 1000)
+		atMost100(t, err, all)
 	}
-	_, err := invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})
+	_, err := invitation.Decode[invitation.RevokeParams](strings.NewReader("{" + strings.Join(keys, ",") + "}"))
+	is.Equal(atMost100(t, err, 50000)[99].Param, "k99")
+	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("0,", 99) + "0]"))
+	errs := refusals(err)
+	is.Equal(len(errs), 100) // which is all of them
+	is.True(!strings.Contains(err.Error(), "left out"))
+
+	_, err = invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})
 	is.Equal(len(refusals(err)), 1)
 	_, err = invitation.ParseMetadata([]byte(`{"` + strings.Repeat("k", 1<<18) + `":1,"` + strings.Repeat("k", 1<<18) + `":1}`))
 	is.True(len(err.Error()) < 300)
+}
+
+// Each check of a bulk answers with 100 errors at most, and none of them says less than it did about how many there are.
+func TestErrorsOfABulkAreBounded(t *testing.T) {
+	const all = 700
+	bulk := func(change func(i int, p *invitation.CreateParams)) []invitation.CreateParams {
+		ps := make([]invitation.CreateParams, all)
+		for i := range ps {
+			ps[i] = with(func(p *invitation.CreateParams) {
+				p.EmailAddress = fmt.Sprintf("u%d@example.com", i)
+				change(i, p)
+			})
+		}
+		return ps
+	}
+	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", Meta: map[string]any{"plan": "pro"}}
+	w := setup(t, &invitation.Config{Roles: ladder(t), AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+		if strings.HasSuffix(email, "@unpaid.example") {
+			return own
+		}
+		return nil
+	}})
+	w.host.AddMember("acme", "ann", "org:owner")
+	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+	for i := range all {
+		user := fmt.Sprintf("m%d", i)
+		w.host.AddUser(user, user+"@example.com")
+		w.host.AddMember("acme", user, invitation.RoleMember)
+	}
+	for name, tt := range map[string]struct {
+		change func(i int, p *invitation.CreateParams)
+		code   string
+		param  string // of the last
+	}{
+		"addresses": {func(_ int, p *invitation.CreateParams) { p.EmailAddress = "x" }, "form_param_format_invalid", "[99].email_address"},
+		"twice": {func(i int, p *invitation.CreateParams) {
+			if i > 0 {
+				p.EmailAddress = "x@example.com"
+			}
+		}, "form_param_duplicate", "[101].email_address"},
+		"roles":         {func(_ int, p *invitation.CreateParams) { p.Role = "org:king" }, "resource_not_found", "[99].role"},
+		"inviters":      {func(i int, p *invitation.CreateParams) { p.InviterUserID = fmt.Sprintf("m%d", i) }, "not_an_admin_in_organization", "[99].inviter_user_id"},
+		"ceiling":       {func(_ int, p *invitation.CreateParams) { p.InviterUserID, p.Role = "bob", "org:owner" }, "not_an_admin_in_organization", "[99].role"},
+		"the host's":    {func(i int, p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@unpaid.example", i) }, "payment_required", ""},
+		"members":       {func(i int, p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("m%d@example.com", i) }, "already_a_member_in_organization", "[99].email_address"},
+		"too soon":      {func(_ int, p *invitation.CreateParams) { p.Replace = true }, "too_many_requests", "[99].email_address"},
+		"too many more": {func(_ int, p *invitation.CreateParams) { p.EmailAddress, p.Role = "x", "" }, "form_param_missing", "[49].role"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			if name == "too soon" {
+				_, err := w.svc.CreateBulk(w.ctx, "acme", bulk(func(int, *invitation.CreateParams) {}))
+				w.is.NoErr(err)
+			}
+			n := all
+			switch name {
+			case "twice":
+				n = all - 2
+			case "too many more":
+				n = 2 * all
+			}
+			before := len(w.stored())
+			_, err := w.svc.CreateBulk(w.ctx, "acme", bulk(tt.change))
+			errs := atMost100(t, err, n)
+			w.is.Equal(errs[99].Code, tt.code)
+			w.is.Equal(errs[99].Param, tt.param)
+			w.is.Equal(len(w.stored()), before)
+		})
+	}
+	w.is.Equal(own.Meta, map[string]any{"plan": "pro"}) // the host's own error is its own
+
+	// Those that are one error name all of their addresses.
+	_, err := w.svc.CreateBulk(w.ctx, "acme", bulk(func(int, *invitation.CreateParams) {}))
+	var e *invitation.Error
+	w.is.True(errors.As(err, &e))
+	w.is.Equal(len(e.Meta["email_addresses"].([]string)), all)
+	_, err = w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: make([]string, all)})
+	w.is.Equal(atMost100(t, err, all)[99].Param, "email_addresses[99]")
 }
 
 func TestOddNumbersAndNothing(t *testing.T) {
@@ -504,6 +621,12 @@ func TestUpdateOfBlanks(t *testing.T) {
 		w.is.Equal(got, inv)
 	}
 	w.is.Equal(len(w.events), 1)
+	// Of two objects, the one that a patch does not change keeps its very bytes.
+	patch := invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1,"x":null}`), PrivateMetadata: mustMetadata(t, `{"b":2}`)}
+	got, err := w.svc.Update(w.ctx, "acme", inv.ID, patch)
+	w.is.NoErr(err)
+	w.is.Equal(text(t, got.PublicMetadata), `{ "a" : 1 }`)
+	w.is.Equal(text(t, got.PrivateMetadata), `{"b":2}`)
 }
 
 // Who may not revoke all locks nothing and reads nothing.

@@ -142,26 +142,30 @@ func lapse(r storage.Record) storage.Record {
 // Format prints id, organization, address, role and status, whatever the verb: never the link or metadata.
 func (i Invitation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "invitation(%s organization=%s email=%s role=%s status=%s)",
-		i.ID, i.OrganizationID, i.EmailAddress, i.Role, i.Status)
+		printable(i.ID, maxPrinted), printable(i.OrganizationID, maxPrinted), printable(i.EmailAddress, maxPrinted),
+		printable(string(i.Role), maxPrinted), printable(string(i.Status), maxPrinted))
 }
 
 // LogValue logs what Format prints, as a group.
 func (i Invitation) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("id", i.ID),
-		slog.String("organization_id", i.OrganizationID),
-		slog.String("email_address", i.EmailAddress),
-		slog.String("role", string(i.Role)),
-		slog.String("status", string(i.Status)))
+		logged("id", i.ID),
+		logged("organization_id", i.OrganizationID),
+		logged("email_address", i.EmailAddress),
+		logged("role", i.Role),
+		logged("status", i.Status))
 }
+
+// Format prints what LogValue logs, whatever the verb.
+func (m Membership) Format(f fmt.State, _ rune) { printGroup(f, "invitation.Membership", m.LogValue()) }
 
 // LogValue logs the membership without its metadata.
 func (m Membership) LogValue() slog.Value {
 	return slog.GroupValue(
-		slog.String("organization_id", m.OrganizationID),
-		slog.String("user_id", m.UserID),
-		slog.String("invitation_id", m.InvitationID),
-		slog.String("role", string(m.Role)))
+		logged("organization_id", m.OrganizationID),
+		logged("user_id", m.UserID),
+		logged("invitation_id", m.InvitationID),
+		logged("role", m.Role))
 }
 
 // MarshalJSON shows what LogValue logs, for a membership that is logged inside of something else. A Directory reads
@@ -176,6 +180,9 @@ func marshalGroup(group slog.Value) ([]byte, error) {
 	}
 	return json.Marshal(object)
 }
+
+// printGroup prints the attributes of a group behind the name of a type.
+func printGroup(f fmt.State, name string, group slog.Value) { fmt.Fprintf(f, "%s%v", name, group) }
 
 // concealed prints the name of a type that holds secrets, whatever the verb.
 func concealed(f fmt.State, name string) { _, _ = io.WriteString(f, name+"(concealed)") }

@@ -280,7 +280,9 @@ func TestUpdateRefusesInOrder(t *testing.T) {
 	step("acme", member.ID, invitation.UpdateParams{Role: invitation.RoleAdmin}, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter could not
 	step("acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"b":123}`)}, invitation.ErrInvalid,
 		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // the sum counts
-	_, err = w.svc.Update(w.ctx, "acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"a":null,"b":"1234567"}`)})
+	step("other", "missing", invitation.UpdateParams{RequestingUserID: "bob", PrivateMetadata: mustMetadata(t, `{"a":null,"b":"1234567"}`)}, invitation.ErrInvalid,
+		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // and the patch itself, before anything is looked at
+	_, err = w.svc.Update(w.ctx, "acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"a":null,"b":12}`)})
 	w.is.NoErr(err)
 	w.clock.Set(member.ExpiresAt)
 	step("acme", member.ID, invitation.UpdateParams{Terms: "others"}, invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})

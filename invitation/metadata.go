@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"slices"
+	"reflect"
 	"unicode/utf8"
 )
 
@@ -16,9 +15,11 @@ const maxDepth = 64
 
 // Metadata is a JSON object that the host attaches to an invitation and that comes back on the membership. It is
 // immutable and kept as the text it was given, so that big integers and the order of keys survive. Two are == when
-// their texts are. The zero value is {}.
+// their texts are. The zero value is {}. Keys that differ only in case are different keys.
 //
-// It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode].
+// It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode]. An unexported field
+// of a struct is the exception: fmt calls no methods there, and prints the content. Give a struct of your own that
+// holds Metadata in an unexported field a Format method.
 type Metadata struct {
 	text string // "" for {}
 }
@@ -32,197 +33,144 @@ func NewMetadata(v any) (Metadata, error) {
 	if err := enc.Encode(v); err != nil {
 		return Metadata{}, badMetadata("must marshal to JSON").because(err)
 	}
-	if text := trimJSON(b.Bytes()); !bytes.Equal(text, []byte("null")) {
-		return ParseMetadata(text)
+	if text := trimJSON(b.String()); text != "null" {
+		return parseMetadata(text)
 	}
 	return Metadata{}, nil
 }
 
 // ParseMetadata returns the JSON object that b holds, less blanks around it. The error is an [*Error] and
-// [ErrInvalid] for anything but one object in valid UTF-8, and for one that nests deeper than 64 or has a key twice
-// in one object, since readers differ in which of them counts.
+// [ErrInvalid] for anything but one object in valid UTF-8, and for what readers of JSON differ about or cannot hold:
+// nesting deeper than 64, a key twice in one object, an escaped NUL (\u0000) or half of a surrogate pair in a key or a
+// text, and a number beyond the range of a float64, such as 1e400. One that is too small for a float64 is accepted, and
+// integers of any size up to that range are.
 //
 // How large it may be is for the service to say: Config.MaxMetadata.
-func ParseMetadata(b []byte) (Metadata, error) {
-	if !utf8.Valid(b) {
+func ParseMetadata(b []byte) (Metadata, error) { return parseMetadata(trimJSON(string(b))) }
+
+func parseMetadata(text string) (Metadata, error) {
+	switch {
+	case !utf8.ValidString(text):
 		return Metadata{}, badMetadata("must be valid UTF-8")
+	case !isObject(text):
+		return Metadata{}, badMetadata("must be a JSON object")
+	case !validJSON(text):
+		return Metadata{}, badMetadata("must be one JSON object and nothing after it").because(notJSON(text))
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return Metadata{}, badMetadata("must be a JSON object").because(err)
+	if fault := (&scanner{text: text}).fault(0, true); fault != "" {
+		return Metadata{}, badMetadata(fault)
 	}
-	if err := checkObject(dec, 1); err != nil {
-		return Metadata{}, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Metadata{}, badMetadata("must be one JSON object and nothing after it")
-	}
-	text := string(trimJSON(b))
-	if text == "{}" {
-		text = "" // one value has one form
-	}
-	return Metadata{text}, nil
+	return metadataOf(text), nil
 }
-
-// checkObject reads the rest of an object whose brace is read.
-func checkObject(dec *json.Decoder, depth int) error {
-	seen := map[string]bool{}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return badMetadata("must be valid JSON").because(err)
-		}
-		key, _ := t.(string) // the decoder lets nothing else stand there
-		if seen[key] {
-			return badMetadata(fmt.Sprintf("has the key %q twice in one object; drop one", shortened(key)))
-		}
-		seen[key] = true
-		if err := checkValue(dec, depth); err != nil {
-			return err
-		}
-	}
-	return checkEnd(dec)
-}
-
-func checkValue(dec *json.Decoder, depth int) error {
-	t, err := dec.Token()
-	if err != nil {
-		return badMetadata("must be valid JSON").because(err)
-	}
-	if _, nested := t.(json.Delim); !nested {
-		return nil
-	}
-	if depth++; depth > maxDepth {
-		return badMetadata(fmt.Sprintf("must not nest deeper than %d", maxDepth))
-	}
-	if t == json.Delim('{') {
-		return checkObject(dec, depth)
-	}
-	for dec.More() {
-		if err := checkValue(dec, depth); err != nil {
-			return err
-		}
-	}
-	return checkEnd(dec)
-}
-
-func checkEnd(dec *json.Decoder) error {
-	if _, err := dec.Token(); err != nil {
-		return badMetadata("must be valid JSON").because(err)
-	}
-	return nil
-}
-
-// trimJSON cuts off what JSON calls blank (RFC 8259, section 2), which is less than Unicode does.
-func trimJSON(b []byte) []byte { return bytes.Trim(b, " \t\r\n") }
 
 func badMetadata(long string) *Error { return problemFormat.about("metadata", long) }
 
-// Decode stores the object in the value v points to, as [json.Unmarshal] does.
+// Decode stores the object in the value v points to, as [json.Unmarshal] does, except that a key fills only the field of
+// exactly its name: {"team":1} leaves a field named Team as it is, unless that has the tag `json:"team"`. So of two keys
+// that differ only in case the exact one counts, whatever their order. A type with an UnmarshalJSON of its own reads as
+// it likes.
 func (m Metadata) Decode(v any) error {
-	if err := json.Unmarshal(m.bytes(), v); err != nil {
-		return fmt.Errorf("invitation: metadata: %w", err)
+	text := m.json()
+	if validJSON(text) { // one from a store may be broken, as json.Unmarshal will say
+		text = exactNames(text, reflect.TypeOf(v))
+	}
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		return &decodeError{err}
 	}
 	return nil
 }
 
+// decodeError prints what json.Unmarshal says of a content from outside, whose keys and numbers it may cite.
+type decodeError struct{ cause error }
+
+func (e *decodeError) Error() string {
+	return "invitation: metadata: " + printable(e.cause.Error(), maxPrinted)
+}
+
+func (e *decodeError) Unwrap() error { return e.cause }
+
 // Merge returns m changed by patch (RFC 7396, JSON merge patch): a key of the patch replaces the same key, null
 // deletes it, and objects merge key by key. What the patch does not name keeps its text and its place; new keys
-// come last. The result is refused where it would nest too deep.
+// come last. The cost grows with the size of both and not with their depth, and the result is no deeper than the
+// deeper of them. The error is an [*Error] and [ErrInvalid]; only metadata that a store returned broken causes it.
 func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	if patch.text == "" {
 		return m, nil
 	}
-	merged, err := merge(m.bytes(), patch.bytes())
+	target, err := tree(m)
 	if err != nil {
-		return Metadata{}, badMetadata("must be a JSON object").because(err)
+		return Metadata{}, err
 	}
-	return ParseMetadata(merged)
+	changes, err := tree(patch)
+	if err != nil {
+		return Metadata{}, err
+	}
+	merged, ok := appendMerged(make([]byte, 0, m.size()+patch.size()), target, changes)
+	if !ok {
+		return Metadata{}, badMetadata("has a key twice in one object; drop one")
+	}
+	return metadataOf(string(merged)), nil
 }
 
-// member is a key of an object, as it is meant and as it is written, with its value's text.
-type member struct {
-	key   string
-	text  []byte
-	value json.RawMessage
+// tree returns the members of m, which may come from a store and be broken.
+func tree(m Metadata) ([]member, error) {
+	text := trimJSON(m.json())
+	if !isObject(text) || !validJSON(text) {
+		return nil, badMetadata("must be a JSON object").because(notJSON(text))
+	}
+	return (&scanner{text: text}).tree(), nil
 }
 
-func members(object []byte) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	if _, err := dec.Token(); err != nil {
-		return nil, err
+// appendMerged appends the object that MergePatch of RFC 7396, section 2, makes of the members of an object and a
+// patch. A member that is changed keeps the text of its name. It is false where a key comes twice, in the patch or in
+// what the patch changes.
+func appendMerged(b []byte, target, patch []member) ([]byte, bool) {
+	at := make(map[string]int, len(patch)) // a patch may have a hundred thousand keys
+	for i, c := range patch {
+		at[c.key] = i
 	}
-	var ms []member
-	for dec.More() {
-		before := dec.InputOffset() // at most a comma and blanks stand between here and the key
-		t, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		var m member
-		m.key, _ = t.(string)
-		m.text = object[before:dec.InputOffset()]
-		m.text = m.text[bytes.IndexByte(m.text, '"'):]
-		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
-		}
-		ms = append(ms, m)
-	}
-	return ms, nil
-}
-
-func isObject(text []byte) bool { return len(text) > 0 && text[0] == '{' }
-
-// merge is MergePatch of RFC 7396, section 2, for a target and a patch that are objects.
-func merge(target, patch []byte) ([]byte, error) {
-	ms, err := members(target)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := members(patch)
-	if err != nil {
-		return nil, err
-	}
-	at := make(map[string]int, len(ms)) // a patch may have a hundred thousand keys
-	for i, m := range ms {
-		at[m.key] = i
-	}
-	for _, c := range changes {
-		i, held := at[c.key]
-		if string(c.value) == "null" {
-			if held {
-				ms[i].text = nil // dropped below
-			}
+	ok := len(at) == len(patch)
+	held := make([]bool, len(patch))
+	b = append(b, '{')
+	for _, m := range target {
+		i, named := at[m.key]
+		if !named {
+			b = append(append(append(comma(b), m.name...), ':'), m.value...)
 			continue
 		}
-		if isObject(c.value) {
-			old := []byte("{}") // a patch object replaces what is no object, and drops its nulls
-			if held && isObject(ms[i].value) {
-				old = ms[i].value
-			}
-			if c.value, err = merge(old, c.value); err != nil {
-				return nil, err
-			}
-		}
-		if held {
-			ms[i].value = c.value
-		} else {
-			ms = append(ms, c)
+		ok = ok && !held[i]
+		held[i] = true
+		c := patch[i]
+		c.name = m.name
+		b, ok = appendChanged(b, m.members, c, ok)
+	}
+	for i, c := range patch {
+		if !held[i] {
+			b, ok = appendChanged(b, nil, c, ok)
 		}
 	}
-	return object(slices.DeleteFunc(ms, func(m member) bool { return m.text == nil })), nil
+	return append(b, '}'), ok
 }
 
-func object(ms []member) []byte {
-	b := []byte{'{'}
-	for i, m := range ms {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(append(append(b, m.text...), ':'), m.value...)
+// appendChanged appends a member of a patch, merged into the members of the object that it changes. Where there is
+// none it loses its nulls all the same.
+func appendChanged(b []byte, target []member, c member, ok bool) ([]byte, bool) {
+	switch {
+	case c.value == "null":
+		return b, ok
+	case !isObject(c.value):
+		return append(append(append(comma(b), c.name...), ':'), c.value...), ok
 	}
-	return append(b, '}')
+	b, merged := appendMerged(append(append(comma(b), c.name...), ':'), target, c.members)
+	return b, ok && merged
+}
+
+// comma separates a member from the one before it, if there is one.
+func comma(b []byte) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	return b
 }
 
 // MarshalJSON returns the object's text.
@@ -249,25 +197,26 @@ func (m Metadata) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "metadata(%d byte
 // LogValue shows how large the object is, and never its content.
 func (m Metadata) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
-func (m Metadata) bytes() []byte {
+// json is the text.
+func (m Metadata) json() string {
 	if m.text == "" {
-		return []byte("{}")
+		return "{}"
 	}
-	return []byte(m.text)
+	return m.text
 }
 
+func (m Metadata) bytes() []byte { return []byte(m.json()) }
+
 // size is the length of the text in bytes.
-func (m Metadata) size() int {
-	if m.text == "" {
-		return len("{}")
+func (m Metadata) size() int { return len(m.json()) }
+
+// metadataOf is metadata of a text that is checked.
+func metadataOf(text string) Metadata {
+	if text == "{}" {
+		text = "" // one value has one form
 	}
-	return len(m.text)
+	return Metadata{text}
 }
 
 // storedMetadata is metadata as a store returned it: checked when it was written.
-func storedMetadata(b []byte) Metadata {
-	if string(b) == "{}" {
-		return Metadata{}
-	}
-	return Metadata{string(b)}
-}
+func storedMetadata(b []byte) Metadata { return metadataOf(string(b)) }

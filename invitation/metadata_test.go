@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"net"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/matryer/is"
 
@@ -33,7 +37,7 @@ func text(t testing.TB, m invitation.Metadata) string {
 
 func TestMetadataKeepsItsText(t *testing.T) {
 	for _, s := range []string{
-		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e400}`, `{"html":"<&>","u":"\u00e9","nul":"\u0000"}`,
+		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e308,"tiny":1e-400}`, `{"html":"<&>","u":"\u00e9","pair":"\ud83d\ude00"}`,
 		"{\n  \"nested\": [ {\"deep\": null} , true ]\n}", `{"":""}`, `{"é":"é"}`,
 	} {
 		is := is.New(t)
@@ -67,7 +71,9 @@ func TestNewMetadata(t *testing.T) {
 	}{"<a&b>", math.MaxUint64})
 	is.NoErr(err)
 	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // as it is meant, not escaped for HTML
-	var got struct{ Team string }
+	var got struct {
+		Team string `json:"team"`
+	}
 	is.NoErr(m.Decode(&got))
 	is.Equal(got.Team, "<a&b>")
 	is.True(m.Decode(&[]int{}) != nil) // an object is no list
@@ -83,6 +89,10 @@ func TestMetadataRefuses(t *testing.T) {
 		"an open list": `{"a":[1}`, "a bare key": `{a:1}`, "invalid UTF-8": "{\"a\":\"\xff\"}", "a raw NUL": "{\"a\":\"\x00\"}",
 		"a key twice": `{"a":1,"a":1}`, "an escaped key twice": `{"a":1,"\u0061":2}`, "a nested key twice": `{"x":[{"k":1,"k":2}]}`,
 		"too deep": deep(65), "too deep a list": deepArray,
+		"a NUL": `{"a":"b\u0000"}`, "a NUL in a key": `{"a\u0000":1}`, "a NUL behind a backslash": `{"a":["\\\u0000"]}`,
+		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`, "half a pair in a key": `{"a":{"\ud83dx":1}}`,
+		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
+		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat("0", 309) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
@@ -99,10 +109,18 @@ func TestMetadataRefuses(t *testing.T) {
 		})
 	}
 	is := is.New(t)
-	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{"f": math.Inf(1)}} {
+	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{"f": math.Inf(1)}, map[string]any{"a": "\x00"},
+		map[string]int{"\x00": 1}, map[string]any{"a": json.Number("1e400")}, map[string]any{"a": json.RawMessage(`"\ud800"`)}} {
 		_, err := invitation.NewMetadata(v)
 		is.True(errors.Is(err, invitation.ErrInvalid)) // not an object, or not JSON at all
 	}
+	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`, `{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
+		`{"a":` + strings.Repeat("9", 308) + `}`, `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
+		is.Equal(text(t, mustMetadata(t, s)), s) // which every reader can hold
+	}
+	broken, err := invitation.NewMetadata(map[string]string{"a": "\xff"})
+	is.NoErr(err) // encoding/json makes it the replacement character
+	is.Equal(text(t, broken), `{"a":"\ufffd"}`)
 	is.True((*invitation.Metadata)(nil).UnmarshalJSON([]byte(`{}`)) != nil) // and no panic
 }
 
@@ -132,12 +150,14 @@ func TestMetadataMerge(t *testing.T) {
 		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
 		{`{"a":"foo"}`, `{"a":{"b":1,"c":null}}`, `{"a":{"b":1}}`},
 		{`{"a":[1,null]}`, `{"a":[null]}`, `{"a":[null]}`},
-		{`{"z":9007199254740993,"<é>":1e400}`, `{"y":12345678901234567890}`,
-			`{"z":9007199254740993,"<é>":1e400,"y":12345678901234567890}`},
+		{`{"z":9007199254740993,"<é>":1e300}`, `{"y":12345678901234567890}`,
+			`{"z":9007199254740993,"<é>":1e300,"y":12345678901234567890}`},
 		{`{"z":1,"a":2,"m":3}`, `{"a":null,"z":9}`, `{"z":9,"m":3}`},
 		{`{ "a" : 1 }`, `{}`, `{ "a" : 1 }`},
 		{`{ "\u0061" : 1 , "\"b" : [ 2 ] }`, `{"a":null,"c<>":{ }}`, `{"\"b":[ 2 ],"c<>":{}}`},
-		{`{"\u0061":1,"\ud800":2}`, `{"a":3}`, `{"\u0061":3,"\ud800":2}`},
+		{`{"\u0061":1,"\ud83d\ude00":2}`, `{"a":3,"😀":{"b":[ 4 ]}}`, `{"\u0061":3,"\ud83d\ude00":{"b":[ 4 ]}}`},
+		{`{"a":1,"A":2}`, `{"a":3,"\u0041":{}}`, `{"a":3,"A":{}}`},
+		{`{"a":{"b":{ "c":1 },"d" :2}}`, `{"a":{"d":null,"e":{"f":null,"g":{}}}}`, `{"a":{"b":{ "c":1 },"e":{"g":{}}}}`},
 		{`{}`, `{}`, `{}`},
 	} {
 		t.Run(tt[0]+" by "+tt[1], func(t *testing.T) {
@@ -159,10 +179,274 @@ func TestMetadataMergeStaysWithinTheDepth(t *testing.T) {
 	is.Equal(merged, deep)
 }
 
+// merged is RFC 7396, section 2, as it stands there.
+func merged(target, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for key, change := range changes {
+		if change == nil {
+			delete(object, key)
+		} else {
+			object[key] = merged(object[key], change)
+		}
+	}
+	return object
+}
+
+// generic is the text as encoding/json reads it, with numbers kept.
+func generic(t testing.TB, text string) any {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return v
+}
+
+func depthOf(text string) int {
+	deepest, depth, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// checkMerge fails unless merging means what the RFC says, gives metadata, is no deeper than both, and is the same twice.
+func checkMerge(t *testing.T, target, patch invitation.Metadata) {
+	t.Helper()
+	once, err := target.Merge(patch)
+	if err != nil {
+		t.Fatalf("merging %s into %s: %v", text(t, patch), text(t, target), err)
+	}
+	got := text(t, once)
+	if want := merged(generic(t, text(t, target)), generic(t, text(t, patch))); !reflect.DeepEqual(generic(t, got), want) {
+		t.Fatalf("merging %s into %s: %s, which means not %v", text(t, patch), text(t, target), got, want)
+	}
+	if again, err := invitation.ParseMetadata([]byte(got)); err != nil || again != once {
+		t.Fatalf("merging %s into %s: %s, which is refused: %v", text(t, patch), text(t, target), got, err)
+	}
+	if depthOf(got) > max(depthOf(text(t, target)), depthOf(text(t, patch))) {
+		t.Fatalf("merging %s into %s: %s is deeper", text(t, patch), text(t, target), got)
+	}
+	if twice, err := once.Merge(patch); err != nil || twice != once {
+		t.Fatalf("merging %s into %s twice: %s, then %s (%v)", text(t, patch), text(t, target), got, text(t, twice), err)
+	}
+}
+
+// randomObject is an object of few keys, some of them escaped, with blanks here and there.
+func randomObject(r *rand.Rand, depth int) string {
+	var b strings.Builder
+	blank := func() { b.WriteString([]string{"", "", " ", "\n\t"}[r.IntN(4)]) }
+	var value func(depth int)
+	object := func(depth int) {
+		b.WriteByte('{')
+		for i, key := range r.Perm(6)[:r.IntN(7)] {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			blank()
+			b.WriteString([]string{`"a"`, `"\u0061"`, `"\"}"`, `"\u0022\u007d"`, `"é"`, `"\u00e9"`}[key&^1+r.IntN(2)&key])
+			blank()
+			b.WriteByte(':')
+			blank()
+			value(depth - 1)
+			blank()
+		}
+		b.WriteByte('}')
+	}
+	value = func(depth int) {
+		switch k := r.IntN(7); {
+		case k < 3 && depth > 0:
+			object(depth)
+		case k == 3 && depth > 0:
+			b.WriteByte('[')
+			value(depth - 1)
+			b.WriteString(" , ")
+			value(depth - 1)
+			b.WriteByte(']')
+		default:
+			b.WriteString([]string{"null", "1", "-2.50e+3", "true", `"}]\\"`, `"null"`, "{}"}[k])
+		}
+	}
+	object(depth)
+	return b.String()
+}
+
+func TestMergeMeansWhatTheRFCSays(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	n := 0
+	for n < 2000 {
+		target, err := invitation.ParseMetadata([]byte(randomObject(r, 5)))
+		if err != nil { // a key twice
+			continue
+		}
+		patch, err := invitation.ParseMetadata([]byte(randomObject(r, 5)))
+		if err != nil {
+			continue
+		}
+		n++
+		checkMerge(t, target, patch)
+	}
+}
+
+// What a store returns may be broken, or older than a rule. It is shown as it is; merging and decoding it is an error
+// where it has no meaning, and nothing else.
+func TestMetadataOfABrokenStore(t *testing.T) {
+	w := setup(t, nil)
+	stored := func(text string) invitation.Metadata {
+		t.Helper()
+		inv := w.invite("carl@example.com")
+		r := w.stored()[0]
+		r.PublicMetadata = []byte(text)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		m := w.get(inv).PublicMetadata
+		_, err := w.host.Storage().Delete(w.ctx, inv.ID)
+		w.is.NoErr(err)
+		return m
+	}
+	patch := mustMetadata(t, `{"a":{"b":1},"c":null}`)
+	for _, s := range []string{`{`, `{"a`, `{"a\`, `{"a":`, `{"a":{"b":"c"`, `{"a":}`, `{"a":1]`, `{]`, `[`, `[{"a":1}]`, `}`, `"`, `"a`, `null`, `1`, ` `,
+		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(`{"a":`, 1<<17), strings.Repeat(`[`, 1<<17),
+		strings.Repeat(`{"a":`, 1<<17) + "1" + strings.Repeat(`}`, 1<<17)} {
+		m := stored(s)
+		w.is.Equal(text(t, m), s) // as it is
+		if _, err := m.Merge(patch); !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("merging into %.40q: %v", s, err)
+		}
+		_, err := mustMetadata(t, `{}`).Merge(m)
+		if !errors.Is(err, invitation.ErrInvalid) && !json.Valid([]byte(s)) {
+			t.Errorf("merging %.40q: %v", s, err)
+		}
+		var got struct{ A any }
+		if err := m.Decode(&got); err == nil && !json.Valid([]byte(s)) {
+			t.Errorf("decoding %.40q: no error", s)
+		}
+	}
+	for s, want := range map[string]string{ // from before these were refused
+		` {"a":"\u0000"} `: `{"a":{"b":1}}`, `{"x":"\u0000","y":1e999}`: `{"x":"\u0000","y":1e999,"a":{"b":1}}`, `{"\ud800":1,"c":2}`: `{"\ud800":1,"a":{"b":1}}`,
+	} {
+		got, err := stored(s).Merge(patch)
+		w.is.NoErr(err)
+		w.is.Equal(text(t, got), want)
+	}
+}
+
+type plain struct {
+	Name string `json:"name"`
+}
+
+type promoted struct{ Team, Seat string }
+
+type rival struct{ Seat string }
+
+// readsItself has an UnmarshalJSON of its own, which reads as encoding/json does.
+type readsItself struct{ plain }
+
+func (r *readsItself) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &r.plain) }
+
+// A key fills the field of exactly its name. The rest is as json.Unmarshal has it.
+func TestDecodeMatchesNamesExactly(t *testing.T) {
+	type tree struct {
+		plain
+		*promoted
+		rival
+		Team  string
+		Twice string `json:"promoted"`
+		Off   string `json:"-"`
+		//lint:ignore SA5008 the name "-", as hosts write it
+		Dash string `json:"-,"`
+		Long string `json:"straße"`
+
+		List    []plain               `json:"list"`
+		Pair    [2]*plain             `json:"pair"`
+		Map     map[string]plain      `json:"map"`
+		Nested  map[int][]**plain     `json:"nested"`
+		Any     any                   `json:"any"`
+		Raw     json.RawMessage       `json:"raw"`
+		Number  json.Number           `json:"number"`
+		Own     readsItself           `json:"own"`
+		Meta    invitation.Metadata   `json:"meta"`
+		Self    *tree                 `json:"self"`
+		Time    time.Time             `json:"time"`
+		Text    net.IP                `json:"text"`
+		Quoted  int                   `json:"quoted,string"`
+		Stop    struct{ Name string } `json:"stop"`
+		private string
+	}
+	name := func(s string) *plain { return &plain{s} }
+	ptr := name("x")
+	for s, want := range map[string]tree{
+		`{"name":"x","Name":"y","NAME":"z"}`:                            {plain: plain{"x"}},
+		`{"Name":"y","\u006eame":"x","nAME":"z"}`:                       {plain: plain{"x"}},
+		`{"Team":"x","team":"y","TEAM":{"no":"string"}}`:                {Team: "x"},
+		`{"Seat":"x","seat":"y"}`:                                       {}, // of two embedded structs: of none
+		`{"promoted":"x","Promoted":"y","Twice":"z"}`:                   {Twice: "x"},
+		`{"-":"x","Off":"y","off":"z"}`:                                 {Dash: "x"},
+		`{"straße":"x","STRAẞE":"y","\u017ftraße":"z"}`:                 {Long: "x"},
+		`{"private":"x","Private":"y","unknown":{"a":[{"b":1}]}}`:       {},
+		`{"list":[{"Name":"y"},{"name":"x","NAME":"y"},null]}`:          {List: []plain{{}, {"x"}, {}}},
+		`{"pair":[{"name":"x"},{"NAME":"y"},{"name":"z"}]}`:             {Pair: [2]*plain{name("x"), name("")}},
+		`{"map":{"A":{"Name":"y"},"a":{"name":"x"}}}`:                   {Map: map[string]plain{"A": {}, "a": {"x"}}},
+		`{"nested":{"1":[{"name":"x","Name":"y"}]}}`:                    {Nested: map[int][]**plain{1: {&ptr}}},
+		`{"any":{"Name":1,"name":[true]},"Any":0}`:                      {Any: map[string]any{"Name": 1.0, "name": []any{true}}},
+		`{"raw":{ "Name" : 1 },"number":9007199254740993,"NUMBER":1}`:   {Raw: json.RawMessage(`{ "Name" : 1 }`), Number: "9007199254740993"},
+		`{"own":{"Name":"x"},"meta":{"Name":"x"}}`:                      {Own: readsItself{plain{"x"}}, Meta: mustMetadata(t, `{"Name":"x"}`)},
+		`{"self":{"Self":{},"self":{"Team":"x","team":"y"}},"Self":""}`: {Self: &tree{Self: &tree{Team: "x"}}},
+		`{"time":"2026-03-01T12:00:00Z","text":"1.2.3.4","Text":1}`:     {Time: noon, Text: net.IPv4(1, 2, 3, 4)},
+		`{"quoted":"7","stop":{"name":"y","Name":"x"},"list":null}`:     {Quoted: 7, Stop: struct{ Name string }{"x"}},
+	} {
+		t.Run(s, func(t *testing.T) {
+			is := is.New(t)
+			var got tree
+			is.NoErr(mustMetadata(t, s).Decode(&got))
+			is.Equal(got, want)
+			is.Equal(got.private, "")
+		})
+	}
+	is := is.New(t)
+	m := mustMetadata(t, `{"Name":"y","name":"x"}`)
+	var untyped any
+	is.NoErr(m.Decode(&untyped))
+	is.Equal(untyped, map[string]any{"Name": "y", "name": "x"})
+	pointer := name("old")
+	is.NoErr(m.Decode(&pointer))
+	is.Equal(pointer.Name, "x")
+	kept := plain{"old"}
+	is.NoErr(mustMetadata(t, `{"NAME":"y"}`).Decode(&kept))
+	is.Equal(kept.Name, "old")
+	for _, v := range []any{nil, plain{}, (*plain)(nil)} {
+		var invalid *json.InvalidUnmarshalError
+		is.True(errors.As(m.Decode(v), &invalid))
+	}
+	var wrong *json.UnmarshalTypeError
+	is.True(errors.As(mustMetadata(t, `{"NAME":"y", "name": 1}`).Decode(&kept), &wrong))
+	is.Equal(wrong.Offset, int64(len(`{"NAME":"y", "name": 1`))) // in the text as it was given
+}
+
 // Whatever ParseMetadata takes is one JSON object, comes back as it was, and merges into itself unchanged in meaning.
 func FuzzMetadata(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`} {
+	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`, ` {"a" : {"\u0062":[{}, "\"}"]} } `} {
 		f.Add(s, `{"a":null}`)
+		f.Add(s, `{"\u0061":{"b":{"c":null,"d":1}},"e":[ ]}`)
 	}
 	f.Fuzz(func(t *testing.T, s, patch string) {
 		m, err := invitation.ParseMetadata([]byte(s))
@@ -180,14 +464,7 @@ func FuzzMetadata(f *testing.F) {
 		if err != nil {
 			return
 		}
-		once, err := m.Merge(p)
-		if err != nil {
-			return
-		}
-		twice, err := once.Merge(p)
-		if err != nil || once != twice {
-			t.Fatalf("merging %s into %s twice: %s, then %s (%v)", patch, s, text(t, once), text(t, twice), err)
-		}
+		checkMerge(t, m, p)
 	})
 }
 
@@ -198,5 +475,45 @@ func TestMetadataNeverPrintsItsContent(t *testing.T) {
 		is.Equal(fmt.Sprintf(verb, m), "metadata(20 bytes)")
 	}
 	is.Equal(m.LogValue().String(), "metadata(20 bytes)")
+	is.Equal(fmt.Sprint(struct{ M invitation.Metadata }{m}), "{metadata(20 bytes)}")
+	is.Equal(fmt.Sprint(struct{ m invitation.Metadata }{m}), `{{{"secret":"hunter2"}}}`) // fmt calls no methods there, as the comment says
 	is.Equal(fmt.Sprint(invitation.Metadata{}), "metadata(2 bytes)")
+}
+
+// deepObject is an object of about so many bytes that nests so deep: keys with short values at every level.
+func deepObject(size, depth int) string {
+	var b strings.Builder
+	for level := range depth {
+		if level > 0 {
+			b.WriteString(`,"deeper":`)
+		}
+		b.WriteString(`{"level":` + fmt.Sprint(level))
+		for n := 0; b.Len() < size*(level+1)/depth; n++ {
+			fmt.Fprintf(&b, `,"key%d":"a value of some length, %d"`, n, n)
+		}
+	}
+	return b.String() + strings.Repeat("}", depth)
+}
+
+func BenchmarkMerge(b *testing.B) {
+	const size = 1 << 20
+	for _, shape := range []struct {
+		name  string
+		depth int
+	}{{"wide", 1}, {"60 deep", 60}, {"64 deep", 64}} {
+		patch := mustMetadata(b, deepObject(size, shape.depth))
+		for _, target := range []struct {
+			name string
+			invitation.Metadata
+		}{{"empty", invitation.Metadata{}}, {"itself", patch}} {
+			b.Run(shape.name+"/into "+target.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := target.Merge(patch); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

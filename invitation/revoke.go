@@ -91,17 +91,18 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		InviterUserID:  p.InviterUserID,
 		StoredStatuses: []string{storage.Pending},
 	}
-	errs := checkParams("", p)
+	var errs collector
+	errs.add(checkParams("", p)...)
 	if p.InviterUserID == "" && len(p.EmailAddresses) == 0 {
-		errs = append(errs, problemMissing.about(paramInviter, "is required, or email_addresses; name whose are meant"))
+		errs.add(problemMissing.about(paramInviter, "is required, or email_addresses; name whose are meant"))
 	}
 	if p.RequestingUserID != "" && p.OrganizationID == "" {
-		errs = append(errs, problemMissing.about(paramOrganization, "is required with a requesting user"))
+		errs.add(problemMissing.about(paramOrganization, "is required with a requesting user"))
 	}
 	for i, a := range p.EmailAddresses {
 		key, e := canonicalEmail(fmt.Sprintf("email_addresses[%d]", i), a)
 		if e != nil {
-			errs = append(errs, e)
+			errs.add(e)
 		}
 		f.EmailKeys = append(f.EmailKeys, key)
 	}

@@ -52,7 +52,7 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 			continue
 		}
 		if _, twice := r.defs[d.Key]; twice {
-			errs = append(errs, problemValue.about(key, fmt.Sprintf("is %q, which is defined twice; drop one", d.Key)))
+			errs = append(errs, problemValue.about(key, fmt.Sprintf("is %s, which is defined twice; drop one", quoted(d.Key))))
 			continue
 		}
 		d.Grants = slices.Clone(d.Grants)
@@ -62,20 +62,20 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 		param := fmt.Sprintf("[%d].Grants", i)
 		if len(d.Grants) > 0 && !d.Manages {
 			errs = append(errs, problemValue.about(param,
-				fmt.Sprintf("is of %q, which does not manage; set Manages or drop Grants", d.Key)))
+				fmt.Sprintf("is of %s, which does not manage; set Manages or drop Grants", quoted(d.Key))))
 		}
 		for _, g := range d.Grants {
 			granted, ok := r.defs[g]
 			if !ok {
 				errs = append(errs, problemValue.about(param,
-					fmt.Sprintf("(of %q) has %q, which is not defined; define it or drop it", d.Key, g)))
+					fmt.Sprintf("(of %s) has %s, which is not defined; define it or drop it", quoted(d.Key), quoted(g))))
 				continue
 			}
 			for _, further := range granted.Grants {
 				if !slices.Contains(d.Grants, further) {
 					errs = append(errs, problemValue.about(param, fmt.Sprintf(
-						"(of %q) has %q, which grants %q and so exceeds its granter; let %[1]q grant %[3]q too",
-						d.Key, g, further)))
+						"(of %s) has %s, which grants %s and so exceeds its granter; let %[1]s grant %[3]s too",
+						quoted(d.Key), quoted(g), quoted(further))))
 				}
 			}
 		}

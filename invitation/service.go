@@ -216,7 +216,7 @@ func (s *Service) list(ctx context.Context, q storage.Query) ([]storage.Record, 
 	for _, r := range records {
 		if !q.Filter.Match(r) {
 			return nil, fmt.Errorf("invitation: the storage returned the record %s, which the filter leaves out; "+
-				"it does not know a field of storage.Filter", r.ID)
+				"it does not know a field of storage.Filter", printable(r.ID, maxPrinted))
 		}
 	}
 	return records, nil

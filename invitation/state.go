@@ -117,5 +117,5 @@ func (e *TransitionError) reason() string {
 	if verb == string(e.From) {
 		return "the invitation is " + verb + " already"
 	}
-	return fmt.Sprintf("the invitation is %s and cannot be %s", e.From, verb)
+	return fmt.Sprintf("the invitation is %s and cannot be %s", printable(string(e.From), maxPrinted), verb)
 }

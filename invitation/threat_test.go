@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/matryer/is"
 
@@ -45,6 +49,10 @@ func TestThreat(t *testing.T) {
 		"C34_query_before_the_ticket":   threatQuery,
 		"C37_another_audience":          threatAudience,
 		"C39_role_changed_unmailed":     threatUnmailed,
+		"C30_merge_under_a_lock":        threatMerge,
+		"C32_unprintable_text":          threatUnprintable,
+		"C35_items_and_errors":          threatFlood,
+		"C38_strict_readers":            threatStrictReaders,
 	} {
 		t.Run(name, func(t *testing.T) { attack(t, setup(t, nil)) })
 	}
@@ -739,4 +747,228 @@ func threatUnmailed(t *testing.T, w *world) {
 	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
 	p.Terms = changed.Terms
 	w.is.NoErr(w.accept(p))
+}
+
+// begins counts the transactions that begin.
+type begins struct {
+	storage.Storage
+	n *int
+}
+
+func (s begins) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	*s.n++
+	return s.Storage.RunInTx(ctx, fn)
+}
+
+// allocated is how many bytes a call allocates, which tells how often it copies what it is given.
+func allocated(call func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	call()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// A large or deep patch is merged while a lock is held, and every other writer waits for that.
+func threatMerge(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	n := 0
+	svc := w.svc.WithStorage(begins{w.host.Storage(), &n})
+	large := mustMetadata(t, deepObject(10000, 60))
+	for _, p := range []invitation.UpdateParams{{PublicMetadata: large}, {PrivateMetadata: large}, {PublicMetadata: large, RequestingUserID: "ann"}} {
+		_, err := svc.Update(w.ctx, "acme", inv.ID, p)
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+		w.is.Equal(n, 0) // over MaxMetadata: no transaction begins
+	}
+	// Where a host allows any size, depth costs nothing.
+	w.svc = w.service(w.host, &invitation.Config{MaxMetadata: -1})
+	update := func(depth int) uint64 {
+		inv := w.invite(fmt.Sprintf("u%d@example.com", depth))
+		patch := invitation.UpdateParams{PublicMetadata: mustMetadata(t, deepObject(1<<20, depth))}
+		return allocated(func() {
+			_, err := w.svc.Update(w.ctx, "acme", inv.ID, patch)
+			w.is.NoErr(err)
+		})
+	}
+	wide, deep := update(2), update(64)
+	if deep > 2*wide {
+		t.Errorf("merging 1 MiB allocates %d bytes if it is 2 deep, and %d if it is 64 deep", wide, deep)
+	}
+}
+
+// A key of a body, or any other text from outside, breaks a log line, colours a terminal or turns its text around.
+func threatUnprintable(t *testing.T, w *world) {
+	fit := func(what, text string) {
+		t.Helper()
+		if !utf8.ValidString(text) || strings.ContainsFunc(strings.TrimRight(text, "\n"), func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Errorf("%s: %q", what, text)
+		}
+		if len(text) > 3000 {
+			t.Errorf("%s has %d bytes", what, len(text))
+		}
+	}
+	// printed looks at everything that a value prints.
+	printed := func(what string, v any) {
+		t.Helper()
+		for _, verb := range []string{"%v", "%+v", "%s", "%#v"} {
+			fit(what+" by "+verb, fmt.Sprintf(verb, v))
+		}
+		var lines strings.Builder
+		slog.New(slog.NewTextHandler(&lines, nil)).Info("m", "v", v)
+		fit(what+" as text", lines.String())
+		lines.Reset()
+		slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "v", v)
+		fit(what+" as JSON", lines.String())
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		var errs invitation.Errors
+		if !errors.As(err, &errs) || !errors.Is(err, invitation.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+		for _, e := range errs {
+			fit(what, e.Error())
+			fit(what, e.LongMessage)
+			fit(what, e.Param)
+			printed(what, []any{e.Error(), e.Param}) // what hosts log of it
+			lines := strings.Builder{}
+			slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "err", e)
+			fit(what, lines.String())
+		}
+		fit(what, string(invitation.ErrorBody(err)))
+	}
+	for _, bad := range []string{"\u202e", "\u2028", "\u0085", "\x1b[31m", "\n", "\r\nroot: ", "\x00", "\u200b", "\ufeff", "\x7f", "\U000e0041", "\xff", strings.Repeat("x", 5000)} {
+		text := "a" + bad + "b"
+		key, err := json.Marshal(text)
+		w.is.NoErr(err)
+		for what, body := range map[string]string{
+			"a key": `{` + string(key) + `:1}`, "a key of an item": `[{` + string(key) + `:1}]`,
+			"a key twice": `{"public_metadata":{"a":{` + string(key) + `:1,` + string(key) + `:1}}}`,
+		} {
+			if strings.HasPrefix(body, "[") {
+				refused(what, decodeAs[[]invitation.CreateParams](strings.NewReader(body)))
+			} else {
+				refused(what, decodeAs[invitation.CreateParams](strings.NewReader(body)))
+			}
+		}
+		if utf8.ValidString(text) { // as it is, and not escaped by JSON
+			refused("a raw key", decodeAs[invitation.RevokeParams](strings.NewReader(`{"`+text+`":1}`)))
+		}
+		_, err = invitation.ParseMetadata([]byte(`{"x":[{` + string(key) + `:1,` + string(key) + `:2}]}`))
+		refused("a key of metadata", err)
+		_, err = invitation.ParseListParams(url.Values{"status": {text}, "order_by": {text, text}, "limit": {text}, "offset": {text}})
+		refused("a query", err)
+		_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: text, EmailAddress: text, Statuses: []invitation.Status{invitation.Status(text)},
+			OrderBy: []invitation.Order{{Field: text}}})
+		refused("a list", err)
+		_, err = w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: text, Role: invitation.Role(text), RedirectURL: text},
+			{EmailAddress: text + "@example.com", Role: invitation.Role(text), RedirectURL: "https://" + text}})
+		refused("a bulk", err)
+		_, err = w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{text}})
+		refused("addresses", err)
+		role := invitation.Role(text)
+		_, err = invitation.NewRoles(invitation.RoleDefinition{Key: "a\u202e", Grants: []invitation.Role{role, "b\u2028"}},
+			invitation.RoleDefinition{Key: "b\u2028", Manages: true, Grants: []invitation.Role{role}}, invitation.RoleDefinition{Key: "a\u202e"}, invitation.RoleDefinition{Key: role})
+		refused("roles", err)
+
+		printed("params", invitation.CreateParams{EmailAddress: text, Role: role})
+		printed("params in a list", []invitation.CreateParams{{EmailAddress: text, Role: role}})
+		printed("a change", invitation.UpdateParams{Role: role})
+		printed("a membership", &invitation.Membership{OrganizationID: text, UserID: text, InvitationID: text, Role: role})
+		inv := invitation.Invitation{ID: text, OrganizationID: text, EmailAddress: text, Role: role, Status: invitation.Status(text)}
+		printed("an invitation", inv)
+		printed("a view", inv.Backend())
+		fit("a transition", (&invitation.TransitionError{From: invitation.Status(text), Event: invitation.EventAccepted}).Error())
+
+		numbers := map[int]string{}
+		if err := mustMetadata(t, `{`+strings.ReplaceAll(string(key), `\u0000`, "")+`:"x"}`).Decode(&numbers); err == nil {
+			t.Errorf("%q is no number", text)
+		} else {
+			fit("metadata", err.Error())
+		}
+	}
+	// A store of the host's that breaks the rules is told so.
+	odd := oddIDs{w.host.Storage()}
+	w.invite("carl@example.com")
+	_, err := w.svc.WithStorage(odd).List(w.ctx, "acme", invitation.ListParams{})
+	w.is.True(err != nil)
+	fit("a store", err.Error())
+}
+
+// oddIDs is a storage that answers with records nobody asked for.
+type oddIDs struct{ storage.Storage }
+
+func (oddIDs) List(context.Context, storage.Query) ([]storage.Record, error) {
+	return []storage.Record{{ID: "a\u202eb\n"}}, nil
+}
+
+// A small body becomes hundreds of thousands of items, or an answer of thousands of errors.
+func threatFlood(t *testing.T, w *world) {
+	for _, item := range []string{"0", "{}", "[]", `""`} {
+		body := "[" + strings.Repeat(item+",", 200000) + item + "]"
+		read := allocated(func() { // what reading and checking the text takes, as JSON that is of no use
+			_, err := invitation.Decode[invitation.CreateParams](strings.NewReader(body))
+			w.is.Equal(refusals(err), []refusal{{400, "request_body_invalid", ""}})
+		})
+		items := allocated(func() {
+			ps, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(body))
+			w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
+			w.is.True(errors.Is(err, invitation.ErrInvalid))
+			w.is.True(strings.Contains(err.Error(), "10000"))
+			w.is.Equal(len(ps), 0)
+		})
+		if items > read+1<<16 {
+			t.Errorf("%d bytes for the items of %d bytes of %s", items-read, len(body), item)
+		}
+	}
+	ps, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("{},", 9999) + "{}]"))
+	w.is.NoErr(err) // the limit itself is fine
+	w.is.Equal(len(ps), 10000)
+	unlimited := w.service(w.host, &invitation.Config{MaxBulk: -1})
+	_, err = unlimited.CreateBulk(w.ctx, "acme", ps)
+	errs := atMost100(t, err, 20000)
+	w.is.True(len(invitation.ErrorBody(errs)) < 100*300)
+	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("{},", 10000) + "{}]"))
+	w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
+}
+
+// Metadata that Go reads fails, or is cut, in readers that come after: a JSONB column, a mobile client, a browser.
+func threatStrictReaders(t *testing.T, w *world) {
+	inv := w.invite("carl@example.com")
+	for _, object := range []string{`{"a":"b\u0000"}`, `{"a\u0000":1}`, `{"a":["\ud800"]}`, `{"a":{"\udfff":1}}`, `{"a":1e999999}`, `{"a":[-1e309]}`} {
+		if !json.Valid([]byte(object)) {
+			t.Errorf("%s is no JSON at all", object)
+		}
+		_, err := invitation.ParseMetadata([]byte(object))
+		w.is.Equal(refusals(err), []refusal{{422, "form_param_format_invalid", "metadata"}})
+		_, err = invitation.NewMetadata(json.RawMessage(object))
+		w.is.Equal(refusals(err), []refusal{{422, "form_param_format_invalid", "metadata"}})
+		var m invitation.Metadata
+		w.is.True(json.Unmarshal([]byte(object), &m) != nil)
+		for _, param := range []string{"public_metadata", "private_metadata"} {
+			body := `{"` + param + `":` + object + `}`
+			w.is.Equal(refusals(decodeAs[invitation.CreateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
+			w.is.Equal(refusals(decodeAs[invitation.UpdateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
+			w.is.Equal(refusals(decodeAs[[]invitation.CreateParams](strings.NewReader("[{},"+body+"]"))), []refusal{{422, "form_param_format_invalid", "[1]." + param}})
+		}
+		// What was stored before that is still shown, and can be mended.
+		r := w.stored()[0]
+		r.PublicMetadata = []byte(object)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		w.is.Equal(text(t, w.get(inv).PublicMetadata), object)
+		shown, err := json.Marshal(w.get(inv))
+		w.is.NoErr(err)
+		w.is.True(strings.Contains(string(shown), object))
+		got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":null,"b":1}`)})
+		w.is.NoErr(err)
+		w.is.True(strings.HasSuffix(text(t, got.PublicMetadata), `"b":1}`))
+	}
+	// Keys that differ only in case are legal, and which of them a struct gets does not depend on their order.
+	for _, object := range []string{`{"role":"member","Role":"admin"}`, `{"ROLE":"admin","role":"member","rOLE":"admin"}`} {
+		var got struct {
+			Role string `json:"role"`
+		}
+		w.is.NoErr(mustMetadata(t, object).Decode(&got))
+		w.is.Equal(got.Role, "member")
+	}
 }

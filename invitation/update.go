@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 
 	"github.com/orginvite/orginvite/storage"
@@ -15,16 +16,21 @@ type UpdateParams struct {
 
 	Role Role // "" leaves it as it is
 
-	// Merge patches (RFC 7396); the zero value changes nothing. Private metadata is the back end's alone: through
-	// [Service.As] it is ErrForbidden.
+	// Merge patches (RFC 7396) of up to Config.MaxMetadata; the zero value changes nothing. Private metadata is the back
+	// end's alone: through [Service.As] it is ErrForbidden.
 	PublicMetadata, PrivateMetadata Metadata
 
 	Terms string `wire:"terms"` // the [Invitation.Terms] that were shown; "" is not compared
 }
 
+// Format prints what LogValue logs, whatever the verb.
+func (p UpdateParams) Format(f fmt.State, _ rune) {
+	printGroup(f, "invitation.UpdateParams", p.LogValue())
+}
+
 // LogValue logs what is to change, without metadata.
 func (p UpdateParams) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("role", string(p.Role)), slog.String("terms", p.Terms))
+	return slog.GroupValue(logged("role", p.Role), logged("terms", p.Terms))
 }
 
 // MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
@@ -61,6 +67,7 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
 		errs = append(errs, unknownRole(""))
 	}
+	errs = append(errs, s.checkMetadata("", p.PublicMetadata, p.PrivateMetadata)...) // not under the locks
 	if err := errs.err(); err != nil {
 		return Invitation{}, err
 	}
@@ -122,15 +129,18 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 
 // merge applies both patches to r, and reports whether they changed anything.
 func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
-	public, err := storedMetadata(r.PublicMetadata).Merge(p.PublicMetadata)
-	if err != nil {
-		return false, err
+	public, private := storedMetadata(r.PublicMetadata), storedMetadata(r.PrivateMetadata)
+	touched := false
+	for _, m := range []struct{ stored, patch *Metadata }{{&public, &p.PublicMetadata}, {&private, &p.PrivateMetadata}} {
+		merged, err := m.stored.Merge(*m.patch)
+		if err != nil {
+			return false, err
+		}
+		if !same(merged, *m.stored) { // else it keeps its very bytes
+			*m.stored, touched = merged, true
+		}
 	}
-	private, err := storedMetadata(r.PrivateMetadata).Merge(p.PrivateMetadata)
-	if err != nil {
-		return false, err
-	}
-	if same(public, storedMetadata(r.PublicMetadata)) && same(private, storedMetadata(r.PrivateMetadata)) {
+	if !touched {
 		return false, nil
 	}
 	r.PublicMetadata, r.PrivateMetadata = public.bytes(), private.bytes()
