@@ -290,7 +290,7 @@ func Example_transaction() {
 // Sign-up behind the link. The page shows what Preview returns; its form creates the account and accepts, in one
 // transaction. The ticket proves the address, so the user is created with that address verified. This is safe only
 // while links reach nothing but the mailbox: mail inv.URL or the answer of Link to the address, show it to nobody, and
-// leave Config.ManagersSeeLinks and Config.TicketSuffices off.
+// leave Config.ManagersSeeLinks and Config.TicketProvesEmail off.
 func Example_signUp() {
 	a, end := example()
 	defer end()

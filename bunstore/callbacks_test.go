@@ -496,7 +496,7 @@ func TestSnapshotOfHostIsNewEnough(t *testing.T) {
 				_, err = svc.RevokeAll(t.Context(), invitation.RevokeAllParams{
 					OrganizationID: "acme", EmailAddresses: []string{"y1@example.com"}})
 				is.NoErr(err)
-				_, err = svc.Erase(t.Context(), "y2@example.com")
+				_, err = svc.EraseEmail(t.Context(), "y2@example.com")
 				is.NoErr(err)
 				_, err = svc.ExpireDue(t.Context(), 100)
 				is.NoErr(err)

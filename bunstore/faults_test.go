@@ -115,11 +115,11 @@ func operations() []operation {
 				n, err := svc.Purge(ctx, a.clean.clock.Now().Add(-24*time.Hour), 100)
 				return counted(a, n, err)
 			}},
-		{name: "DeleteAll", run: plain(func(ctx context.Context, svc *invitation.Service) error {
-			return one(svc.DeleteAll(ctx, "acme"))
+		{name: "DeleteOrganization", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.DeleteOrganization(ctx, "acme"))
 		})},
-		{name: "Erase", run: plain(func(ctx context.Context, svc *invitation.Service) error {
-			return one(svc.Erase(ctx, "u1@example.com"))
+		{name: "EraseEmail", run: plain(func(ctx context.Context, svc *invitation.Service) error {
+			return one(svc.EraseEmail(ctx, "u1@example.com"))
 		})},
 		{name: "List", run: plain(func(ctx context.Context, svc *invitation.Service) error {
 			return one(svc.List(ctx, "acme", invitation.ListParams{}))

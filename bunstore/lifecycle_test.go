@@ -88,10 +88,10 @@ func TestServiceMaintenance(t *testing.T) {
 		n, err = s.svc.Purge(s.ctx, s.clock.Now(), 10)
 		s.is.NoErr(err)
 		s.is.Equal(n, 1) // the one revoked an hour ago
-		n, err = s.svc.Erase(s.ctx, "U1@EXAMPLE.com")
+		n, err = s.svc.EraseEmail(s.ctx, "U1@EXAMPLE.com")
 		s.is.NoErr(err)
 		s.is.Equal(n, 2)
-		n, err = s.svc.DeleteAll(s.ctx, "acme")
+		n, err = s.svc.DeleteOrganization(s.ctx, "acme")
 		s.is.NoErr(err)
 		s.is.Equal(n, 1)
 		left, err := s.store.Count(s.ctx, storage.Filter{})

@@ -174,8 +174,8 @@ type modelConfig struct {
 	Seats               int // 0: none
 	Counted             bool
 	ResendAfter         time.Duration // negative: none
-	TicketSuffices      bool
-	IgnoreInviter       bool // Config.KeepWithoutInviter
+	TicketProvesEmail   bool
+	IgnoreInviter       bool // Config.IgnoreInviterAuthority
 	Organizations       map[string]string
 	Blocked             string // an address that AllowEmail refuses
 	ExpiresIn           time.Duration
@@ -322,7 +322,7 @@ func (m *model) step(c call, got answer) answer {
 		return m.preview(c)
 	case "List", "ListAll", "ListForUser", "Each":
 		return m.list(c, got)
-	case "ExpireDue", "Purge", "DeleteAll", "Erase":
+	case "ExpireDue", "Purge", "DeleteOrganization", "EraseEmail":
 		return m.maintain(c, got)
 	}
 	return m.hostDoes(c)
@@ -695,7 +695,7 @@ func (m *model) respond(c call, event string, got answer) answer {
 	} else {
 		e = m.find(c.Organization, c.ID)
 	}
-	if c.Ticket == "" || !m.TicketSuffices && !byTicket {
+	if c.Ticket == "" || !m.TicketProvesEmail && !byTicket {
 		addresses, known := m.users[user]
 		if !known {
 			return refuse(noFound)
@@ -934,7 +934,7 @@ func (m *model) preview(c call) answer {
 	}
 	a := m.one(e)
 	a.Invitations[0].OrganizationName = m.Organizations[e.organization]
-	if c.As != "" && !m.TicketSuffices {
+	if c.As != "" && !m.TicketProvesEmail {
 		addresses, known := m.users[c.As]
 		if !known {
 			return refuse(noFound)
@@ -965,12 +965,12 @@ func (m *model) maintain(c call, got answer) answer {
 		return refuse(noForbidden)
 	}
 	switch c.Op {
-	case "DeleteAll":
+	case "DeleteOrganization":
 		if c.Organization == "" {
 			return refuse(noInvalid)
 		}
 		return answer{N: m.remove(func(e entry) bool { return e.organization == c.Organization })}
-	case "Erase":
+	case "EraseEmail":
 		key, err := invitation.CanonicalEmail(c.Query)
 		if err != nil {
 			return refuse(noInvalid)

@@ -82,19 +82,19 @@ var outcomesToMeet = map[string][]string{
 	"Revoke":  {noMember, noForbidden, noFound, noPending},
 	"Resend": {noInvalid, noMember, noForbidden, noFound, noPending, noAlreadyMember, noDuplicate, noTooSoon,
 		noQuota},
-	"Update":      {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noChanged},
-	"RevokeAll":   {noInvalid, noMember, noForbidden},
-	"Get":         {noMember, noForbidden, noFound},
-	"Link":        {noForbidden, noForbidden + "+" + noMember, noFound, noPending},
-	"Preview":     {noTicket, noInvitee, noExpired, noAccepted, noRevoked, noPending, noForbidden, noQuota},
-	"List":        {noInvalid, noMember, noForbidden, noInvalid + "+" + noCursor},
-	"ListAll":     {noInvalid, noForbidden, noInvalid + "+" + noCursor},
-	"ListForUser": {noInvalid, noFound, noForbidden},
-	"Each":        {noMember, noForbidden},
-	"ExpireDue":   {noInvalid, noForbidden},
-	"Purge":       {noInvalid, noForbidden},
-	"DeleteAll":   {noForbidden, noInvalid},
-	"Erase":       {noInvalid, noForbidden},
+	"Update":             {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noChanged},
+	"RevokeAll":          {noInvalid, noMember, noForbidden},
+	"Get":                {noMember, noForbidden, noFound},
+	"Link":               {noForbidden, noForbidden + "+" + noMember, noFound, noPending},
+	"Preview":            {noTicket, noInvitee, noExpired, noAccepted, noRevoked, noPending, noForbidden, noQuota},
+	"List":               {noInvalid, noMember, noForbidden, noInvalid + "+" + noCursor},
+	"ListAll":            {noInvalid, noForbidden, noInvalid + "+" + noCursor},
+	"ListForUser":        {noInvalid, noFound, noForbidden},
+	"Each":               {noMember, noForbidden},
+	"ExpireDue":          {noInvalid, noForbidden},
+	"Purge":              {noInvalid, noForbidden},
+	"DeleteOrganization": {noForbidden, noInvalid},
+	"EraseEmail":         {noInvalid, noForbidden},
 }
 
 // dawn is when every history begins.
@@ -141,12 +141,12 @@ func newModel(cfg modelConfig) *model {
 func drawConfig(rt *rapid.T) modelConfig {
 	p := picker{rt}
 	cfg := modelConfig{
-		MaxPending:     of(p, "MaxPending", 0, 0, 2, 5),
-		ResendAfter:    of(p, "ResendAfter", -1, time.Minute),
-		TicketSuffices: p.chance(3),
-		IgnoreInviter:  p.chance(3),
-		Organizations:  map[string]string{"acme": "Acme", "globex": "Globex"},
-		Blocked:        "blocked@example.com", ExpiresIn: 30 * 24 * time.Hour, MaxBulk: 4, MaxPerPage: 500,
+		MaxPending:        of(p, "MaxPending", 0, 0, 2, 5),
+		ResendAfter:       of(p, "ResendAfter", -1, time.Minute),
+		TicketProvesEmail: p.chance(3),
+		IgnoreInviter:     p.chance(3),
+		Organizations:     map[string]string{"acme": "Acme", "globex": "Globex"},
+		Blocked:           "blocked@example.com", ExpiresIn: 30 * 24 * time.Hour, MaxBulk: 4, MaxPerPage: 500,
 	}
 	if seats := of(p, "Seats", -2, -2, -2, 0, 3, 3, 3, 4, 6, -1); seats != -2 { // -2: no Seats
 		cfg.Counted, cfg.Seats = true, seats
@@ -486,9 +486,9 @@ func (s *sequence) drawOther(op string) call {
 		return p.as(call{Op: op, Limit: of(p, "limit", 1, 2, 100_000), Before: s.model.now.Add(-ago)})
 	case "delete": // together no more often than others, for it ends many a story
 		if p.chance(4) {
-			return p.as(call{Op: "DeleteAll", Organization: p.organization()})
+			return p.as(call{Op: "DeleteOrganization", Organization: p.organization()})
 		}
-		return p.as(call{Op: "Erase", Query: p.address()})
+		return p.as(call{Op: "EraseEmail", Query: p.address()})
 	case "Advance":
 		return call{Op: op, ExpiresIn: s.jump()}
 	case "SetUser":

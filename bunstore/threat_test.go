@@ -248,7 +248,7 @@ func threatAcross(t *testing.T, s *stage) {
 	n, err := u0.RevokeAll(s.ctx, invitation.RevokeAllParams{OrganizationID: "other", InviterUserID: "ann"})
 	s.is.NoErr(err)
 	s.is.Equal(n, 0)
-	n, err = s.svc.DeleteAll(s.ctx, "other")
+	n, err = s.svc.DeleteOrganization(s.ctx, "other")
 	s.is.NoErr(err)
 	s.is.Equal(n, 0)
 	s.is.Equal(s.status(inv), invitation.StatusPending)

@@ -55,7 +55,7 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 	c := invitation.Config{
 		TicketKeys: [][]byte{make([]byte, 32)}, AcceptURL: "https://app.example.com/join",
 		Roles: roles, ExpiresIn: cfg.ExpiresIn, MaxBulk: cfg.MaxBulk, MaxPending: cmp.Or(cfg.MaxPending, -1),
-		ResendAfter: cfg.ResendAfter, TicketSuffices: cfg.TicketSuffices, KeepWithoutInviter: cfg.IgnoreInviter,
+		ResendAfter: cfg.ResendAfter, TicketProvesEmail: cfg.TicketProvesEmail, IgnoreInviterAuthority: cfg.IgnoreInviter,
 		Organizations: w.host.organizations, Clock: w.clock,
 		AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
 			if email == cfg.Blocked {
@@ -205,11 +205,11 @@ func (w *world) try(ctx context.Context, c call) (answer, error) {
 		}
 		slices.Sort(a.Left)
 		return a, err
-	case "DeleteAll":
-		n, err := svc.DeleteAll(ctx, c.Organization)
+	case "DeleteOrganization":
+		n, err := svc.DeleteOrganization(ctx, c.Organization)
 		return answer{N: n}, err
-	case "Erase":
-		n, err := svc.Erase(ctx, c.Query)
+	case "EraseEmail":
+		n, err := svc.EraseEmail(ctx, c.Query)
 		return answer{N: n}, err
 	case "List", "ListAll", "ListForUser", "Each":
 		return c.list(ctx, svc)

@@ -50,7 +50,7 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 // Accept makes the invited user a member: it calls [Directory.Join] and resolves the invitation, in one transaction.
 //
 // The user must own, verified, the address of the invitation, whether they come with the ticket or with the ids; with
-// Config.TicketSuffices the ticket alone will do. Who is a member already keeps the role they have, and joins no
+// Config.TicketProvesEmail the ticket alone will do. Who is a member already keeps the role they have, and joins no
 // second time. Accepting again returns the same invitation again, whatever Terms says, as long as the user is
 // still a member.
 //
@@ -58,7 +58,7 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 // void or unknown ticket, or one that is not of the ids beside it; [ErrNotFound] for the user; [ErrNotInvitee], by
 // ids also where there is no such invitation; [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending];
 // [ErrChanged] for other Terms; [ErrForbidden] where the inviter may no longer grant the role (but for
-// Config.KeepWithoutInviter), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
+// Config.IgnoreInviterAuthority), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
 func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
 	inv, err := s.answer(ctx, p, EventAccepted)
 	return inv, s.failed(ctx, "accept", err)
@@ -180,7 +180,7 @@ func (c claims) means(found []storage.Record) bool {
 
 // invitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
 func (s *Service) invitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
-	if p.Ticket != "" && (s.cfg.TicketSuffices || p.UserID == "") { // without a user it is the back end that declines
+	if p.Ticket != "" && (s.cfg.TicketProvesEmail || p.UserID == "") { // without a user it is the back end that declines
 		return nil
 	}
 	keys, err := s.verified(ctx, p.UserID)
@@ -268,7 +268,7 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 	if !s.cfg.Roles.knows(role) {
 		return problemNotAllowed.about("", "the role of this invitation no longer exists; ask for another invitation")
 	}
-	if r.InviterUserID != "" && !s.cfg.KeepWithoutInviter {
+	if r.InviterUserID != "" && !s.cfg.IgnoreInviterAuthority {
 		inviter, err := s.role(ctx, r.OrganizationID, r.InviterUserID)
 		if err != nil && !notMember(err) {
 			return directory("Role", paramOrganization, err)

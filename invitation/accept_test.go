@@ -353,9 +353,9 @@ func TestAcceptAuthority(t *testing.T) {
 		"inviter demoted, still enough":   {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:admin") }, invitation.Config{Roles: three}, false},
 		"inviter's role unknown":          {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:ghost") }, invitation.Config{Roles: three}, true},
 		"by the back end":                 {"org:owner", "", func(*world) {}, invitation.Config{Roles: three}, false},
-		"kept without inviter":            {"org:admin", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three, KeepWithoutInviter: true}, false},
+		"kept without inviter":            {"org:admin", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three, IgnoreInviterAuthority: true}, false},
 		"role gone":                       {"org:member", "", func(*world) {}, invitation.Config{Roles: roleGone}, true},
-		"role gone, kept without inviter": {"org:member", "ann", func(*world) {}, invitation.Config{Roles: roleGone, KeepWithoutInviter: true}, true},
+		"role gone, kept without inviter": {"org:member", "ann", func(*world) {}, invitation.Config{Roles: roleGone, IgnoreInviterAuthority: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t, &invitation.Config{Roles: three})
@@ -380,10 +380,10 @@ func TestAcceptAuthority(t *testing.T) {
 	}
 }
 
-func TestTicketSuffices(t *testing.T) {
+func TestTicketProvesEmail(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("new@example.com")
-	w.svc = w.service(w.host, &invitation.Config{TicketSuffices: true})
+	w.svc = w.service(w.host, &invitation.Config{TicketProvesEmail: true})
 	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
 		return w.accept(byIDs(inv, "carl")) // ids alone never do
 	})
@@ -545,7 +545,7 @@ func TestPreviewOfSomebodyElses(t *testing.T) {
 	got, err := preview(w.svc, "carl")
 	w.is.NoErr(err)
 	w.is.Equal(got, w.get(inv))
-	_, err = preview(w.service(w.host, &invitation.Config{TicketSuffices: true}), "dora")
+	_, err = preview(w.service(w.host, &invitation.Config{TicketProvesEmail: true}), "dora")
 	w.is.NoErr(err) // whoever holds the link can join
 	got, err = preview(w.svc, "unknown")
 	w.is.True(errors.Is(err, invitation.ErrNotFound))
@@ -570,7 +570,7 @@ func TestNoDeadLinks(t *testing.T) {
 		"the role is gone": func() *invitation.Service {
 			roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin}})
 			w.is.NoErr(err)
-			return w.service(w.host, &invitation.Config{Roles: roles, KeepWithoutInviter: true})
+			return w.service(w.host, &invitation.Config{Roles: roles, IgnoreInviterAuthority: true})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -582,7 +582,7 @@ func TestNoDeadLinks(t *testing.T) {
 		})
 	}
 	w.host.RemoveMember("acme", "ann")
-	w.is.NoErr(link(w.service(w.host, &invitation.Config{KeepWithoutInviter: true})))
+	w.is.NoErr(link(w.service(w.host, &invitation.Config{IgnoreInviterAuthority: true})))
 	boom := errors.New("boom")
 	err := link(w.service(&failing{Host: w.host, role: boom}, nil))
 	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrForbidden))

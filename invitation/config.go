@@ -146,18 +146,18 @@ type Config struct {
 	//
 	// With ManagersSeeLinks a link proves nothing: a manager may invite any address, open its link, and, where sign-up
 	// takes the link as proof, own an account of that address and accept what other organizations sent to it.
-	// Therefore NewService refuses it together with TicketSuffices, and sign-up must verify addresses by other means.
+	// Therefore NewService refuses it together with TicketProvesEmail, and sign-up must verify addresses by other means.
 	ManagersSeeLinks bool
 
-	// TicketSuffices lets a ticket alone prove the address: whoever holds the link can join, with any account, so
+	// TicketProvesEmail lets a ticket alone prove the address: whoever holds the link can join, with any account, so
 	// that a forwarded link works. It is as safe as links are secret. Default false: the user needs the verified
 	// address. Sign-up behind the link does not need it: the host creates the account with the address verified.
 	//
 	// NewService refuses it together with ManagersSeeLinks: a manager could join by every link.
-	TicketSuffices bool
+	TicketProvesEmail bool
 
-	// KeepWithoutInviter accepts although the inviter may no longer grant the role. Default false.
-	KeepWithoutInviter bool
+	// IgnoreInviterAuthority accepts although the inviter may no longer grant the role. Default false.
+	IgnoreInviterAuthority bool
 
 	// Clock tells the time. Default [clock.System].
 	Clock clock.Clock
@@ -240,8 +240,8 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 	if e := s.settleAudience(&c); e != nil {
 		errs = append(errs, e)
 	}
-	if c.TicketSuffices && c.ManagersSeeLinks {
-		refuse(problemValue, "TicketSuffices", "must not be set with ManagersSeeLinks: a manager could then join by "+
+	if c.TicketProvesEmail && c.ManagersSeeLinks {
+		refuse(problemValue, "TicketProvesEmail", "must not be set with ManagersSeeLinks: a manager could then join by "+
 			"the link of somebody else; drop one")
 	}
 

@@ -151,12 +151,12 @@ func ExampleService_Accept() {
 	// eve org:member
 }
 
-// With TicketSuffices a link may be forwarded: whoever opens it can join, with any account. Sign-up behind the link does
+// With TicketProvesEmail a link may be forwarded: whoever opens it can join, with any account. Sign-up behind the link does
 // not need it; see the example signUp of package orginvite.
-func ExampleConfig_ticketSuffices() {
+func ExampleConfig_ticketProvesEmail() {
 	ctx := context.Background()
 	cfg := withTickets()
-	cfg.TicketSuffices = true
+	cfg.TicketProvesEmail = true
 	svc, host := acme(cfg)
 	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
 		EmailAddress: "office@example.com",

@@ -166,7 +166,7 @@ func TestWhatIsWrittenWasLocked(t *testing.T) {
 			_, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{"carl@example.com"}})
 			return err
 		},
-		func() error { _, err := svc.DeleteAll(w.ctx, "acme"); return err },
+		func() error { _, err := svc.DeleteOrganization(w.ctx, "acme"); return err },
 	} {
 		w.is.NoErr(call())
 		w.is.Equal(locked, i+1)
@@ -258,7 +258,7 @@ func TestAnEmptyRoleIsNoMembership(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	dir := &silent{&failing{Host: w.host}}
-	w.svc = w.service(dir, &invitation.Config{KeepWithoutInviter: true})
+	w.svc = w.service(dir, &invitation.Config{IgnoreInviterAuthority: true})
 	got, err := w.svc.Accept(w.ctx, byIDs(inv, "carl"))
 	w.is.NoErr(err)
 	w.is.Equal(got.Status, invitation.StatusAccepted)

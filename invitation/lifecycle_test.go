@@ -76,7 +76,7 @@ func TestResendMovesTheInviter(t *testing.T) {
 	w.host.RemoveMember("acme", "bob")
 	w.clock.Advance(time.Hour)
 	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { _, err := w.resend(inv, ""); return err })
-	w.svc = w.service(w.host, &invitation.Config{KeepWithoutInviter: true})
+	w.svc = w.service(w.host, &invitation.Config{IgnoreInviterAuthority: true})
 	_, err = w.resend(inv, "")
 	w.is.NoErr(err)
 }
@@ -496,11 +496,11 @@ func TestDeleteAllAndErase(t *testing.T) {
 		want int
 		left int
 	}{
-		"an organization":      {func(w *world) (int, error) { return w.svc.DeleteAll(w.ctx, "acme") }, 4, 1},
-		"another":              {func(w *world) (int, error) { return w.svc.DeleteAll(w.ctx, "other") }, 1, 4},
-		"an unknown one":       {func(w *world) (int, error) { return w.svc.DeleteAll(w.ctx, "nowhere") }, 0, 5},
-		"an address":           {func(w *world) (int, error) { return w.svc.Erase(w.ctx, " CARL@example.com ") }, 3, 2},
-		"an address of nobody": {func(w *world) (int, error) { return w.svc.Erase(w.ctx, "x@example.com") }, 0, 5},
+		"an organization":      {func(w *world) (int, error) { return w.svc.DeleteOrganization(w.ctx, "acme") }, 4, 1},
+		"another":              {func(w *world) (int, error) { return w.svc.DeleteOrganization(w.ctx, "other") }, 1, 4},
+		"an unknown one":       {func(w *world) (int, error) { return w.svc.DeleteOrganization(w.ctx, "nowhere") }, 0, 5},
+		"an address":           {func(w *world) (int, error) { return w.svc.EraseEmail(w.ctx, " CARL@example.com ") }, 3, 2},
+		"an address of nobody": {func(w *world) (int, error) { return w.svc.EraseEmail(w.ctx, "x@example.com") }, 0, 5},
 	} {
 		for _, limits := range []invitation.Config{{}, {MaxPending: 100}} {
 			t.Run(fmt.Sprint(name, limits.MaxPending), func(t *testing.T) {
@@ -542,10 +542,10 @@ func TestMaintenanceRefuses(t *testing.T) {
 		"purge too many":   {func() (int, error) { return w.svc.Purge(w.ctx, noon, 100001) }, refusal{422, "form_param_value_invalid", "limit"}},
 		"purge ever":       {func() (int, error) { return w.svc.Purge(w.ctx, time.Time{}, 1) }, refusal{422, "form_param_missing", "before"}},
 		"purge the future": {func() (int, error) { return w.svc.Purge(w.ctx, noon.Add(time.Hour+1), 1) }, refusal{422, "form_param_value_invalid", "before"}},
-		"delete of nobody": {func() (int, error) { return w.svc.DeleteAll(w.ctx, "") }, refusal{422, "form_param_missing", "organization_id"}},
-		"delete of NUL":    {func() (int, error) { return w.svc.DeleteAll(w.ctx, "\x00") }, refusal{422, "form_param_format_invalid", "organization_id"}},
-		"erase nobody":     {func() (int, error) { return w.svc.Erase(w.ctx, "") }, refusal{422, "form_param_missing", "email_address"}},
-		"erase a pattern":  {func() (int, error) { return w.svc.Erase(w.ctx, "%@example.com,") }, refusal{422, "form_param_format_invalid", "email_address"}},
+		"delete of nobody": {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "") }, refusal{422, "form_param_missing", "organization_id"}},
+		"delete of NUL":    {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "\x00") }, refusal{422, "form_param_format_invalid", "organization_id"}},
+		"erase nobody":     {func() (int, error) { return w.svc.EraseEmail(w.ctx, "") }, refusal{422, "form_param_missing", "email_address"}},
+		"erase a pattern":  {func() (int, error) { return w.svc.EraseEmail(w.ctx, "%@example.com,") }, refusal{422, "form_param_format_invalid", "email_address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -618,7 +618,7 @@ func TestRetriedCounts(t *testing.T) {
 		w.is.NoErr(err)
 		w.is.Equal(n, 2)
 	}
-	n, err := svc.DeleteAll(w.ctx, "acme")
+	n, err := svc.DeleteOrganization(w.ctx, "acme")
 	w.is.NoErr(err)
 	w.is.Equal(n, 4)
 }
@@ -634,7 +634,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 		"RevokeAll, everywhere": func(w *world) (int, error) {
 			return w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
 		},
-		"DeleteAll": func(w *world) (int, error) { return w.svc.DeleteAll(w.ctx, "acme") },
+		"DeleteOrganization": func(w *world) (int, error) { return w.svc.DeleteOrganization(w.ctx, "acme") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t, &invitation.Config{MaxBulk: -1, NewID: rand.Text}) // ids in no order
@@ -662,7 +662,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 			}
 			w.svc, err = invitation.NewService(bounded{w.host.Storage(), &largest}, w.host, cfg)
 			w.is.NoErr(err)
-			if name != "DeleteAll" {
+			if name != "DeleteOrganization" {
 				_, err = call(w)
 				w.is.True(errors.Is(err, boom))
 				w.is.Equal(w.stored(), before) // the first pages are undone too
@@ -677,7 +677,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 			page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusPending}})
 			w.is.NoErr(err)
 			w.is.Equal(page.TotalCount, 0)
-			if name != "DeleteAll" {
+			if name != "DeleteOrganization" {
 				w.is.Equal(told, []int{500, 500, 203})
 			}
 		})

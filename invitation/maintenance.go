@@ -74,15 +74,15 @@ func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, 
 	}, remove)
 }
 
-// DeleteAll deletes every invitation of an organization that the host deletes, whatever its state, in one transaction,
+// DeleteOrganization deletes every invitation of an organization that the host deletes, whatever its state, in one transaction,
 // and returns how many. It emits no event and is idempotent. Only the back end may: through [Service.As] it is
 // [ErrForbidden]. [ErrInvalid] id.
-func (s *Service) DeleteAll(ctx context.Context, organizationID string) (int, error) {
-	n, err := s.deleteAll(ctx, organizationID)
-	return n, s.failed(ctx, "delete all", err)
+func (s *Service) DeleteOrganization(ctx context.Context, organizationID string) (int, error) {
+	n, err := s.deleteOrganization(ctx, organizationID)
+	return n, s.failed(ctx, "delete organization", err)
 }
 
-func (s *Service) deleteAll(ctx context.Context, organizationID string) (int, error) {
+func (s *Service) deleteOrganization(ctx context.Context, organizationID string) (int, error) {
 	if err := s.backendOnly(); err != nil {
 		return 0, err
 	}
@@ -92,15 +92,15 @@ func (s *Service) deleteAll(ctx context.Context, organizationID string) (int, er
 	return s.removeAll(ctx, storage.Filter{OrganizationID: organizationID})
 }
 
-// Erase deletes every invitation to an address, in any spelling, in every organization and whatever its state, in one
+// EraseEmail deletes every invitation to an address, in any spelling, in every organization and whatever its state, in one
 // transaction, and returns how many: a person asked for their data to be erased. It emits no event and is idempotent.
 // Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] address.
-func (s *Service) Erase(ctx context.Context, email string) (int, error) {
-	n, err := s.erase(ctx, email)
-	return n, s.failed(ctx, "erase", err)
+func (s *Service) EraseEmail(ctx context.Context, email string) (int, error) {
+	n, err := s.eraseEmail(ctx, email)
+	return n, s.failed(ctx, "erase email", err)
 }
 
-func (s *Service) erase(ctx context.Context, email string) (int, error) {
+func (s *Service) eraseEmail(ctx context.Context, email string) (int, error) {
 	if err := s.backendOnly(); err != nil {
 		return 0, err
 	}

@@ -23,7 +23,7 @@ type ResendParams struct {
 //
 // A requesting user must be a member whose role manages and may grant the invitation's role, and becomes its inviter.
 // Without one the caller is the trusted back end; the inviter stays, and must be able to grant the role now (but for
-// Config.KeepWithoutInviter).
+// Config.IgnoreInviterAuthority).
 //
 // It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrNotMember] or [ErrForbidden] for
 // the requesting user; [ErrNotFound]; [ErrNotPending] for one that is accepted, declined or revoked; for an expired one

@@ -47,11 +47,11 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 			_, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", InviterUserID: "ann"})
 			return err
 		},
-		"ExpireDue": func() error { _, err := svc.ExpireDue(w.ctx, 1); return err },
-		"Purge":     func() error { _, err := svc.Purge(w.ctx, noon, 1); return err },
-		"DeleteAll": func() error { _, err := svc.DeleteAll(w.ctx, "acme"); return err },
-		"Erase":     func() error { _, err := svc.Erase(w.ctx, "carl@example.com"); return err },
-		"Revoke":    func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
+		"ExpireDue":          func() error { _, err := svc.ExpireDue(w.ctx, 1); return err },
+		"Purge":              func() error { _, err := svc.Purge(w.ctx, noon, 1); return err },
+		"DeleteOrganization": func() error { _, err := svc.DeleteOrganization(w.ctx, "acme"); return err },
+		"EraseEmail":         func() error { _, err := svc.EraseEmail(w.ctx, "carl@example.com"); return err },
+		"Revoke":             func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
 	}
 }
 
@@ -85,15 +85,15 @@ func TestAs(t *testing.T) {
 	for user, want := range map[string]map[string]error{
 		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember, "ListPending": notMember,
 			"Resend": notMember, "Update": notMember, "RevokeAll": notMember,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
 			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
 		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden, "ListPending": forbidden,
 			"Resend": forbidden, "Update": forbidden, "RevokeAll": forbidden,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
 			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
 		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": forbidden, "List": none, "ListPending": none,
 			"Update": none, "RevokeAll": none, "Resend": invitation.ErrTooSoon,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteAll": forbidden, "Erase": forbidden,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
 			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
 	} {
 		for name, sentinel := range want {

@@ -480,8 +480,8 @@ func threatOthersLink(t *testing.T, w *world) {
 
 	// The other way round: a configuration in which managers see links does not let links prove an address.
 	_, err = invitation.NewService(w.host.Storage(), w.host, &invitation.Config{
-		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL, ManagersSeeLinks: true, TicketSuffices: true})
-	w.is.Equal(refusals(err), []refusal{{422, "form_param_value_invalid", "TicketSuffices"}})
+		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL, ManagersSeeLinks: true, TicketProvesEmail: true})
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_value_invalid", "TicketProvesEmail"}})
 	seeing := w.service(w.host, &invitation.Config{ManagersSeeLinks: true})
 	link, err := seeing.As("ann").Link(w.ctx, "acme", victims.ID)
 	w.is.NoErr(err)
@@ -559,7 +559,7 @@ func threatOrigin(t *testing.T, _ *world) {
 		inv, err := svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: local + "/x"})
 		w.is.NoErr(err)
 		w.is.True(strings.HasPrefix(inv.URL, local+"/x?"))
-		_, err = svc.DeleteAll(w.ctx, "other")
+		_, err = svc.DeleteOrganization(w.ctx, "other")
 		w.is.NoErr(err)
 	}
 }

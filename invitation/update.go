@@ -43,7 +43,7 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 //
 // A requesting user must be a member whose role manages, and may grant both the old and the new role. Without one the
 // caller is the trusted back end; for another role the inviter stays, and must be able to grant it now (but for
-// Config.KeepWithoutInviter).
+// Config.IgnoreInviterAuthority).
 //
 // It refuses, and then changes nothing, in this order: [ErrForbidden] for private metadata through As; [ErrInvalid]
 // parameters, an unknown role among them, which is [ErrNotFound] too; [ErrNotMember] or ErrForbidden for the

@@ -402,7 +402,7 @@ func TestNothingToMail(t *testing.T) {
 			return nil
 		},
 		"deleted": func(a *app, _ *clock.Fake, inv invitation.Invitation) error {
-			_, err := a.svc.Erase(t.Context(), inv.EmailAddress)
+			_, err := a.svc.EraseEmail(t.Context(), inv.EmailAddress)
 			return err
 		},
 	} {
