@@ -402,7 +402,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 	body, failed := json.Marshal(v)
 	if err = cmp.Or(err, failed); err != nil {
 		var refusal *invitation.Error
-		if errors.As(err, &refusal) && refusal.Code == "too_many_requests" {
+		if errors.As(err, &refusal) && refusal.Code == invitation.CodeTooManyRequests {
 			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
 		}
 		if invitation.HTTPStatus(err) >= http.StatusInternalServerError {
@@ -628,7 +628,7 @@ func Example_handlers() {
 	//   revoked
 	// what is refused
 	// POST /organizations/acme/invitations 422 application/json
-	//   {"errors":[{"code":"form_param_unknown","long_message":"rôle is not a parameter; leave it out","message":"Unknown parameter","meta":{"param_name":"rôle"}}]}
+	//   {"errors":[{"code":"form_param_unknown","long_message":"is not a parameter; leave it out","message":"Unknown parameter","meta":{"param_name":"rôle"}}]}
 }
 
 // Routes that a browser calls go through As: whoever is signed in is the inviter, whatever the body says, and nobody
@@ -660,7 +660,7 @@ func Example_browser() {
 	// Output:
 	// POST /acme/invite 403 application/json
 	//   not_a_member_in_organization
-	// POST /acme/invite 403 application/json
+	// POST /acme/invite 401 application/json
 	//   not_allowed_access
 	// POST /acme/invite 200 application/json
 	//   pending link shown: false private metadata shown: false

@@ -486,7 +486,7 @@ func (m *model) grantable(e *entry, role, acting string) []string {
 
 // seatless reports whether so many more find no seat.
 func (m *model) seatless(organization string, more int) bool {
-	if !m.Counted || m.Seats == 0 {
+	if !m.Counted || m.Seats <= 0 {
 		return false
 	}
 	taken := 0

@@ -275,7 +275,7 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 		}
 		if err != nil || !s.cfg.Roles.grants(inviter, role) {
 			return problemNotAllowed.about("",
-				"who invited may no longer grant this role; ask for another invitation").because(err)
+				"the person who invited may no longer grant this role; ask for another invitation").because(err)
 		}
 	}
 	return nil
@@ -367,13 +367,13 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 		return "", err
 	}
 	if len(s.cfg.keys) == 0 {
-		return "", problemMissing.about("TicketKeys", "is empty, and without keys there are no links; set Config.TicketKeys")
+		return "", problemMissing.about("TicketKeys", "without keys there are no links; set Config.TicketKeys")
 	}
 	if status := Status(r.EffectiveStatus(s.now())); status != StatusPending {
 		return "", problemNotPending.about("", "the invitation is "+printable(string(status), maxPrinted)+" and has no link")
 	}
 	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
-		return "", problemNotAdmin.about("", "the invitation's role is more than the acting user's may grant")
+		return "", problemNotAdmin.about("", "your role may not grant the role of this invitation")
 	}
 	if err := s.authority(ctx, r); err != nil {
 		return "", err

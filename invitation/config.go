@@ -127,9 +127,10 @@ type Config struct {
 	// canonical form. Default: all are allowed.
 	AllowEmail func(ctx context.Context, tx storage.Storage, organizationID, email string) error
 
-	// Seats returns how many members the organization has and how many it may have: 0 for any number, and a negative
-	// limit is one that is passed. Create needs members, pending and new invitations to fit, Accept one more member;
-	// exactly, under any concurrency. Default: any number.
+	// Seats returns how many members the organization has and how many it may have; a limit of 0, or a negative one,
+	// means any number. An error that wraps [ErrQuotaExceeded] says that no seat is left, whatever the numbers. Create
+	// needs members, pending and new invitations to fit, Accept one more member; exactly, under any concurrency.
+	// Default: any number.
 	Seats func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error)
 
 	// Organizations returns what to show of these organizations, by id; it may leave some out. Default: nothing.
@@ -173,17 +174,21 @@ func (c Config) Format(f fmt.State, _ rune) { concealed(f, "invitation.Config") 
 // LogValue conceals the keys.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// Bounds and defaults of a Config.
+// The defaults of a [Config].
 const (
-	minExpiry          = time.Second
-	maxExpiry          = 365 * 24 * time.Hour
-	defaultExpiry      = 30 * 24 * time.Hour
-	defaultMaxBulk     = 1000
-	defaultMaxMetadata = 8192
-	defaultResendAfter = time.Minute
-	defaultTicketParam = "invitation_ticket"
-	minTicketKey       = 32
-	noLimit            = -1
+	DefaultExpiresIn   = 30 * 24 * time.Hour
+	DefaultMaxBulk     = 1000
+	DefaultMaxMetadata = 8192 // bytes
+	DefaultResendAfter = time.Minute
+	DefaultTicketParam = "invitation_ticket"
+)
+
+// Bounds of a Config.
+const (
+	minExpiry    = time.Second
+	maxExpiry    = 365 * 24 * time.Hour
+	minTicketKey = 32
+	noLimit      = -1
 )
 
 // settings is a Config with its defaults filled in and its keys and URL ready for use.
@@ -232,7 +237,7 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		s.acceptURL = u
 	}
 	if c.TicketParam == "" {
-		c.TicketParam = defaultTicketParam
+		c.TicketParam = DefaultTicketParam
 	} else if !paramName.MatchString(c.TicketParam) {
 		refuse(problemFormat, "TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'")
 	}
@@ -251,7 +256,7 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		refuse(problemMissing, "Roles", "knows no role; build it with NewRoles")
 	}
 	if c.ExpiresIn == 0 {
-		c.ExpiresIn = defaultExpiry
+		c.ExpiresIn = DefaultExpiresIn
 	} else if c.ExpiresIn < minExpiry || c.ExpiresIn > maxExpiry {
 		refuse(problemValue, "ExpiresIn", "must be from 1 second to 365 days")
 	}
@@ -259,10 +264,10 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		return nil, err
 	}
 
-	setDefault(&c.MaxBulk, defaultMaxBulk)
+	setDefault(&c.MaxBulk, DefaultMaxBulk)
 	setDefault(&c.MaxPending, noLimit)
-	setDefault(&c.MaxMetadata, defaultMaxMetadata)
-	setDefault(&c.ResendAfter, defaultResendAfter)
+	setDefault(&c.MaxMetadata, DefaultMaxMetadata)
+	setDefault(&c.ResendAfter, DefaultResendAfter)
 	if isNil(c.Clock) {
 		c.Clock = clock.System()
 	}

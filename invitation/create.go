@@ -128,7 +128,7 @@ func (s *Service) checkPrivate(prefix string, private Metadata) *Error {
 	if s.actor == nil || private == (Metadata{}) {
 		return nil
 	}
-	return problemNotAllowed.about(prefix+paramPrivate, "may be set by the application itself only; leave it out")
+	return problemNotAllowed.about(prefix+paramPrivate, "only the application itself may set this; leave it out")
 }
 
 // drafts checks all parameters together.
@@ -145,7 +145,7 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 		errs.add(problemMissing.about("", "no invitation given; send at least one"))
 	}
 	drafts := make([]draft, len(ps))
-	first := make(map[string]int, len(ps))
+	listed := make(map[string]bool, len(ps))
 	for i, p := range ps {
 		p.InviterUserID = s.actingUser(p.InviterUserID)
 		p.EmailAddress = strings.TrimSpace(p.EmailAddress)
@@ -153,12 +153,10 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 		var e *Error
 		if d.key, e = canonicalEmail(d.email(), p.EmailAddress); e != nil {
 			errs.add(e)
-		} else if j, twice := first[d.key]; twice {
-			errs.add(problemDuplicateAddress.about(d.email(),
-				fmt.Sprintf("is the address of item %d too; invite it once", j)))
-		} else {
-			first[d.key] = i
+		} else if listed[d.key] {
+			errs.add(problemDuplicateAddress.about(d.email(), "is listed twice; list it once"))
 		}
+		listed[d.key] = true
 		errs.add(s.checkDraft(d)...)
 		drafts[i] = d
 	}
@@ -183,7 +181,7 @@ func checkExpiry(prefix string, d time.Duration) Errors {
 	if d == 0 || d >= minExpiry && d <= maxExpiry {
 		return nil
 	}
-	return Errors{problemValue.about(prefix+"expires_in_days", "must be from 1 second to 365 days")}
+	return Errors{problemValue.about(prefix+"expires_in_days", "expires in 1 second to 365 days")}
 }
 
 // expiry is when an invitation sent now lapses; 0 is the default.
@@ -227,7 +225,7 @@ func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []dr
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
 			if !w.cfg.Roles.grants(role, d.Role) {
-				errs.add(problemNotAdmin.about(d.at+"role", "is more than the inviter's role may grant"))
+				errs.add(problemNotAdmin.about(d.at+"role", "the inviter's role may not grant this role"))
 			}
 		}
 	}
@@ -262,7 +260,7 @@ func notMembers(drafts []draft, members map[string]bool) error {
 	var errs collector
 	for _, d := range drafts {
 		if members[d.key] {
-			errs.add(problemAlreadyMember.about(d.email(), "belongs to a member of this organization"))
+			errs.add(problemAlreadyMember.about(d.email(), "the address belongs to a member of this organization"))
 		}
 	}
 	return errs.err()
@@ -345,7 +343,7 @@ func (w *work) allowed(ctx context.Context, organizationID string, d draft) (Err
 	case err == nil || own != nil:
 		return own, nil
 	case errors.Is(err, ErrForbidden):
-		return Errors{problemNotAllowed.about(d.email(), "may not be invited into this organization").because(err)}, nil
+		return Errors{problemNotAllowed.about(d.email(), "the address may not be invited into this organization").because(err)}, nil
 	}
 	return nil, callback("Config.AllowEmail", err)
 }
@@ -463,7 +461,7 @@ func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []d
 
 // duplicate is the one error of the drafts whose addresses have a pending invitation.
 func duplicate(drafts []draft, indexes []int) *Error {
-	const remedy = "has a pending invitation in this organization; revoke it, resend it or replace it"
+	const remedy = "the address has a pending invitation in this organization; revoke it, resend it or replace it"
 	if !drafts[0].bulk() {
 		return problemDuplicate.about(paramEmail, remedy)
 	}
@@ -471,8 +469,8 @@ func duplicate(drafts []draft, indexes []int) *Error {
 	for i, at := range indexes {
 		addresses[i] = drafts[at].EmailAddress
 	}
-	return problemDuplicates.about(paramEmail, "has a pending invitation in this "+
-		"organization in some items, see email_addresses; leave them out or replace them").with("email_addresses", addresses)
+	return problemDuplicates.about(paramEmail, "some addresses have a pending invitation in this "+
+		"organization; leave them out or replace them").with("email_addresses", addresses)
 }
 
 // tooSoon refuses to send to an address again before Config.ResendAfter has passed.
@@ -482,11 +480,8 @@ func (w *work) tooSoon(param string, r storage.Record, now time.Time) *Error {
 		return nil
 	}
 	seconds := int(math.Ceil(wait.Seconds()))
-	says := fmt.Sprintf("was sent an invitation a moment ago; try again in %d seconds", seconds)
-	if param == "" {
-		says = "the address " + says
-	}
-	return problemTooSoon.about(param, says).with("retry_after", seconds)
+	return problemTooSoon.about(param, fmt.Sprintf("the address was invited recently; try again in %d seconds", seconds)).
+		with("retry_after", seconds)
 }
 
 // quota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.

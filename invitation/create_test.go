@@ -128,7 +128,7 @@ func TestCreateRefusesInOrder(t *testing.T) {
 			return err
 		})
 	}
-	step(invitation.ErrForbidden, refusal{403, "not_allowed_access", "user_id"})
+	step(invitation.ErrForbidden, refusal{401, "not_allowed_access", "user_id"})
 	svc = w.svc
 	step(invitation.ErrInvalid, refusal{422, "form_param_missing", "email_address"})
 	p.EmailAddress = "dora@example.com"
@@ -598,8 +598,8 @@ func (s blind) RunInTx(ctx context.Context, fn func(context.Context, storage.Sto
 func TestErrorsSayWhatIsWrong(t *testing.T) {
 	w := setup(t, nil)
 	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"}})
-	w.is.Equal(err.Error(), "invitation: [0].email_address is required and must be an e-mail address such as ann@example.com; "+
-		"[1].role is required and must not be empty")
+	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
+		"[1].role: is required and must not be empty")
 	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
 	var errs invitation.Errors
 	w.is.True(!errors.As(errors.New("x"), &errs))

@@ -401,7 +401,7 @@ func refusalsOf(err error) Errors {
 	case errs != nil && errs[0].Status >= 400 && errs[0].Status <= 599:
 		return errs
 	case errors.Is(err, ErrOutcomeUnknown):
-		return Errors{problemOutcome.about("", "the connection was lost while saving; look before you try again")}
+		return Errors{problemOutcome.about("", "the connection was lost while saving; the change may have been made, so check before you try again")}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		// Nobody waits for the answer any more, whatever the database made of that.
 		return Errors{problemInternal.about("", "the request was cancelled or took too long; try again")}

@@ -64,18 +64,18 @@ var (
 // Error is a refusal that can be shown: its Code is stable API, its texts are for people and say the remedy. A
 // callback of the host may return one of its own, and it is passed on as it is.
 type Error struct {
-	Status      int            // HTTP status, 4xx
-	Code        string         // stable, for programs, as in the reference API
+	Status      int            // HTTP status: 4xx; an error of the host's may have 5xx
+	Code        string         // stable, for programs; one of the Code constants, or the host's own
 	Message     string         // a short sentence for people
-	LongMessage string         // what is wrong here and how to mend it
-	Param       string         // the parameter by its wire name, "[3].email_address" in a bulk; "" where none is meant
+	LongMessage string         // for people: what is wrong and how to mend it. It does not name the parameter
+	Param       string         // the parameter by its name on the wire, "[3].email_address" in a bulk; "" if none is meant
 	Meta        map[string]any // further facts: email_addresses, retry_after (seconds), more_errors
 
 	is    []error // sentinels
 	cause error
 }
 
-// Error returns the long message, or the short one where there is none. It names the parameter.
+// Error returns Param and the long message, or the short one if there is no long one.
 func (e *Error) Error() string {
 	return "invitation: " + e.text()
 }
@@ -84,11 +84,10 @@ func (e *Error) text() string {
 	if e == nil { // which a host may return behind an error
 		return "a nil *Error"
 	}
-	text := e.long()
-	if !strings.HasPrefix(text, e.Param) {
-		text = e.Param + ": " + text
+	if e.Param == "" {
+		return e.long()
 	}
-	return text
+	return e.Param + ": " + e.long()
 }
 
 func (e *Error) long() string {
@@ -195,51 +194,114 @@ func row(status int, code, message string, is ...error) problem {
 	return problem{status, code, message, is}
 }
 
-// The table of codes. The reference's published API fixes status and code of each.
-var (
-	problemDuplicate        = row(400, "organization_invitation_not_unique", "Already invited", ErrDuplicate)
-	problemDuplicates       = row(400, "duplicate_record", "Already invited", ErrDuplicate)
-	problemAlreadyMember    = row(400, "already_a_member_in_organization", "Already a member", ErrAlreadyMember)
-	problemBulkSize         = row(400, "bulk_size_exceeded", "Too many invitations at once", ErrInvalid)
-	problemRevoked          = row(400, "organization_invitation_revoked_code", "Invitation revoked", ErrRevoked)
-	problemAccepted         = row(400, "organization_invitation_already_accepted", "Invitation already accepted", ErrAccepted)
-	problemExpired          = row(400, "ticket_expired_code", "Invitation expired", ErrExpired)
-	problemTicket           = row(400, "ticket_invalid_code", "Invalid ticket", ErrInvalidTicket)
-	problemBody             = row(400, "request_body_invalid", "Invalid request body", ErrInvalid)
-	problemNotAdmin         = row(403, "not_an_admin_in_organization", "Not allowed in this organization", ErrForbidden)
-	problemNotMember        = row(403, "not_a_member_in_organization", "Not a member of this organization", ErrNotMember)
-	problemNotInvitee       = row(403, "organization_invitation_identification_not_exist", "Not your invitation", ErrNotInvitee)
-	problemQuota            = row(403, "organization_membership_quota_exceeded", "No room left in this organization", ErrQuotaExceeded)
-	problemNotAllowed       = row(403, "not_allowed_access", "Not allowed", ErrForbidden)
-	problemNotFound         = row(404, "resource_not_found", "Not found", ErrNotFound)
-	problemUnknownRole      = row(404, "resource_not_found", "Not found", ErrNotFound, ErrInvalid)
-	problemNotPending       = row(404, "organization_invitation_not_pending", "Invitation not pending", ErrNotPending)
-	problemChanged          = row(409, "resource_conflict", "Changed in the meantime", ErrChanged)
-	problemConflict         = row(409, "resource_conflict", "Changed in the meantime", ErrConflict)
-	problemLocked           = row(409, "resource_locked", "Busy", ErrAborted)
-	problemBodySize         = row(413, "request_body_too_large", "Request body too large", ErrInvalid)
-	problemMissing          = row(422, "form_param_missing", "Missing parameter", ErrInvalid)
-	problemFormat           = row(422, "form_param_format_invalid", "Malformed parameter", ErrInvalid)
-	problemValue            = row(422, "form_param_value_invalid", "Invalid parameter value", ErrInvalid)
-	problemCursor           = row(422, "form_param_value_invalid", "Invalid parameter value", ErrInvalidCursor, ErrInvalid)
-	problemDuplicateAddress = row(422, "form_param_duplicate", "Parameter given twice", ErrInvalid)
-	problemSize             = row(422, "form_param_exceeds_allowed_size", "Parameter too long", ErrInvalid)
-	problemNil              = row(422, "form_param_nil", "Parameter is null", ErrInvalid)
-	problemType             = row(422, "form_param_type_invalid", "Invalid parameter type", ErrInvalid)
-	problemUnknown          = row(422, "form_param_unknown", "Unknown parameter", ErrInvalid)
-	problemTooSoon          = row(429, "too_many_requests", "Too soon", ErrTooSoon)
-	problemInternal         = row(500, "internal_error", "Internal error")
-	problemUnavailable      = row(503, "service_unavailable", "Service unavailable", ErrUnavailable)
-	problemOutcome          = row(503, "outcome_unknown", "Outcome unknown", ErrOutcomeUnknown)
+// The codes of an [Error]: HTTP status, sentinel, and when. They are stable API. Those of Clerk's API are as there.
+const (
+	// CodeInvitationNotUnique: 400, ErrDuplicate: a pending invitation exists for the address.
+	CodeInvitationNotUnique = "organization_invitation_not_unique"
+	// CodeDuplicateRecord: 400, ErrDuplicate: of a bulk; Meta["email_addresses"] lists the addresses.
+	CodeDuplicateRecord = "duplicate_record"
+	// CodeAlreadyMember: 400, ErrAlreadyMember: the address belongs to a member.
+	CodeAlreadyMember = "already_a_member_in_organization"
+	// CodeBulkSizeExceeded: 400, ErrInvalid: more invitations in one call than Config.MaxBulk, or 10,000 in one body.
+	CodeBulkSizeExceeded = "bulk_size_exceeded"
+	// CodeInvitationRevoked: 400, ErrRevoked: accepting a revoked one.
+	CodeInvitationRevoked = "organization_invitation_revoked_code"
+	// CodeInvitationAccepted: 400, ErrAccepted: accepting one that somebody else accepted.
+	CodeInvitationAccepted = "organization_invitation_already_accepted"
+	// CodeTicketExpired: 400, ErrExpired: accepting or declining an expired one.
+	CodeTicketExpired = "ticket_expired_code"
+	// CodeTicketInvalid: 400, ErrInvalidTicket: a ticket that is forged, truncated, void or unknown.
+	CodeTicketInvalid = "ticket_invalid_code"
+	// CodeBodyInvalid: 400, ErrInvalid: no JSON, trailing data, the wrong shape, a key twice, nested deeper than 64.
+	CodeBodyInvalid = "request_body_invalid"
+	// CodeNotAdmin: 403, ErrForbidden: the acting user's role does not manage invitations, or may not grant the role.
+	CodeNotAdmin = "not_an_admin_in_organization"
+	// CodeNotMember: 403, ErrNotMember: the acting user is not a member.
+	CodeNotMember = "not_a_member_in_organization"
+	// CodeNotInvitee: 403, ErrNotInvitee: no verified address of the user is the address of the invitation.
+	CodeNotInvitee = "organization_invitation_identification_not_exist"
+	// CodeQuotaExceeded: 403, ErrQuotaExceeded: Config.Seats or Config.MaxPending would be exceeded.
+	CodeQuotaExceeded = "organization_membership_quota_exceeded"
+	// CodeNotAllowed: 403, ErrForbidden: closed to As, refused by AllowEmail, or the inviter may no longer grant the role; 401 for As("").
+	CodeNotAllowed = "not_allowed_access"
+	// CodeNotFound: 404, ErrNotFound: no such invitation in the organization, organization, user, or role (ErrInvalid too).
+	CodeNotFound = "resource_not_found"
+	// CodeNotPending: 404, ErrNotPending: the status does not allow the operation.
+	CodeNotPending = "organization_invitation_not_pending"
+	// CodeConflict: 409, ErrChanged or ErrConflict: changed since it was shown, or at the same moment.
+	CodeConflict = "resource_conflict"
+	// CodeLocked: 409, ErrAborted: the database aborted the transaction; try again.
+	CodeLocked = "resource_locked"
+	// CodeBodyTooLarge: 413, ErrInvalid: a body over 1 MiB.
+	CodeBodyTooLarge = "request_body_too_large"
+	// CodeParamMissing: 422, ErrInvalid: a required parameter is absent or empty.
+	CodeParamMissing = "form_param_missing"
+	// CodeParamNil: 422, ErrInvalid: a required parameter is null.
+	CodeParamNil = "form_param_nil"
+	// CodeParamFormatInvalid: 422, ErrInvalid: a malformed address, URL, id or metadata.
+	CodeParamFormatInvalid = "form_param_format_invalid"
+	// CodeParamValueInvalid: 422, ErrInvalid: out of bounds or not one of the values; ErrInvalidCursor too for a cursor.
+	CodeParamValueInvalid = "form_param_value_invalid"
+	// CodeParamTypeInvalid: 422, ErrInvalid: the wrong JSON type.
+	CodeParamTypeInvalid = "form_param_type_invalid"
+	// CodeParamUnknown: 422, ErrInvalid: a key that the body does not have.
+	CodeParamUnknown = "form_param_unknown"
+	// CodeParamDuplicate: 422, ErrInvalid: one address twice in a bulk.
+	CodeParamDuplicate = "form_param_duplicate"
+	// CodeParamTooLong: 422, ErrInvalid: metadata, an address, an id or a URL is too long.
+	CodeParamTooLong = "form_param_exceeds_allowed_size"
+	// CodeTooManyRequests: 429, ErrTooSoon: Meta["retry_after"] says after how many seconds to try again.
+	CodeTooManyRequests = "too_many_requests"
+	// CodeInternal: 500: anything else.
+	CodeInternal = "internal_error"
+	// CodeUnavailable: 503, ErrUnavailable: nothing was written; try again later.
+	CodeUnavailable = "service_unavailable"
+	// CodeOutcomeUnknown: 503, ErrOutcomeUnknown: read before you try again.
+	CodeOutcomeUnknown = "outcome_unknown"
 )
 
-// about returns the problem as an error about a parameter, of which says tells what is wrong ("must be …"); or, where
-// param is "", as one that is said in a whole sentence.
-func (p problem) about(param, says string) *Error {
-	long := says
-	if param != "" {
-		long = param + " " + says
-	}
+// The table of codes. Clerk's published API fixes status and code of each.
+var (
+	problemDuplicate        = row(400, CodeInvitationNotUnique, "Already invited", ErrDuplicate)
+	problemDuplicates       = row(400, CodeDuplicateRecord, "Already invited", ErrDuplicate)
+	problemAlreadyMember    = row(400, CodeAlreadyMember, "Already a member", ErrAlreadyMember)
+	problemBulkSize         = row(400, CodeBulkSizeExceeded, "Too many invitations at once", ErrInvalid)
+	problemRevoked          = row(400, CodeInvitationRevoked, "Invitation revoked", ErrRevoked)
+	problemAccepted         = row(400, CodeInvitationAccepted, "Invitation already accepted", ErrAccepted)
+	problemExpired          = row(400, CodeTicketExpired, "Invitation expired", ErrExpired)
+	problemTicket           = row(400, CodeTicketInvalid, "Invalid ticket", ErrInvalidTicket)
+	problemBody             = row(400, CodeBodyInvalid, "Invalid request body", ErrInvalid)
+	problemNotAdmin         = row(403, CodeNotAdmin, "Not allowed in this organization", ErrForbidden)
+	problemNotMember        = row(403, CodeNotMember, "Not a member of this organization", ErrNotMember)
+	problemNotInvitee       = row(403, CodeNotInvitee, "Not your invitation", ErrNotInvitee)
+	problemQuota            = row(403, CodeQuotaExceeded, "No room left in this organization", ErrQuotaExceeded)
+	problemNotAllowed       = row(403, CodeNotAllowed, "Not allowed", ErrForbidden)
+	problemNobody           = row(401, CodeNotAllowed, "Not signed in", ErrForbidden)
+	problemNotFound         = row(404, CodeNotFound, "Not found", ErrNotFound)
+	problemUnknownRole      = row(404, CodeNotFound, "Not found", ErrNotFound, ErrInvalid)
+	problemNotPending       = row(404, CodeNotPending, "Invitation not pending", ErrNotPending)
+	problemChanged          = row(409, CodeConflict, "Changed in the meantime", ErrChanged)
+	problemConflict         = row(409, CodeConflict, "Changed in the meantime", ErrConflict)
+	problemLocked           = row(409, CodeLocked, "Busy", ErrAborted)
+	problemBodySize         = row(413, CodeBodyTooLarge, "Request body too large", ErrInvalid)
+	problemMissing          = row(422, CodeParamMissing, "Missing parameter", ErrInvalid)
+	problemFormat           = row(422, CodeParamFormatInvalid, "Malformed parameter", ErrInvalid)
+	problemValue            = row(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalid)
+	problemCursor           = row(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalidCursor, ErrInvalid)
+	problemDuplicateAddress = row(422, CodeParamDuplicate, "Parameter given twice", ErrInvalid)
+	problemSize             = row(422, CodeParamTooLong, "Parameter too long", ErrInvalid)
+	problemNil              = row(422, CodeParamNil, "Parameter is null", ErrInvalid)
+	problemType             = row(422, CodeParamTypeInvalid, "Invalid parameter type", ErrInvalid)
+	problemUnknown          = row(422, CodeParamUnknown, "Unknown parameter", ErrInvalid)
+	problemTooSoon          = row(429, CodeTooManyRequests, "Too soon", ErrTooSoon)
+	problemInternal         = row(500, CodeInternal, "Internal error")
+	problemUnavailable      = row(503, CodeUnavailable, "Service unavailable", ErrUnavailable)
+	problemOutcome          = row(503, CodeOutcomeUnknown, "Outcome unknown", ErrOutcomeUnknown)
+)
+
+// about returns the problem as an error about a parameter, "" where none is meant. long is what the person who gave it
+// reads: a sentence, or its end that the parameter begins ("must be …"). It names no parameter, which Param does.
+func (p problem) about(param, long string) *Error {
 	return &Error{Status: p.status, Code: p.code, Message: p.message, LongMessage: long, Param: param, is: p.is}
 }
 

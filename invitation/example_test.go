@@ -281,7 +281,7 @@ func ExampleService_List() {
 		Limit:    3,
 		Statuses: []invitation.Status{invitation.StatusPending},
 		Query:    "USER2", // part of the address
-		OrderBy:  []invitation.Order{{Field: "email_address"}},
+		OrderBy:  []invitation.Order{{Field: invitation.OrderEmailAddress}},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -304,7 +304,7 @@ func ExampleService_List_cursor() {
 	svc, _ := acme(nil)
 	inviteMany(svc, 5)
 
-	p := invitation.ListParams{Limit: 2, OrderBy: []invitation.Order{{Field: "email_address"}}}
+	p := invitation.ListParams{Limit: 2, OrderBy: []invitation.Order{{Field: invitation.OrderEmailAddress}}}
 	for n := 1; ; n++ {
 		page, err := svc.List(ctx, "acme", p)
 		if err != nil {
@@ -331,7 +331,7 @@ func ExamplePageNumber() {
 	svc, _ := acme(nil)
 	inviteMany(svc, 5)
 
-	p := invitation.ListParams{OrderBy: []invitation.Order{{Field: "email_address"}}}
+	p := invitation.ListParams{OrderBy: []invitation.Order{{Field: invitation.OrderEmailAddress}}}
 	p.Limit, p.Offset = invitation.PageNumber(2, 2)
 	page, err := svc.List(ctx, "acme", p)
 	if err != nil {
@@ -557,7 +557,7 @@ func ExampleNewRoles() {
 	}
 	// Output:
 	// org:guest invited as Guest
-	// org:lead invitation: role is more than the inviter's role may grant
+	// org:lead invitation: role: the inviter's role may not grant this role
 }
 
 // Sentinels tell a program what kind of refusal it was; Errors tell its client which parameter, and why.
@@ -599,8 +599,8 @@ func ExampleService_As() {
 		fmt.Printf("%q: invited by %s\n", session, inv.InviterUserID)
 	}
 	// Output:
-	// "eve": invitation: inviter_user_id has a role that does not manage invitations
-	// "": invitation: user_id is empty: nobody is signed in; sign in and try again
+	// "eve": invitation: inviter_user_id: the role of this user does not manage invitations
+	// "": invitation: user_id: nobody is signed in; sign in and try again
 	// "ann": invited by ann
 }
 
@@ -727,7 +727,7 @@ func ExampleConfig_allowEmail() {
 	})
 	fmt.Println(err)
 	// Output:
-	// invitation: email_address may not be invited into this organization
+	// invitation: email_address: the address may not be invited into this organization
 }
 
 // Several operations, and whatever the host adds on the same storage, in one transaction: all of it or nothing. On a
@@ -808,7 +808,7 @@ func ExampleCanonicalEmail() {
 	// bob@example.com
 	// bob@xn--bcher-kva.example
 	// bob.b+acme@example.com
-	// invitation: email_address must be an e-mail address such as ann@example.com
+	// invitation: email_address: must be an e-mail address such as ann@example.com
 }
 
 // The mail was lost: a new link is issued, and the old one leads nowhere any more.

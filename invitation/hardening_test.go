@@ -321,17 +321,34 @@ func TestTheHostsOwnRefusals(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
-// A limit that was passed long ago, or that a host computed below zero, is no licence.
+// A limit of 0 or below is none, as in the rest of Config. That no seat is left has a word of its own.
 func TestOddSeats(t *testing.T) {
-	for _, tt := range []struct{ members, limit int }{{2, -1}, {1 << 62, 5}, {9, 3}, {0, -1 << 62}} {
-		w := setup(t, nil)
-		inv := w.invite("carl@example.com")
-		w.svc = w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) {
-			return tt.members, tt.limit, nil
-		}})
-		w.refuses(invitation.ErrQuotaExceeded, []refusal{{403, "organization_membership_quota_exceeded", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
-		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
-		w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
+	seats := func(members, limit int, err error) func(context.Context, storage.Storage, string) (int, int, error) {
+		return func(context.Context, storage.Storage, string) (int, int, error) { return members, limit, err }
+	}
+	full := fmt.Errorf("the subscription has ended: %w", invitation.ErrQuotaExceeded)
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	for name, call := range map[string]func() error{
+		"accept": func() error { return w.accept(byIDs(inv, "carl")) },
+		"create": func() error {
+			_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
+			return err
+		},
+	} {
+		for _, tt := range []func(context.Context, storage.Storage, string) (int, int, error){
+			seats(1<<62, 5, nil), seats(9, 3, nil), seats(0, 0, full), seats(0, -1, full), seats(0, 1<<62, full),
+		} {
+			w.svc = w.service(w.host, &invitation.Config{Seats: tt})
+			w.refuses(invitation.ErrQuotaExceeded, []refusal{{403, "organization_membership_quota_exceeded", ""}}, call)
+		}
+		own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
+		w.svc = w.service(w.host, &invitation.Config{Seats: seats(0, 0, errors.Join(own, full))})
+		if err := call(); len(refusals(err)) != 1 || refusals(err)[0].code != "payment_required" { // the host's own words
+			t.Errorf("%s: %v", name, err)
+		}
+		w.svc = w.service(w.host, &invitation.Config{Seats: seats(1<<62, -1, nil)})
+		w.is.NoErr(call())
 	}
 }
 

@@ -15,10 +15,17 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Bounds of a page.
+// Bounds of a page: [ListParams.Limit].
 const (
-	maxLimit     = 500
-	defaultLimit = 10
+	MaxLimit     = 500
+	DefaultLimit = 10
+)
+
+// The fields of an [Order].
+const (
+	OrderCreatedAt    = "created_at"
+	OrderEmailAddress = "email_address" // canonical, byte for byte
+	OrderExpiresAt    = "expires_at"
 )
 
 // ListParams says which invitations of a list are wanted, and which page of them. The zero value is the first ten,
@@ -37,9 +44,9 @@ type ListParams struct {
 	EmailAddress string   // exactly this address, in any spelling
 }
 
-// Order is one field of an order: created_at, email_address (canonical, byte for byte) or expires_at.
+// Order is one field of an order.
 type Order struct {
-	Field      string
+	Field      string // OrderCreatedAt, OrderEmailAddress or OrderExpiresAt
 	Descending bool
 }
 
@@ -57,9 +64,12 @@ func ParseOrder(s string) (Order, error) {
 }
 
 func (o Order) sort() (storage.Sort, *Error) {
-	f := storage.Field(o.Field)
-	switch f {
-	case storage.FieldCreatedAt, storage.FieldEmailAddress, storage.FieldExpiresAt:
+	fields := map[string]storage.Field{
+		OrderCreatedAt:    storage.FieldCreatedAt,
+		OrderEmailAddress: storage.FieldEmailAddress,
+		OrderExpiresAt:    storage.FieldExpiresAt,
+	}
+	if f, known := fields[o.Field]; known {
 		return storage.Sort{Field: f, Descending: o.Descending}, nil
 	}
 	return storage.Sort{}, problemValue.about("order_by", "must be created_at, email_address or expires_at")
@@ -70,7 +80,7 @@ func (o Order) sort() (storage.Sort, *Error) {
 func PageNumber(n, size int) (limit, offset int) {
 	rows := size
 	if rows == 0 {
-		rows = defaultLimit
+		rows = DefaultLimit
 	}
 	if n <= 1 || rows < 0 {
 		return size, 0 // List refuses a negative size
@@ -130,9 +140,9 @@ func (s *Service) Each(ctx context.Context, organizationID string, p ListParams)
 		p := p // each range begins anew
 		left := p.Limit
 		for {
-			p.Limit, p.SkipTotal = maxLimit, true
+			p.Limit, p.SkipTotal = MaxLimit, true
 			if left != 0 {
-				p.Limit = min(left, maxLimit) // a negative one List refuses
+				p.Limit = min(left, MaxLimit) // a negative one List refuses
 			}
 			page, err := s.List(ctx, organizationID, p)
 			if err != nil {
@@ -243,9 +253,9 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 
 	l.Limit, l.Offset = p.Limit, p.Offset
 	if p.Limit == 0 {
-		l.Limit = defaultLimit
+		l.Limit = DefaultLimit
 	}
-	if l.Limit < 1 || l.Limit > maxLimit {
+	if l.Limit < 1 || l.Limit > MaxLimit {
 		refuse("limit", "must be from 1 to 500")
 	}
 	if p.Offset < 0 {

@@ -138,7 +138,7 @@ func (w *work) mayGrant(ctx context.Context, r storage.Record, granter Role, act
 		return w.authority(ctx, r)
 	}
 	if !w.cfg.Roles.grants(granter, Role(r.Role)) {
-		return problemNotAdmin.about("", "the invitation's role is more than the acting user's may grant")
+		return problemNotAdmin.about("", "your role may not grant the role of this invitation")
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 
 func taken() *Error {
 	return problemDuplicate.about("",
-		"another invitation of this address is pending in this organization; resend that one")
+		"another invitation for this address is pending in this organization; resend that one")
 }
 
 // expire writes lapsed records expired.

@@ -94,7 +94,7 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 	var errs collector
 	errs.add(checkParams("", p)...)
 	if p.InviterUserID == "" && len(p.EmailAddresses) == 0 {
-		errs.add(problemMissing.about(paramInviter, "is required, or email_addresses; name whose are meant"))
+		errs.add(problemMissing.about(paramInviter, "say whose invitations are meant: name an inviter or addresses"))
 	}
 	if p.RequestingUserID != "" && p.OrganizationID == "" {
 		errs.add(problemMissing.about(paramOrganization, "is required with a requesting user"))

@@ -35,7 +35,7 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 			return err
 		})
 	}
-	step(w.svc.As(""), "", "", "", invitation.ErrForbidden, refusal{403, "not_allowed_access", "user_id"})
+	step(w.svc.As(""), "", "", "", invitation.ErrForbidden, refusal{401, "not_allowed_access", "user_id"})
 	step(w.svc, "", strings.Repeat("i", 65), "\x00", invitation.ErrInvalid, refusal{422, "form_param_missing", "organization_id"},
 		refusal{422, "form_param_exceeds_allowed_size", "invitation_id"}, refusal{422, "form_param_format_invalid", "requesting_user_id"})
 	step(w.svc, "other", inv.ID, "carl", invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "requesting_user_id"})

@@ -47,8 +47,8 @@ func (s *Service) WithStorage(tx storage.Storage) *Service {
 //
 // No operation returns a link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set. Private metadata in
 // Create, CreateBulk and Update is ErrForbidden, and so is what only the back end may do: ListAll and what sweeps and
-// deletes. With an empty userID every operation is ErrForbidden, so that a request without a session cannot pass for
-// the back end.
+// deletes. With an empty userID every operation is ErrForbidden with HTTP status 401, so that a request without a
+// session cannot pass for the back end.
 func (s *Service) As(userID string) *Service {
 	c := *s
 	c.actor = &userID
@@ -95,7 +95,7 @@ func (s *Service) ready() error {
 		return nil
 	}
 	if *s.actor == "" {
-		return problemNotAllowed.about(paramUser, "is empty: nobody is signed in; sign in and try again")
+		return problemNobody.about(paramUser, "nobody is signed in; sign in and try again")
 	}
 	if e := checkText(paramUser, *s.actor, storage.MaxReference); e != nil {
 		return e
@@ -241,7 +241,7 @@ func (w *work) one(ctx context.Context, organizationID, invitationID string) (st
 }
 
 func noInvitation() *Error {
-	return problemNotFound.about(paramInvitation, "is of no invitation in this organization")
+	return problemNotFound.about(paramInvitation, "there is no such invitation in this organization")
 }
 
 // checkIDs validates the ids of one invitation.
@@ -280,11 +280,11 @@ func (s *Service) manager(ctx context.Context, organizationID, userID, param str
 func (s *Service) manages(role Role, err error, param string) error {
 	switch {
 	case notMember(err):
-		return problemNotMember.about(param, "is no member of this organization").because(err)
+		return problemNotMember.about(param, "this user is not a member of this organization").because(err)
 	case err != nil:
 		return directory("Role", paramOrganization, err)
 	case !s.cfg.Roles.manages(role):
-		return problemNotAdmin.about(param, "has a role that does not manage invitations")
+		return problemNotAdmin.about(param, "the role of this user does not manage invitations")
 	}
 	return nil
 }
@@ -303,11 +303,14 @@ func (s *Service) seats(ctx context.Context, organizationID string, more int) er
 		return nil
 	}
 	members, limit, err := s.cfg.Seats(ctx, s.store, organizationID)
-	if err != nil {
+	full := problemQuota.about("", "the organization has no free seat; free one or raise its limit")
+	switch {
+	case errors.Is(err, ErrQuotaExceeded) && !shown(err):
+		return full.because(err)
+	case err != nil:
 		return callback("Config.Seats", err)
-	}
-	if limit != 0 && more > limit-members { // a negative limit is one that was passed long ago
-		return problemQuota.about("", "the organization has no free seat; free one or raise its limit")
+	case limit > 0 && more > limit-members:
+		return full
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func TestAsNobody(t *testing.T) {
 	for name, call := range operations(w, w.svc.As(""), inv) {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
-			w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", "user_id"}}, call)
+			w.refuses(invitation.ErrForbidden, []refusal{{401, "not_allowed_access", "user_id"}}, call)
 		})
 	}
 	for name, call := range operations(w, w.svc.As("a\x00"), inv) {

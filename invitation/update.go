@@ -155,7 +155,7 @@ func same(a, b Metadata) bool {
 
 func changed() *Error {
 	return problemChanged.about("terms",
-		"are not those of the invitation, which was changed since it was shown; show it again")
+		"the invitation was changed since it was shown; read it again")
 }
 
 func unknownRole(prefix string) *Error {

@@ -196,7 +196,14 @@ func TestWireErrors(t *testing.T) {
 			w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(2)})
 			return create(unchanged)(w)
 		}},
-		{"not_allowed_access", 403, []error{invitation.ErrForbidden}, func(w *world) error { _, err := w.svc.As("").Get(w.ctx, "acme", "i"); return err }},
+		{"not_allowed_access", 403, []error{invitation.ErrForbidden}, func(w *world) error {
+			_, err := w.svc.As("ann").ListAll(w.ctx, invitation.ListParams{})
+			return err
+		}},
+		{"not_allowed_access_nobody", 401, []error{invitation.ErrForbidden}, func(w *world) error {
+			_, err := w.svc.As("").Get(w.ctx, "acme", "i")
+			return err
+		}},
 		{"resource_not_found", 404, []error{invitation.ErrNotFound}, func(w *world) error { _, err := w.svc.Get(w.ctx, "acme", "missing"); return err }},
 		{"resource_not_found_role", 404, []error{invitation.ErrNotFound, invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.Role = "org:king" })},
 		{"organization_invitation_not_pending", 404, []error{invitation.ErrNotPending}, func(w *world) error {
@@ -247,11 +254,12 @@ func TestWireErrors(t *testing.T) {
 			w.is.True(!bytes.Contains(body, []byte("inside"))) // nothing of the inside
 			code, _, _ := strings.Cut(tt.name, "_role")
 			code, _, _ = strings.Cut(code, "_at_once")
+			code, _, _ = strings.Cut(code, "_nobody")
 			w.is.True(bytes.Contains(body, []byte(`"code":"`+code+`"`)))
 		})
 	}
 	files, err := filepath.Glob("testdata/wire/error_*.json")
-	if err != nil || len(files) != 33 {
+	if err != nil || len(files) != 34 {
 		t.Errorf("%d golden errors (%v): every row of the table has one, and no other is there", len(files), err)
 	}
 }
@@ -284,8 +292,8 @@ func TestHTTPStatusOfSeveral(t *testing.T) {
 		says   string
 		errs   []error
 	}{
-		{503, "look before you try again", []error{context.Canceled, invitation.ErrOutcomeUnknown}},
-		{503, "look before you try again", []error{context.DeadlineExceeded, invitation.ErrOutcomeUnknown}},
+		{503, "check before you try again", []error{context.Canceled, invitation.ErrOutcomeUnknown}},
+		{503, "check before you try again", []error{context.DeadlineExceeded, invitation.ErrOutcomeUnknown}},
 		{500, tooLong, []error{context.Canceled}},
 		{500, tooLong, []error{context.DeadlineExceeded}},
 		{500, tooLong, []error{context.Canceled, invitation.ErrAborted}},
