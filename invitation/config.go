@@ -6,18 +6,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
-	"sync"
 	"time"
-	"unicode"
 
 	"github.com/oklog/ulid/v2"
-	"golang.org/x/net/idna"
 
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/storage"
@@ -313,81 +308,6 @@ func newULID(c clock.Clock) func() string {
 		}
 		return "orginv_" + id.String()
 	}
-}
-
-// checkURL accepts an absolute http or https URL with a host and without user info, the only ones a link may lead
-// to: no other scheme runs in a browser, and nothing in it can pass for another host, another query or the end of a
-// header. The host of the result is in ASCII.
-func checkURL(param, raw string) (*url.URL, *Error) {
-	if e := checkText(param, raw, storage.MaxURL); e != nil {
-		return nil, e
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		strings.ContainsAny(raw, `\ `) { // a browser reads '\' as '/', Go does not
-		return nil, problemFormat.about(param, "must be an absolute http or https URL without user info").because(err)
-	}
-	host, err := asciiHost(u.Hostname())
-	if err != nil {
-		return nil, problemFormat.about(param, "must name a host that the DNS can have").because(err)
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if port := u.Port(); port != "" {
-		host += ":" + port
-	}
-	u.Host = host
-	if _, err := url.ParseQuery(u.RawQuery); err != nil || !queryText.MatchString(u.RawQuery) {
-		return nil, problemFormat.about(param, "must have a query of RFC 3986 without ';'; escape what it holds").because(err)
-	}
-	return u, nil
-}
-
-// queryText is what a query may consist of (RFC 3986, section 3.4). That escapes are whole is for url.ParseQuery to see.
-var queryText = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*$`)
-
-// hosts maps a host as browsers do (UTS 46), underscores let through.
-var hosts = sync.OnceValue(func() *idna.Profile {
-	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
-})
-
-// asciiHost returns the form in which hosts are compared: lower case, and in ASCII. Unicode's own lower case is none:
-// it takes "İ" to "i", so that one host would pass for another.
-func asciiHost(host string) (string, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.String(), nil
-	}
-	ascii := strings.ToLower(host)
-	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
-		var err error
-		if ascii, err = hosts().ToASCII(host); err != nil {
-			return "", err
-		}
-	}
-	if !hostName.MatchString(ascii) {
-		return "", fmt.Errorf("the host %q is no name", ascii)
-	}
-	return ascii, nil
-}
-
-var hostName = regexp.MustCompile(`^[a-z0-9_.-]+$`)
-
-// sameOrigin is the default AllowRedirect.
-func (s *settings) sameOrigin(u *url.URL) error {
-	if len(s.keys) == 0 || origin(u) == origin(s.acceptURL) {
-		return nil
-	}
-	return fmt.Errorf("invitation: the origin is not that of AcceptURL, %s", origin(s.acceptURL))
-}
-
-// origin is that of a URL that checkURL returned.
-func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Scheme + "://" + u.Hostname() + ":" + port
 }
 
 // isNil reports whether an interface holds nothing, a typed nil included.

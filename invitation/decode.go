@@ -1,7 +1,6 @@
 package invitation
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -346,71 +345,4 @@ orders:
 		return ListParams{}, err
 	}
 	return p, nil
-}
-
-func unknownStatus() *Error {
-	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
-}
-
-// HTTPStatus returns the status to answer err with: that of the first refusal it carries; 503 for [ErrOutcomeUnknown];
-// 500 if a context has ended, whatever else err is; 409 for [ErrAborted] and [ErrConflict]; 503 for [ErrUnavailable];
-// 500 for any other error; and 200 for nil. With 429 send Retry-After too: the refusal's Meta["retry_after"], in
-// seconds.
-func HTTPStatus(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	return refusalsOf(err)[0].Status
-}
-
-// ErrorBody returns the JSON body to answer err with, {"errors":[…]}, one entry for each refusal. Of an error that is
-// none it says nothing but that there was one.
-func ErrorBody(err error) []byte {
-	type entry struct {
-		Message     string         `json:"message"`
-		LongMessage string         `json:"long_message"`
-		Code        string         `json:"code"`
-		Meta        map[string]any `json:"meta,omitempty"`
-	}
-	body := struct {
-		Errors []entry `json:"errors"`
-	}{[]entry{}}
-	if err != nil {
-		for _, e := range refusalsOf(err) {
-			meta := map[string]any{}
-			for key, value := range e.Meta {
-				meta[key] = value
-			}
-			if e.Param != "" {
-				meta["param_name"] = e.Param
-			}
-			body.Errors = append(body.Errors, entry{e.Message, e.LongMessage, e.Code, meta})
-		}
-	}
-	b, failed := json.Marshal(body)
-	if failed != nil { // a Meta of the host's that does not marshal
-		return ErrorBody(problemInternal.about("", "something went wrong; try again later"))
-	}
-	return b
-}
-
-// refusalsOf returns what can be shown of err, at least one.
-func refusalsOf(err error) Errors {
-	errs := refusals(err)
-	switch {
-	case errs != nil && errs[0].Status >= 400 && errs[0].Status <= 599:
-		return errs
-	case errors.Is(err, ErrOutcomeUnknown):
-		return Errors{problemOutcome.about("", "the connection was lost while saving; the change may have been made, so check before you try again")}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		// Nobody waits for the answer any more, whatever the database made of that.
-		return Errors{problemInternal.about("", "the request was cancelled or took too long; try again")}
-	case errors.Is(err, ErrAborted):
-		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}
-	case errors.Is(err, ErrUnavailable):
-		return Errors{problemUnavailable.about("", "the database is not available and nothing was changed; try again later")}
-	case errors.Is(err, ErrConflict):
-		return Errors{problemConflict.about("", "somebody else changed the invitation at the same moment; read it again")}
-	}
-	return Errors{problemInternal.about("", "something went wrong; try again later")}
 }

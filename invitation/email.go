@@ -12,9 +12,6 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// paramEmail is the wire's name of an address.
-const paramEmail = "email_address"
-
 // CanonicalEmail returns the form in which addresses are compared: two addresses are the same invitee exactly when
 // their canonical forms are equal. It trims, brings the text to Unicode NFC, lower-cases the whole address and
 // turns the domain to ASCII (IDNA 2008 with UTS 46 mapping). It folds no dots and no "+tag", for most mail systems

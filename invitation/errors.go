@@ -1,11 +1,13 @@
 package invitation
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -334,3 +336,85 @@ func refusals(err error) Errors {
 
 // shown reports whether err is, or carries, a refusal that can be shown as it is.
 func shown(err error) bool { return refusals(err) != nil }
+
+func invalidTicket() *Error {
+	return problemTicket.about("", "the link is not valid, or no longer; open the newest one, or ask for another")
+}
+
+func noInvitation() *Error {
+	return problemNotFound.about(paramInvitation, "there is no such invitation in this organization")
+}
+
+func changed() *Error {
+	return problemChanged.about("terms",
+		"the invitation was changed since it was shown; read it again")
+}
+
+func unknownRole(prefix string) *Error {
+	return problemUnknownRole.about(prefix+"role", "is not a role of this application; use one that is")
+}
+
+func unknownStatus() *Error {
+	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
+}
+
+// duplicate is the one error of the drafts whose addresses have a pending invitation.
+func duplicate(drafts []draft, indexes []int) *Error {
+	const remedy = "the address has a pending invitation in this organization; revoke it, resend it or replace it"
+	if !drafts[0].bulk() {
+		return problemDuplicate.about(paramEmail, remedy)
+	}
+	addresses := make([]string, len(indexes))
+	for i, at := range indexes {
+		addresses[i] = drafts[at].EmailAddress
+	}
+	return problemDuplicates.about(paramEmail, "some addresses have a pending invitation in this "+
+		"organization; leave them out or replace them").with("email_addresses", addresses)
+}
+
+func taken() *Error {
+	return problemDuplicate.about("",
+		"another invitation for this address is pending in this organization; resend that one")
+}
+
+// directory is callback for the Directory's methods that may say ErrNotFound, about what param names.
+func directory(method, param string, err error) error {
+	if errors.Is(err, ErrNotFound) && !shown(err) {
+		return problemNotFound.about(param, "does not exist").because(err)
+	}
+	return callback("Directory."+method, err)
+}
+
+// callback returns the host's error as it is where it can be shown, and as an internal one that names the callback
+// otherwise.
+func callback(name string, err error) error {
+	if err == nil || shown(err) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// failed names the operation in an error that is an internal one. Some drivers do not say that ctx has ended, and one
+// may notice a deadline before the context does.
+func (s *Service) failed(ctx context.Context, operation string, err error) error {
+	if err == nil || shown(err) {
+		return err
+	}
+	done := ctx.Err()
+	if at, ok := ctx.Deadline(); ok && done == nil && !time.Now().Before(at) {
+		done = context.DeadlineExceeded
+	}
+	if done != nil && !errors.Is(err, done) {
+		return fmt.Errorf("invitation: %s: %w: %w", operation, done, err)
+	}
+	return fmt.Errorf("invitation: %s: %w", operation, err)
+}
+
+// failedRead is failed for an operation without a transaction. A callback may have read on the database by itself: its
+// errors mean what the store's own do.
+func (s *Service) failedRead(ctx context.Context, operation string, err error) error {
+	if err == nil || shown(err) {
+		return err
+	}
+	return s.failed(ctx, operation, storage.Classify(ctx, s.store, err))
+}

@@ -128,17 +128,6 @@ func terms(r storage.Record) string {
 	return encode64(sum[:len(sum)/2])
 }
 
-// lapsed reports whether r is stored pending although its time has come.
-func lapsed(r storage.Record, now time.Time) bool {
-	return r.Status == storage.Pending && r.EffectiveStatus(now) == storage.Expired
-}
-
-// lapse writes a lapsed record expired. That nobody touched it shows: UpdatedAt stays.
-func lapse(r storage.Record) storage.Record {
-	r.Status, r.ResolvedAt = storage.Expired, r.ExpiresAt
-	return r
-}
-
 // Format prints id, organization, address, role and status, whatever the verb: never the link or metadata.
 func (i Invitation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "invitation(%s organization=%s email=%s role=%s status=%s)",

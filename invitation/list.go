@@ -167,18 +167,6 @@ func (s *Service) Each(ctx context.Context, organizationID string, p ListParams)
 	}
 }
 
-// Get returns an invitation of an organization. Through [Service.As] the user's role must manage. It writes nothing.
-//
-// It refuses: [ErrInvalid] ids; [ErrNotMember] or [ErrForbidden]; [ErrNotFound], also for an invitation of another
-// organization.
-func (s *Service) Get(ctx context.Context, organizationID, invitationID string) (Invitation, error) {
-	r, _, err := s.read(ctx, organizationID, invitationID)
-	if err != nil {
-		return Invitation{}, s.failedRead(ctx, "get", err)
-	}
-	return s.view(r, s.now()), nil
-}
-
 func (s *Service) listOrganization(ctx context.Context, organizationID string, p ListParams) (Page, error) {
 	if err := s.ready(); err != nil {
 		return Page{}, err

@@ -173,11 +173,3 @@ func remove(ctx context.Context, w *work, found []storage.Record) error {
 	_, err := w.store.Delete(ctx, idsOf(found)...)
 	return err
 }
-
-func idsOf(records []storage.Record) []string {
-	ids := make([]string, len(records))
-	for i, r := range records {
-		ids[i] = r.ID
-	}
-	return ids
-}

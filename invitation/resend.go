@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -106,111 +105,4 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	return resent, nil
-}
-
-// mayResend makes the checks that go after the one for members: the slot, the pause, the quotas.
-func (w *work) mayResend(ctx context.Context, r storage.Record, holder *storage.Record, expired bool,
-	now time.Time) error {
-	if expired && holder != nil && !lapsed(*holder, now) {
-		return taken()
-	}
-	if e := w.tooSoon("", r, now); e != nil {
-		return e
-	}
-	if !expired {
-		return nil
-	}
-	return w.quota(ctx, r.OrganizationID, 1, now)
-}
-
-// requester checks the requesting user, where there is one, and returns their role.
-func (w *work) requester(ctx context.Context, organizationID, userID string) (Role, error) {
-	if userID == "" {
-		return "", nil
-	}
-	return w.manager(ctx, organizationID, userID, paramRequesting)
-}
-
-// mayGrant checks that the role of r may be granted by whoever answers for it from now on: the acting user, or else
-// its inviter.
-func (w *work) mayGrant(ctx context.Context, r storage.Record, granter Role, actingUserID string) error {
-	if actingUserID == "" {
-		return w.authority(ctx, r)
-	}
-	if !w.cfg.Roles.grants(granter, Role(r.Role)) {
-		return problemNotAdmin.about("", "your role may not grant the role of this invitation")
-	}
-	return nil
-}
-
-// reissue makes r's next ticket the only one that counts, and the acting user, if there is one, who answers for it.
-func (w *work) reissue(r *storage.Record, actingUserID string, now time.Time) {
-	r.Generation++
-	r.SentAt = now
-	if actingUserID != "" {
-		r.InviterUserID = actingUserID
-	}
-}
-
-// rivals reads and locks an invitation, and another one that holds its pending slot, if one does.
-func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (
-	storage.Record, *storage.Record, error) {
-	f := storage.Filter{OrganizationID: organizationID}
-	q := storage.Query{Filter: f}
-	q.IDs = []string{invitationID}
-	found, err := w.list(ctx, q)
-	if err != nil {
-		return storage.Record{}, nil, err
-	}
-	if len(found) == 0 {
-		return storage.Record{}, nil, noInvitation()
-	}
-	q = storage.Query{Filter: f}
-	q.EmailKeys, q.StoredStatuses = []string{found[0].EmailKey}, []string{storage.Pending}
-	holders, err := w.list(ctx, q)
-	if err != nil {
-		return storage.Record{}, nil, err
-	}
-	ids := []string{invitationID} // locked together, so in the order that everybody keeps
-	for _, h := range holders {
-		ids = append(ids, h.ID)
-	}
-	if found, err = w.pick(ctx, f, ids...); err != nil {
-		return storage.Record{}, nil, err
-	}
-	at := slices.IndexFunc(found, func(r storage.Record) bool { return r.ID == invitationID })
-	if at < 0 {
-		return storage.Record{}, nil, noInvitation()
-	}
-	for _, h := range found {
-		if h.ID != invitationID && h.Status == storage.Pending {
-			return found[at], &h, nil
-		}
-	}
-	return found[at], nil, nil
-}
-
-func taken() *Error {
-	return problemDuplicate.about("",
-		"another invitation for this address is pending in this organization; resend that one")
-}
-
-// expire writes lapsed records expired.
-func (w *work) expire(ctx context.Context, now time.Time, records ...*storage.Record) error {
-	moved := make([]storage.Record, len(records))
-	for i, r := range records {
-		if _, err := Status(r.Status).on(EventExpired); err != nil {
-			return err
-		}
-		moved[i] = lapse(*r)
-	}
-	if err := w.store.Update(ctx, moved...); err != nil {
-		return err
-	}
-	for i, r := range records {
-		*r = moved[i]
-		r.Version++
-		w.note(Event{Type: EventExpired, At: now, Invitation: w.view(*r, now)})
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -134,87 +133,4 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		}
 		return len(moved), nil
 	})
-}
-
-// changeAcross runs fn on all records that match f, of one organization or, where f names none, of every one, once may
-// has nothing against it. It returns the sum of what fn returned. It is one transaction.
-//
-// fn gets the records locked, a page at a time, and OnEvents is told of each page, so that of many records only the
-// ids are in memory at once.
-func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(ctx context.Context, w *work) error,
-	fn func(ctx context.Context, w *work, found []storage.Record) (int, error)) (int, error) {
-	total := 0
-	err := s.transact(ctx, func(ctx context.Context, w *work) error {
-		total = 0
-		organizations := []string{f.OrganizationID}
-		if f.OrganizationID == "" {
-			organizations = nil
-			err := w.pages(ctx, f, func(found []storage.Record) {
-				for _, r := range found {
-					organizations = append(organizations, r.OrganizationID)
-				}
-				slices.Sort(organizations) // the order that everybody keeps
-				organizations = slices.Compact(organizations)
-			})
-			if err != nil {
-				return err
-			}
-		}
-		for _, id := range organizations {
-			if err := w.lock(ctx, id); err != nil {
-				return err
-			}
-		}
-		if err := may(ctx, w); err != nil {
-			return err
-		}
-		var ids []string
-		err := w.pages(ctx, f, func(found []storage.Record) {
-			for _, r := range found {
-				// One of an organization that came since is not locked, and is later.
-				if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
-					ids = append(ids, r.ID)
-				}
-			}
-		})
-		if err != nil {
-			return err
-		}
-		slices.Sort(ids) // the order in which everybody locks rows, from page to page too
-		for page := range slices.Chunk(ids, batchRecord) {
-			found, err := w.pick(ctx, f, page...)
-			if err != nil {
-				return err
-			}
-			n, err := fn(ctx, w, found)
-			if err != nil {
-				return err
-			}
-			total += n
-			if err := w.tell(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return total, nil
-}
-
-// pages hands fn the records that match f, in pages of batchRecord.
-func (w *work) pages(ctx context.Context, f storage.Filter, fn func(found []storage.Record)) error {
-	q := storage.Query{Filter: f, Limit: batchRecord}
-	for {
-		found, err := w.list(ctx, q)
-		if err != nil {
-			return err
-		}
-		fn(found)
-		if len(found) < q.Limit {
-			return nil
-		}
-		q.After = &found[len(found)-1]
-	}
 }

@@ -3,6 +3,9 @@ package invitation
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
 )
 
 // Status says where an invitation stands.
@@ -38,7 +41,8 @@ type outcome struct {
 	refused *problem
 }
 
-func goes(to Status) outcome          { return outcome{to: to} }
+func goes(to Status) outcome { return outcome{to: to} }
+
 func refused(because problem) outcome { return outcome{refused: &because} }
 
 // transitions is the state machine. Every change of a status goes through it; what is not in it is refused as
@@ -118,4 +122,26 @@ func (e *TransitionError) reason() string {
 		return "the invitation is " + verb + " already"
 	}
 	return fmt.Sprintf("the invitation is %s and cannot be %s", printable(string(e.From), maxPrinted), verb)
+}
+
+// lapsed reports whether r is stored pending although its time has come.
+func lapsed(r storage.Record, now time.Time) bool {
+	return r.Status == storage.Pending && r.EffectiveStatus(now) == storage.Expired
+}
+
+// lapse writes a lapsed record expired. That nobody touched it shows: UpdatedAt stays.
+func lapse(r storage.Record) storage.Record {
+	r.Status, r.ResolvedAt = storage.Expired, r.ExpiresAt
+	return r
+}
+
+// resolve moves r by an event that ends it.
+func resolve(r *storage.Record, event EventType, userID string, now time.Time) error {
+	to, err := Status(r.EffectiveStatus(now)).on(event)
+	if err != nil {
+		return err
+	}
+	r.Status, r.ResolvedBy = string(to), userID
+	r.ResolvedAt, r.UpdatedAt = now, now
+	return nil
 }

@@ -152,12 +152,3 @@ func same(a, b Metadata) bool {
 	var x, y bytes.Buffer
 	return a == b || json.Compact(&x, a.bytes()) == nil && json.Compact(&y, b.bytes()) == nil && x.String() == y.String()
 }
-
-func changed() *Error {
-	return problemChanged.about("terms",
-		"the invitation was changed since it was shown; read it again")
-}
-
-func unknownRole(prefix string) *Error {
-	return problemUnknownRole.about(prefix+"role", "is not a role of this application; use one that is")
-}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/go-playground/validator/v10"
@@ -66,6 +67,77 @@ func translate(prefix string, err error) Errors {
 			errs[i] = problemValue.about(param, "must be at most "+f.Param())
 		default:
 			errs[i] = problemFormat.about(param, "must be a valid "+f.Tag())
+		}
+	}
+	return errs
+}
+
+// Names of parameters on the wire.
+const (
+	paramOrganization = "organization_id"
+	paramInvitation   = "invitation_id"
+	paramUser         = "user_id"
+	paramInviter      = "inviter_user_id"
+	paramRequesting   = "requesting_user_id"
+	paramPrivate      = "private_metadata"
+)
+
+// paramEmail is the wire's name of an address.
+const paramEmail = "email_address"
+
+// checkIDs validates the ids of one invitation.
+func checkIDs(organizationID, invitationID string) Errors {
+	var errs Errors
+	for _, e := range []*Error{
+		checkText(paramOrganization, organizationID, storage.MaxReference),
+		checkText(paramInvitation, invitationID, storage.MaxID),
+	} {
+		if e != nil {
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
+func missingIDs(p AcceptParams) Errors {
+	var errs Errors
+	for _, id := range [...]struct{ param, value string }{
+		{paramOrganization, p.OrganizationID},
+		{paramInvitation, p.InvitationID},
+	} {
+		if id.value == "" {
+			errs = append(errs, problemMissing.about(id.param, "is required without a ticket"))
+		}
+	}
+	return errs
+}
+
+// checkExpiry checks how long an invitation is to be pending; 0 is the default.
+func checkExpiry(prefix string, d time.Duration) Errors {
+	if d == 0 || d >= minExpiry && d <= maxExpiry {
+		return nil
+	}
+	return Errors{problemValue.about(prefix+"expires_in_days", "expires in 1 second to 365 days")}
+}
+
+// expiry is when an invitation sent now lapses; 0 is the default.
+func (s *Service) expiry(now time.Time, d time.Duration) time.Time {
+	if d == 0 {
+		d = s.cfg.ExpiresIn
+	}
+	return now.Add(d).Truncate(time.Microsecond)
+}
+
+// checkMetadata checks the size of both objects.
+func (s *Service) checkMetadata(prefix string, public, private Metadata) Errors {
+	var errs Errors
+	for _, m := range []struct {
+		param string
+		Metadata
+	}{{"public_metadata", public}, {paramPrivate, private}} {
+		if s.cfg.MaxMetadata >= 0 && m.size() > max(s.cfg.MaxMetadata, len("{}")) {
+			errs = append(errs, problemSize.about(prefix+m.param,
+				fmt.Sprintf("must be at most %d bytes", s.cfg.MaxMetadata)))
 		}
 	}
 	return errs

@@ -1,0 +1,77 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// limited reports whether anything is counted that must not change between the count and the write.
+func (s *Service) limited() bool { return s.cfg.Seats != nil || s.cfg.MaxPending >= 0 }
+
+// lock locks an organization where anything is counted. It comes before any row lock, so that two operations never
+// wait for each other.
+func (w *work) lock(ctx context.Context, organizationID string) error {
+	if !w.limited() {
+		return nil
+	}
+	return w.store.Lock(ctx, organizationID)
+}
+
+// seats refuses where so many more would not fit into Config.Seats.
+func (s *Service) seats(ctx context.Context, organizationID string, more int) error {
+	if s.cfg.Seats == nil {
+		return nil
+	}
+	members, limit, err := s.cfg.Seats(ctx, s.store, organizationID)
+	full := problemQuota.about("", "the organization has no free seat; free one or raise its limit")
+	switch {
+	case errors.Is(err, ErrQuotaExceeded) && !shown(err):
+		return full.because(err)
+	case err != nil:
+		return callback("Config.Seats", err)
+	case limit > 0 && more > limit-members:
+		return full
+	}
+	return nil
+}
+
+// pending counts the pending invitations of an organization.
+func (s *Service) pending(ctx context.Context, organizationID string, now time.Time) (int, error) {
+	return s.store.Count(ctx, storage.Filter{
+		OrganizationID: organizationID,
+		Statuses:       []string{storage.Pending},
+		Now:            now,
+	})
+}
+
+// quota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.
+func (w *work) quota(ctx context.Context, organizationID string, more int, now time.Time) error {
+	if !w.limited() {
+		return nil
+	}
+	pending, err := w.pending(ctx, organizationID, now)
+	if err != nil {
+		return err
+	}
+	if w.cfg.MaxPending >= 0 && pending+more > w.cfg.MaxPending {
+		return problemQuota.about("", fmt.Sprintf(
+			"the organization may have at most %d pending invitations; revoke some first", w.cfg.MaxPending))
+	}
+	return w.seats(ctx, organizationID, pending+more)
+}
+
+// tooSoon refuses to send to an address again before Config.ResendAfter has passed.
+func (w *work) tooSoon(param string, r storage.Record, now time.Time) *Error {
+	wait := r.SentAt.Add(w.cfg.ResendAfter).Sub(now)
+	if w.cfg.ResendAfter < 0 || wait <= 0 {
+		return nil
+	}
+	seconds := int(math.Ceil(wait.Seconds()))
+	return problemTooSoon.about(param, fmt.Sprintf("the address was invited recently; try again in %d seconds", seconds)).
+		with("retry_after", seconds)
+}

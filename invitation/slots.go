@@ -1,0 +1,247 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// maxInsertRounds bounds how often insert looks again after losing a slot to somebody else.
+const maxInsertRounds = 3
+
+// insert makes way for the drafts where it may, and writes them.
+func (w *work) insert(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
+	[]Invitation, error) {
+	for round := 1; ; round++ {
+		holders, err := w.holders(ctx, organizationID, drafts)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.mayInvite(ctx, organizationID, drafts, granters); err != nil {
+			return nil, w.refuse(ctx, organizationID, drafts, err, nil)
+		}
+		now := w.now() // after every lock there was to wait for
+		if err := w.mayReplace(ctx, organizationID, drafts, holders, now); err != nil {
+			return nil, w.refuse(ctx, organizationID, drafts, nil, err)
+		}
+		records, err := w.records(organizationID, drafts, now)
+		if err != nil {
+			return nil, err
+		}
+		cleared, err := w.replace(ctx, drafts, holders, records, now)
+		var taken *storage.ExistsError
+		if errors.As(err, &taken) {
+			if err := w.lost(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
+				return nil, w.refuse(ctx, organizationID, drafts, nil, err)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
+			return nil, err
+		}
+		w.events = append(w.events, cleared...)
+		created := make([]Invitation, len(records))
+		for i, r := range records {
+			r.Version = 1
+			created[i] = w.view(r, now)
+			w.note(Event{Type: EventCreated, At: now, ActorID: r.InviterUserID, Notify: !drafts[i].Silent,
+				Invitation: created[i]})
+			created[i].URL = w.issuedLink(r)
+		}
+		return created, nil
+	}
+}
+
+// holders reads and locks the records that hold the pending slots of the drafts, by canonical address.
+func (w *work) holders(ctx context.Context, organizationID string, drafts []draft) (map[string]storage.Record, error) {
+	f := storage.Filter{
+		OrganizationID: organizationID,
+		StoredStatuses: []string{storage.Pending},
+	}
+	for _, d := range drafts {
+		f.EmailKeys = append(f.EmailKeys, d.key)
+	}
+	found, err := w.list(ctx, storage.Query{Filter: f})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	if found, err = w.pick(ctx, f, idsOf(found)...); err != nil {
+		return nil, err
+	}
+	holders := make(map[string]storage.Record, len(found))
+	for _, r := range found {
+		holders[r.EmailKey] = r
+	}
+	return holders, nil
+}
+
+// mayReplace makes the checks on what is pending already: duplicates, the pause before a replacement, quotas.
+func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []draft,
+	holders map[string]storage.Record, now time.Time) error {
+	var duplicates []int
+	var errs collector
+	replaced := 0
+	for i, d := range drafts {
+		r, held := holders[d.key]
+		switch {
+		case !held || lapsed(r, now):
+		case !d.Replace:
+			duplicates = append(duplicates, i)
+		default:
+			replaced++
+			if e := w.tooSoon(d.email(), r, now); e != nil {
+				errs.add(e)
+			}
+		}
+	}
+	if len(duplicates) > 0 {
+		return duplicate(drafts, duplicates)
+	}
+	if err := errs.err(); err != nil {
+		return err
+	}
+	return w.quota(ctx, organizationID, len(drafts)-replaced, now)
+}
+
+// replace writes the records, and before that frees their slots: a lapsed holder is written expired, a live one
+// revoked. It returns the events of that. Where a slot is lost again, nothing of it is written.
+func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]storage.Record,
+	records []storage.Record, now time.Time) ([]Event, error) {
+	if len(holders) == 0 {
+		return nil, insertSorted(ctx, w.store, records)
+	}
+	var events []Event
+	var moved []storage.Record
+	for _, d := range drafts {
+		r, held := holders[d.key]
+		if !held {
+			continue
+		}
+		event := Event{Type: EventExpired, At: now}
+		if lapsed(r, now) {
+			r = lapse(r)
+		} else {
+			event.Type, event.ActorID = EventRevoked, d.InviterUserID
+			if err := resolve(&r, EventRevoked, d.InviterUserID, now); err != nil {
+				return nil, err
+			}
+		}
+		moved = append(moved, r)
+		r.Version++
+		event.Invitation = w.view(r, now)
+		events = append(events, event)
+	}
+	return events, w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		if err := tx.Update(ctx, moved...); err != nil {
+			return err
+		}
+		return insertSorted(ctx, tx, records)
+	})
+}
+
+// insertSorted inserts records in the order of their addresses, so that two bulks with the same ones never wait for
+// each other's slots.
+func insertSorted(ctx context.Context, tx storage.Storage, records []storage.Record) error {
+	order := make([]int, len(records))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(records[a].EmailKey, records[b].EmailKey) })
+	sorted := make([]storage.Record, len(records))
+	for i, at := range order {
+		sorted[i] = records[at]
+	}
+	err := tx.Insert(ctx, sorted...)
+	var taken *storage.ExistsError
+	if !errors.As(err, &taken) {
+		return err
+	}
+	indexes := make([]int, len(taken.Indexes))
+	for i, at := range taken.Indexes {
+		indexes[i] = order[at]
+	}
+	slices.Sort(indexes)
+	return &storage.ExistsError{Indexes: indexes}
+}
+
+// lost says what became of an insert that found ids or slots taken: an error, or nil to look again.
+func (w *work) lost(ctx context.Context, drafts []draft, records []storage.Record, taken *storage.ExistsError,
+	last bool) error {
+	ids := idsOf(records)
+	slices.Sort(ids)
+	used, err := w.store.Count(ctx, storage.Filter{IDs: ids})
+	switch {
+	case err != nil:
+		return err
+	case used > 0 || len(slices.Compact(ids)) < len(records):
+		return errors.New("Config.NewID returned an id that is taken")
+	case !last:
+		return nil
+	}
+	duplicates := slices.DeleteFunc(slices.Clone(taken.Indexes), func(i int) bool { return drafts[i].Replace })
+	if len(duplicates) == 0 { // others replace it as fast as we do
+		return fmt.Errorf("the pending invitation to be replaced: %w", ErrConflict)
+	}
+	return duplicate(drafts, duplicates)
+}
+
+// rivals reads and locks an invitation, and another one that holds its pending slot, if one does.
+func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (
+	storage.Record, *storage.Record, error) {
+	f := storage.Filter{OrganizationID: organizationID}
+	q := storage.Query{Filter: f}
+	q.IDs = []string{invitationID}
+	found, err := w.list(ctx, q)
+	if err != nil {
+		return storage.Record{}, nil, err
+	}
+	if len(found) == 0 {
+		return storage.Record{}, nil, noInvitation()
+	}
+	q = storage.Query{Filter: f}
+	q.EmailKeys, q.StoredStatuses = []string{found[0].EmailKey}, []string{storage.Pending}
+	holders, err := w.list(ctx, q)
+	if err != nil {
+		return storage.Record{}, nil, err
+	}
+	ids := []string{invitationID} // locked together, so in the order that everybody keeps
+	for _, h := range holders {
+		ids = append(ids, h.ID)
+	}
+	if found, err = w.pick(ctx, f, ids...); err != nil {
+		return storage.Record{}, nil, err
+	}
+	at := slices.IndexFunc(found, func(r storage.Record) bool { return r.ID == invitationID })
+	if at < 0 {
+		return storage.Record{}, nil, noInvitation()
+	}
+	for _, h := range found {
+		if h.ID != invitationID && h.Status == storage.Pending {
+			return found[at], &h, nil
+		}
+	}
+	return found[at], nil, nil
+}
+
+// mayResend makes the checks that go after the one for members: the slot, the pause, the quotas.
+func (w *work) mayResend(ctx context.Context, r storage.Record, holder *storage.Record, expired bool,
+	now time.Time) error {
+	if expired && holder != nil && !lapsed(*holder, now) {
+		return taken()
+	}
+	if e := w.tooSoon("", r, now); e != nil {
+		return e
+	}
+	if !expired {
+		return nil
+	}
+	return w.quota(ctx, r.OrganizationID, 1, now)
+}
