@@ -438,40 +438,40 @@ func threatOthersLink(t *testing.T, w *world) {
 	zoe := w.svc.As("zoe")
 	bait, err := zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "victim@bank.example", Role: invitation.RoleMember})
 	w.is.NoErr(err)
-	w.clock.Advance(time.Hour)
-	for name, call := range map[string]func() (invitation.Invitation, error){
-		"create": func() (invitation.Invitation, error) { return bait, nil },
-		"bulk": func() (invitation.Invitation, error) {
+	for _, step := range []struct {
+		name string
+		call func() (invitation.Invitation, error)
+	}{
+		{"create", func() (invitation.Invitation, error) { return bait, nil }},
+		{"bulk", func() (invitation.Invitation, error) {
 			invs, err := zoe.CreateBulk(w.ctx, "other", []invitation.CreateParams{{EmailAddress: "v2@bank.example", Role: invitation.RoleMember}})
+			w.is.NoErr(err)
 			return invs[0], err
-		},
-		"replace": func() (invitation.Invitation, error) {
+		}},
+		{"replace", func() (invitation.Invitation, error) {
 			return zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "v2@bank.example", Role: invitation.RoleMember, Replace: true})
-		},
-		"resend": func() (invitation.Invitation, error) {
+		}},
+		{"resend", func() (invitation.Invitation, error) {
 			return zoe.Resend(w.ctx, "other", bait.ID, invitation.ResendParams{})
-		},
-		"update": func() (invitation.Invitation, error) {
+		}},
+		{"update", func() (invitation.Invitation, error) {
 			return zoe.Update(w.ctx, "other", bait.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
-		},
-		"an update of nothing": func() (invitation.Invitation, error) {
+		}},
+		{"an update of nothing", func() (invitation.Invitation, error) {
 			return zoe.Update(w.ctx, "other", bait.ID, invitation.UpdateParams{})
-		},
-		"get": func() (invitation.Invitation, error) { return zoe.Get(w.ctx, "other", bait.ID) },
-		"link": func() (invitation.Invitation, error) {
+		}},
+		{"get", func() (invitation.Invitation, error) { return zoe.Get(w.ctx, "other", bait.ID) }},
+		{"link", func() (invitation.Invitation, error) {
 			link, err := zoe.Link(w.ctx, "other", bait.ID)
-			if !errors.Is(err, invitation.ErrForbidden) {
-				t.Errorf("link: %v", err)
-			}
+			w.is.True(errors.Is(err, invitation.ErrForbidden))
 			return invitation.Invitation{URL: link}, nil
-		},
+		}},
 	} {
-		if name == "replace" {
-			w.clock.Advance(time.Hour)
-		}
-		inv, err := call()
-		if err != nil && !errors.Is(err, invitation.ErrTooSoon) || inv.URL != "" {
-			t.Errorf("%s gives away %q, %v", name, inv.URL, err)
+		w.clock.Advance(time.Hour)
+		inv, err := step.call()
+		w.is.NoErr(err)
+		if inv.URL != "" {
+			t.Errorf("%s gives away %q", step.name, inv.URL)
 		}
 	}
 	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
