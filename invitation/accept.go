@@ -120,12 +120,12 @@ func (s *Service) addressed(p AcceptParams, event EventType) (claims, error) {
 	return c, nil
 }
 
-func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event EventType) (Invitation, error) {
-	found, err := w.pick(ctx, storage.Filter{OrganizationID: c.organizationID}, c.invitationID)
+func (w *work) answer(ctx context.Context, named claims, p AcceptParams, event EventType) (Invitation, error) {
+	found, err := w.pick(ctx, storage.Filter{OrganizationID: named.organizationID}, named.invitationID)
 	if err != nil {
 		return Invitation{}, err
 	}
-	if p.Ticket != "" && !c.means(found) {
+	if p.Ticket != "" && !named.means(found) {
 		return Invitation{}, invalidTicket()
 	}
 	if err := w.invitee(ctx, p, found); err != nil {
@@ -135,7 +135,8 @@ func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event Event
 	if done, err := w.answered(ctx, r, p.UserID, event); err != nil || done {
 		return w.view(r, now), err
 	}
-	if err := resolve(&r, event, p.UserID, now); err != nil {
+	c, err := move(r, Event{Type: event, At: now, ActorID: p.UserID, UserID: p.UserID})
+	if err != nil {
 		return Invitation{}, err
 	}
 	if p.Terms != "" && p.Terms != terms(r) {
@@ -146,13 +147,7 @@ func (w *work) answer(ctx context.Context, c claims, p AcceptParams, event Event
 			return Invitation{}, err
 		}
 	}
-	if err := w.store.Update(ctx, r); err != nil {
-		return Invitation{}, err
-	}
-	r.Version++
-	inv := w.view(r, now)
-	w.note(Event{Type: event, At: now, ActorID: p.UserID, UserID: p.UserID, Invitation: inv})
-	return inv, nil
+	return w.saveOne(ctx, c)
 }
 
 // means reports whether the ticket is the current one of the invitation that was found for it.

@@ -91,7 +91,9 @@ type Event struct {
 // makes no difference to what is read.
 func (s *Service) view(r storage.Record, now time.Time) Invitation {
 	if lapsed(r, now) {
-		r = lapse(r)
+		if c, err := move(r, Event{Type: EventExpired, At: now}); err == nil {
+			r = c.record
+		}
 	}
 	return Invitation{
 		ID:                   r.ID,

@@ -39,11 +39,7 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 			Sort: []storage.Sort{{Field: storage.FieldExpiresAt}},
 		}
 	}, func(ctx context.Context, w *work, found []storage.Record) error {
-		records := make([]*storage.Record, len(found))
-		for i := range found {
-			records[i] = &found[i]
-		}
-		return w.expire(ctx, w.now(), records...)
+		return w.expire(ctx, w.now(), found...)
 	})
 }
 

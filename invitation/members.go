@@ -52,7 +52,7 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	if err := w.mayJoin(ctx, r); err != nil {
 		return err
 	}
-	err = w.inLevel(ctx, "Directory.Join", func(ctx context.Context, tx storage.Storage) error {
+	err = w.callBack(ctx, "Directory.Join", func(ctx context.Context, tx storage.Storage) error {
 		return w.dir.Join(ctx, tx, Membership{
 			OrganizationID:  r.OrganizationID,
 			UserID:          userID,

@@ -1,7 +1,6 @@
 package invitation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -45,64 +44,88 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 	}
 	var resent Invitation
 	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
-		if err != nil {
-			return err
-		}
-		r, holder, err := w.rivals(ctx, organizationID, invitationID)
-		if err != nil {
-			return err
-		}
-		now := w.now() // after every lock there was to wait for
-		to, err := Status(r.EffectiveStatus(now)).on(EventResent)
-		if err != nil {
-			return err
-		}
-		expired := r.EffectiveStatus(now) == storage.Expired
-		drafts := []draft{{key: r.EmailKey}} // as which an expired one is invited again
-		early := w.mayGrant(ctx, r, granter, p.RequestingUserID)
-		if early == nil && expired {
-			early = w.mayInvite(ctx, organizationID, drafts, nil)
-		}
-		var late error
-		if early == nil {
-			late = w.mayResend(ctx, r, holder, expired, now)
-		}
-		if err := cmp.Or(early, late); err != nil {
-			if expired {
-				return w.refuse(ctx, organizationID, drafts, early, late)
-			}
-			return err
-		}
-		// A lapsed one is written expired first, and so is one that lapsed in its slot.
-		for _, lapsing := range []*storage.Record{&r, holder} {
-			if lapsing != nil && lapsed(*lapsing, now) {
-				if err := w.expire(ctx, now, lapsing); err != nil {
-					return err
-				}
-			}
-		}
-		r.Status, r.ResolvedAt, r.ResolvedBy = string(to), time.Time{}, ""
-		r.ExpiresAt, r.UpdatedAt = w.expiry(now, p.ExpiresIn), now
-		w.reissue(&r, p.RequestingUserID, now)
-		if err := w.store.Update(ctx, r); errors.Is(err, storage.ErrExists) {
-			return w.refuse(ctx, organizationID, drafts, nil, taken())
-		} else if err != nil {
-			return err
-		}
-		if expired {
-			if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
-				return err
-			}
-		}
-		r.Version++
-		resent = w.view(r, now)
-		w.note(Event{Type: EventResent, At: now, ActorID: p.RequestingUserID, Notify: true, Invitation: resent})
-		resent.URL = w.issuedLink(r)
-		return nil
+		var err error
+		resent, err = w.resend(ctx, organizationID, invitationID, p)
+		return err
 	})
 	if err != nil {
 		return Invitation{}, err
 	}
 	return resent, nil
+}
+
+func (w *work) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
+	granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	r, holder, err := w.rivals(ctx, organizationID, invitationID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	// The clock is read after every lock there was to wait for.
+	event := Event{Type: EventResent, At: w.now(), ActorID: p.RequestingUserID, Notify: true}
+	if _, err := move(r, event); err != nil {
+		return Invitation{}, err
+	}
+	if r.EffectiveStatus(event.At) == storage.Expired {
+		return w.revive(ctx, r, holder, granter, event, p)
+	}
+	if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+		return Invitation{}, err
+	}
+	if e := w.tooSoon("", r, event.At); e != nil {
+		return Invitation{}, e
+	}
+	return w.reissued(ctx, r, event, p)
+}
+
+// revive resends an expired invitation: its address is invited again, so that what Create refuses is refused here too.
+func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Record, granter Role, event Event,
+	p ResendParams) (Invitation, error) {
+	drafts := []draft{{key: r.EmailKey}}
+	early := w.mayGrant(ctx, r, granter, p.RequestingUserID)
+	if early == nil {
+		early = w.mayInvite(ctx, r.OrganizationID, drafts, nil)
+	}
+	var late error
+	if early == nil {
+		late = w.mayRevive(ctx, r, holder, event.At)
+	}
+	if early != nil || late != nil {
+		return Invitation{}, w.refuse(ctx, r.OrganizationID, drafts, early, late)
+	}
+	// What lapsed is written expired first: the invitation, and one that still has its slot.
+	for _, lapsing := range []*storage.Record{&r, holder} {
+		if lapsing != nil && lapsed(*lapsing, event.At) {
+			if err := w.expire(ctx, event.At, *lapsing); err != nil {
+				return Invitation{}, err
+			}
+			lapsing.Version++
+		}
+	}
+	inv, err := w.reissued(ctx, r, event, p)
+	if errors.Is(err, storage.ErrExists) {
+		return Invitation{}, w.refuse(ctx, r.OrganizationID, drafts, nil, taken())
+	}
+	if err == nil {
+		err = w.checkMembers(ctx, r.OrganizationID, drafts)
+	}
+	return inv, err
+}
+
+// reissued writes r pending with a new link and a new expiry.
+func (w *work) reissued(ctx context.Context, r storage.Record, event Event, p ResendParams) (Invitation, error) {
+	c, err := move(r, event)
+	if err != nil {
+		return Invitation{}, err
+	}
+	c.record.ExpiresAt = w.expiry(event.At, p.ExpiresIn)
+	w.reissue(&c.record, p.RequestingUserID, event.At)
+	inv, err := w.saveOne(ctx, c)
+	if err != nil {
+		return Invitation{}, err
+	}
+	inv.URL = w.issuedLink(c.record)
+	return inv, nil
 }

@@ -40,17 +40,13 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 		if err != nil {
 			return err
 		}
-		now := w.now() // after every lock there was to wait for
-		if err := resolve(&r, EventRevoked, p.RequestingUserID, now); err != nil {
+		// The clock is read after every lock there was to wait for.
+		c, err := move(r, Event{Type: EventRevoked, At: w.now(), ActorID: p.RequestingUserID})
+		if err != nil {
 			return err
 		}
-		if err := w.store.Update(ctx, r); err != nil {
-			return err
-		}
-		r.Version++
-		revoked = w.view(r, now)
-		w.note(Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID, Invitation: revoked})
-		return nil
+		revoked, err = w.saveOne(ctx, c)
+		return err
 	})
 	if err != nil {
 		return Invitation{}, err
@@ -114,23 +110,18 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 	}
 	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {
 		now := w.now() // after every lock there was to wait for
-		var moved []storage.Record
+		var changes []change
 		for _, r := range found {
 			if lapsed(r, now) {
 				continue
 			}
-			if err := resolve(&r, EventRevoked, p.RequestingUserID, now); err != nil {
+			c, err := move(r, Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID})
+			if err != nil {
 				return 0, err
 			}
-			moved = append(moved, r)
+			changes = append(changes, c)
 		}
-		if err := w.store.Update(ctx, moved...); err != nil {
-			return 0, err
-		}
-		for _, r := range moved {
-			r.Version++
-			w.note(Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID, Invitation: w.view(r, now)})
-		}
-		return len(moved), nil
+		_, err := w.save(ctx, changes...)
+		return len(changes), err
 	})
 }

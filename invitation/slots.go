@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -33,7 +32,7 @@ func (w *work) insert(ctx context.Context, organizationID string, drafts []draft
 		if err != nil {
 			return nil, err
 		}
-		cleared, err := w.replace(ctx, drafts, holders, records, now)
+		err = w.replace(ctx, drafts, holders, records, now)
 		var taken *storage.ExistsError
 		if errors.As(err, &taken) {
 			if err := w.lost(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
@@ -47,13 +46,10 @@ func (w *work) insert(ctx context.Context, organizationID string, drafts []draft
 		if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
 			return nil, err
 		}
-		w.events = append(w.events, cleared...)
 		created := make([]Invitation, len(records))
 		for i, r := range records {
-			r.Version = 1
-			created[i] = w.view(r, now)
-			w.note(Event{Type: EventCreated, At: now, ActorID: r.InviterUserID, Notify: !drafts[i].Silent,
-				Invitation: created[i]})
+			event := Event{Type: EventCreated, At: now, ActorID: r.InviterUserID, Notify: !drafts[i].Silent}
+			created[i] = w.note(change{r, event})
 			created[i].URL = w.issuedLink(r)
 		}
 		return created, nil
@@ -112,64 +108,34 @@ func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []d
 }
 
 // replace writes the records, and before that frees their slots: a lapsed holder is written expired, a live one
-// revoked. It returns the events of that. Where a slot is lost again, nothing of it is written.
+// revoked. Where a slot is lost again, nothing of it is written.
 func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]storage.Record,
-	records []storage.Record, now time.Time) ([]Event, error) {
+	records []storage.Record, now time.Time) error {
 	if len(holders) == 0 {
-		return nil, insertSorted(ctx, w.store, records)
+		return w.store.Insert(ctx, records...)
 	}
-	var events []Event
-	var moved []storage.Record
+	var changes []change
 	for _, d := range drafts {
 		r, held := holders[d.key]
 		if !held {
 			continue
 		}
-		event := Event{Type: EventExpired, At: now}
+		event := Event{Type: EventRevoked, At: now, ActorID: d.InviterUserID}
 		if lapsed(r, now) {
-			r = lapse(r)
-		} else {
-			event.Type, event.ActorID = EventRevoked, d.InviterUserID
-			if err := resolve(&r, EventRevoked, d.InviterUserID, now); err != nil {
-				return nil, err
-			}
+			event = Event{Type: EventExpired, At: now}
 		}
-		moved = append(moved, r)
-		r.Version++
-		event.Invitation = w.view(r, now)
-		events = append(events, event)
-	}
-	return events, w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-		if err := tx.Update(ctx, moved...); err != nil {
+		c, err := move(r, event)
+		if err != nil {
 			return err
 		}
-		return insertSorted(ctx, tx, records)
+		changes = append(changes, c)
+	}
+	return w.nested(ctx, func(ctx context.Context, w *work) error {
+		if _, err := w.save(ctx, changes...); err != nil {
+			return err
+		}
+		return w.store.Insert(ctx, records...)
 	})
-}
-
-// insertSorted inserts records in the order of their addresses, so that two bulks with the same ones never wait for
-// each other's slots.
-func insertSorted(ctx context.Context, tx storage.Storage, records []storage.Record) error {
-	order := make([]int, len(records))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return strings.Compare(records[a].EmailKey, records[b].EmailKey) })
-	sorted := make([]storage.Record, len(records))
-	for i, at := range order {
-		sorted[i] = records[at]
-	}
-	err := tx.Insert(ctx, sorted...)
-	var taken *storage.ExistsError
-	if !errors.As(err, &taken) {
-		return err
-	}
-	indexes := make([]int, len(taken.Indexes))
-	for i, at := range taken.Indexes {
-		indexes[i] = order[at]
-	}
-	slices.Sort(indexes)
-	return &storage.ExistsError{Indexes: indexes}
 }
 
 // lost says what became of an insert that found ids or slots taken: an error, or nil to look again.
@@ -231,17 +197,13 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 	return found[at], nil, nil
 }
 
-// mayResend makes the checks that go after the one for members: the slot, the pause, the quotas.
-func (w *work) mayResend(ctx context.Context, r storage.Record, holder *storage.Record, expired bool,
-	now time.Time) error {
-	if expired && holder != nil && !lapsed(*holder, now) {
+// mayRevive makes the checks that go after the one for members: the slot, the pause, the quotas.
+func (w *work) mayRevive(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
+	if holder != nil && !lapsed(*holder, now) {
 		return taken()
 	}
 	if e := w.tooSoon("", r, now); e != nil {
 		return e
-	}
-	if !expired {
-		return nil
 	}
 	return w.quota(ctx, r.OrganizationID, 1, now)
 }

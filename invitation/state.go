@@ -129,19 +129,30 @@ func lapsed(r storage.Record, now time.Time) bool {
 	return r.Status == storage.Pending && r.EffectiveStatus(now) == storage.Expired
 }
 
-// lapse writes a lapsed record expired. That nobody touched it shows: UpdatedAt stays.
-func lapse(r storage.Record) storage.Record {
-	r.Status, r.ResolvedAt = storage.Expired, r.ExpiresAt
-	return r
+// change is what an event makes of an invitation: its record as it is to be written, and the event.
+type change struct {
+	record storage.Record
+	event  Event
 }
 
-// resolve moves r by an event that ends it.
-func resolve(r *storage.Record, event EventType, userID string, now time.Time) error {
-	to, err := Status(r.EffectiveStatus(now)).on(event)
-	if err != nil {
-		return err
+// move takes r to the status that the table has for e, or returns the refusal. It is the only way to another status.
+func move(r storage.Record, e Event) (change, error) {
+	from := Status(r.EffectiveStatus(e.At))
+	if e.Type == EventExpired { // the time has come, and that is to be written
+		from = Status(r.Status)
 	}
-	r.Status, r.ResolvedBy = string(to), userID
-	r.ResolvedAt, r.UpdatedAt = now, now
-	return nil
+	to, err := from.on(e.Type)
+	if err != nil {
+		return change{}, err
+	}
+	r.Status = string(to)
+	switch to {
+	case StatusPending:
+		r.ResolvedAt, r.ResolvedBy, r.UpdatedAt = time.Time{}, "", e.At
+	case StatusExpired:
+		r.ResolvedAt = r.ExpiresAt // nobody touched it, so UpdatedAt stays
+	default:
+		r.ResolvedAt, r.ResolvedBy, r.UpdatedAt = e.At, e.ActorID, e.At
+	}
+	return change{r, e}, nil
 }

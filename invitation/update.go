@@ -73,58 +73,58 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 	}
 	var updated Invitation
 	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
-		if err != nil {
-			return err
-		}
-		r, err := w.one(ctx, organizationID, invitationID)
-		if err != nil {
-			return err
-		}
-		now := w.now() // after every lock there was to wait for
-		if _, err := Status(r.EffectiveStatus(now)).on(EventUpdated); err != nil {
-			return err
-		}
-		if p.Terms != "" && p.Terms != terms(r) {
-			return changed()
-		}
-		if p.RequestingUserID != "" { // the old role
-			if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
-				return err
-			}
-		}
-		touched, notify := false, false
-		if p.Role != "" && p.Role != Role(r.Role) {
-			r.Role, touched = string(p.Role), true
-			if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
-				return err
-			}
-			w.reissue(&r, p.RequestingUserID, now)
-			notify = true
-		}
-		merged, err := w.merge(&r, p)
-		if err != nil {
-			return err
-		}
-		if !touched && !merged {
-			updated = w.view(r, now)
-			updated.URL = w.issuedLink(r)
-			return nil
-		}
-		r.UpdatedAt = now
-		if err := w.store.Update(ctx, r); err != nil {
-			return err
-		}
-		r.Version++
-		updated = w.view(r, now)
-		w.note(Event{Type: EventUpdated, At: now, ActorID: p.RequestingUserID, Notify: notify, Invitation: updated})
-		updated.URL = w.issuedLink(r)
-		return nil
+		var err error
+		updated, err = w.update(ctx, organizationID, invitationID, p)
+		return err
 	})
 	if err != nil {
 		return Invitation{}, err
 	}
 	return updated, nil
+}
+
+func (w *work) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
+	granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	r, err := w.one(ctx, organizationID, invitationID)
+	if err != nil {
+		return Invitation{}, err
+	}
+	// The clock is read after every lock there was to wait for.
+	c, err := move(r, Event{Type: EventUpdated, At: w.now(), ActorID: p.RequestingUserID})
+	if err != nil {
+		return Invitation{}, err
+	}
+	if p.Terms != "" && p.Terms != terms(r) {
+		return Invitation{}, changed()
+	}
+	if p.RequestingUserID != "" { // the old role
+		if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+			return Invitation{}, err
+		}
+	}
+	// Another role voids the mailed link, and the new one is to be mailed.
+	if c.event.Notify = p.Role != "" && p.Role != Role(r.Role); c.event.Notify {
+		c.record.Role = string(p.Role)
+		if err := w.mayGrant(ctx, c.record, granter, p.RequestingUserID); err != nil {
+			return Invitation{}, err
+		}
+		w.reissue(&c.record, p.RequestingUserID, c.event.At)
+	}
+	merged, err := w.merge(&c.record, p)
+	if err != nil {
+		return Invitation{}, err
+	}
+	inv := w.view(r, c.event.At)
+	if c.event.Notify || merged {
+		if inv, err = w.saveOne(ctx, c); err != nil {
+			return Invitation{}, err
+		}
+	}
+	inv.URL = w.issuedLink(c.record)
+	return inv, nil
 }
 
 // merge applies both patches to r, and reports whether they changed anything.

@@ -127,17 +127,59 @@ func (w *work) tell(ctx context.Context) error {
 	if w.cfg.OnEvents == nil || len(events) == 0 {
 		return nil
 	}
-	return w.inLevel(ctx, "Config.OnEvents", func(ctx context.Context, tx storage.Storage) error {
+	return w.callBack(ctx, "Config.OnEvents", func(ctx context.Context, tx storage.Storage) error {
 		return w.cfg.OnEvents(ctx, tx, events)
 	})
 }
 
-// note adds an event of the operation.
-func (w *work) note(e Event) { w.events = append(w.events, e) }
+// save writes changed records in one statement, notes their events, and returns the invitations as they are now.
+func (w *work) save(ctx context.Context, changes ...change) ([]Invitation, error) {
+	records := make([]storage.Record, len(changes))
+	for i, c := range changes {
+		records[i] = c.record
+	}
+	if err := w.store.Update(ctx, records...); err != nil {
+		return nil, err
+	}
+	saved := make([]Invitation, len(changes))
+	for i, c := range changes {
+		saved[i] = w.note(c)
+	}
+	return saved, nil
+}
 
-// inLevel runs a callback that writes in a level of its own, so that a statement of its that failed is undone,
-// and cannot leave the transaction broken behind a nil error.
-func (w *work) inLevel(ctx context.Context, name string, fn func(context.Context, storage.Storage) error) error {
+// saveOne is save of a single record.
+func (w *work) saveOne(ctx context.Context, c change) (Invitation, error) {
+	saved, err := w.save(ctx, c)
+	if err != nil {
+		return Invitation{}, err
+	}
+	return saved[0], nil
+}
+
+// note notes the event of a change that is written, and returns the invitation as it is now.
+func (w *work) note(c change) Invitation {
+	c.event.Invitation = w.view(c.record, c.event.At)
+	w.events = append(w.events, c.event)
+	return c.event.Invitation
+}
+
+// nested runs a part of the operation in a nested transaction. Its events are noted unless it is undone.
+func (w *work) nested(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
+	part := &work{}
+	err := w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		part.Service = w.WithStorage(tx)
+		return fn(ctx, part)
+	})
+	if err == nil {
+		w.events = append(w.events, part.events...)
+	}
+	return err
+}
+
+// callBack runs a callback that writes in a nested transaction, so that a failed statement of the callback is undone
+// and cannot leave the transaction unusable behind a nil error.
+func (w *work) callBack(ctx context.Context, name string, fn func(context.Context, storage.Storage) error) error {
 	var refused bool
 	err := w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 		err := fn(ctx, tx)
@@ -184,23 +226,16 @@ func (w *work) one(ctx context.Context, organizationID, invitationID string) (st
 }
 
 // expire writes lapsed records expired.
-func (w *work) expire(ctx context.Context, now time.Time, records ...*storage.Record) error {
-	moved := make([]storage.Record, len(records))
+func (w *work) expire(ctx context.Context, now time.Time, records ...storage.Record) error {
+	changes := make([]change, len(records))
 	for i, r := range records {
-		if _, err := Status(r.Status).on(EventExpired); err != nil {
+		var err error
+		if changes[i], err = move(r, Event{Type: EventExpired, At: now}); err != nil {
 			return err
 		}
-		moved[i] = lapse(*r)
 	}
-	if err := w.store.Update(ctx, moved...); err != nil {
-		return err
-	}
-	for i, r := range records {
-		*r = moved[i]
-		r.Version++
-		w.note(Event{Type: EventExpired, At: now, Invitation: w.view(*r, now)})
-	}
-	return nil
+	_, err := w.save(ctx, changes...)
+	return err
 }
 
 func idsOf(records []storage.Record) []string {
