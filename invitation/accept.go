@@ -75,7 +75,7 @@ func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, err
 
 // answer is Accept and Decline.
 func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
 	}
 	var err error
@@ -121,14 +121,14 @@ func (s *Service) addressed(p AcceptParams, event EventType) (claims, error) {
 }
 
 func (w *work) answer(ctx context.Context, named claims, p AcceptParams, event EventType) (Invitation, error) {
-	found, err := w.pick(ctx, storage.Filter{OrganizationID: named.organizationID}, named.invitationID)
+	found, err := w.lockRecords(ctx, storage.Filter{OrganizationID: named.organizationID}, named.invitationID)
 	if err != nil {
 		return Invitation{}, err
 	}
 	if p.Ticket != "" && !named.means(found) {
 		return Invitation{}, invalidTicket()
 	}
-	if err := w.invitee(ctx, p, found); err != nil {
+	if err := w.requireInvitee(ctx, p, found); err != nil {
 		return Invitation{}, err
 	}
 	r, now := found[0], w.now() // after every lock there was to wait for

@@ -7,9 +7,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// backendOnly refuses what As may not do.
-func (s *Service) backendOnly() error {
-	if err := s.ready(); err != nil {
+// checkBackend refuses what As may not do.
+func (s *Service) checkBackend() error {
+	if err := s.checkReady(); err != nil {
 		return err
 	}
 	if s.actor != nil {
@@ -38,8 +38,8 @@ func (s *Service) subject(userID string) (string, error) {
 	return *s.actor, nil
 }
 
-// role asks for a user's role. A Directory that has none to tell, and says nothing of it, knows no member.
-func (s *Service) role(ctx context.Context, organizationID, userID string) (Role, error) {
+// askRole asks for a user's role. A Directory that has none to tell, and says nothing of it, knows no member.
+func (s *Service) askRole(ctx context.Context, organizationID, userID string) (Role, error) {
 	role, err := s.dir.Role(ctx, s.store, organizationID, userID)
 	if err == nil && role == "" {
 		err = ErrNotMember
@@ -50,8 +50,8 @@ func (s *Service) role(ctx context.Context, organizationID, userID string) (Role
 // notMember reports whether Directory.Role said that the user is no member, and nothing of its own.
 func notMember(err error) bool { return errors.Is(err, ErrNotMember) && !shown(err) }
 
-// manages judges what is known of a user's role.
-func (s *Service) manages(role Role, err error, param string) error {
+// checkManages judges what is known of a user's role.
+func (s *Service) checkManages(role Role, err error, param string) error {
 	switch {
 	case notMember(err):
 		return problemNotMember.about(param, "this user is not a member of this organization").because(err)
@@ -63,30 +63,30 @@ func (s *Service) manages(role Role, err error, param string) error {
 	return nil
 }
 
-// manager checks that a user's role manages invitations, and returns the role. param names the user.
-func (s *Service) manager(ctx context.Context, organizationID, userID, param string) (Role, error) {
-	role, err := s.role(ctx, organizationID, userID)
-	return role, s.manages(role, err, param)
+// requireManager checks that a user's role manages invitations, and returns the role. param names the user.
+func (s *Service) requireManager(ctx context.Context, organizationID, userID, param string) (Role, error) {
+	role, err := s.askRole(ctx, organizationID, userID)
+	return role, s.checkManages(role, err, param)
 }
 
-// reader checks the acting user of a read, where there is one.
-func (s *Service) reader(ctx context.Context, organizationID string) (Role, error) {
+// requireReader checks the acting user of a read, where there is one.
+func (s *Service) requireReader(ctx context.Context, organizationID string) (Role, error) {
 	if s.actor == nil {
 		return "", nil
 	}
-	return s.manager(ctx, organizationID, *s.actor, paramUser)
+	return s.requireManager(ctx, organizationID, *s.actor, paramUser)
 }
 
-// requester checks the requesting user, where there is one, and returns their role.
-func (w *work) requester(ctx context.Context, organizationID, userID string) (Role, error) {
+// requireRequester checks the requesting user, where there is one, and returns their role.
+func (w *work) requireRequester(ctx context.Context, organizationID, userID string) (Role, error) {
 	if userID == "" {
 		return "", nil
 	}
-	return w.manager(ctx, organizationID, userID, paramRequesting)
+	return w.requireManager(ctx, organizationID, userID, paramRequesting)
 }
 
-// inviters returns the roles of the users who invite, each asked for once.
-func (w *work) inviters(ctx context.Context, organizationID string, drafts []draft) (map[string]Role, error) {
+// requireInviters returns the roles of the users who invite, each asked for once.
+func (w *work) requireInviters(ctx context.Context, organizationID string, drafts []draft) (map[string]Role, error) {
 	type answer struct {
 		role Role
 		err  error
@@ -100,10 +100,10 @@ func (w *work) inviters(ctx context.Context, organizationID string, drafts []dra
 		}
 		a, asked := answers[d.InviterUserID]
 		if !asked {
-			a.role, a.err = w.role(ctx, organizationID, d.InviterUserID)
+			a.role, a.err = w.askRole(ctx, organizationID, d.InviterUserID)
 			answers[d.InviterUserID] = a
 		}
-		if err := w.manages(a.role, a.err, d.at+paramInviter); err != nil {
+		if err := w.checkManages(a.role, a.err, d.at+paramInviter); err != nil {
 			refused := refusals(err)
 			if refused == nil {
 				return nil, err
@@ -115,11 +115,11 @@ func (w *work) inviters(ctx context.Context, organizationID string, drafts []dra
 	return roles, errs.err()
 }
 
-// mayGrant checks that the role of r may be granted by whoever answers for it from now on: the acting user, or else
+// authorizeGrant checks that the role of r may be granted by whoever answers for it from now on: the acting user, or else
 // its inviter.
-func (w *work) mayGrant(ctx context.Context, r storage.Record, granter Role, actingUserID string) error {
+func (w *work) authorizeGrant(ctx context.Context, r storage.Record, granter Role, actingUserID string) error {
 	if actingUserID == "" {
-		return w.authority(ctx, r)
+		return w.authorizeInviter(ctx, r)
 	}
 	if !w.cfg.Roles.grants(granter, Role(r.Role)) {
 		return problemNotAdmin.about("", "your role may not grant the role of this invitation")
@@ -127,14 +127,14 @@ func (w *work) mayGrant(ctx context.Context, r storage.Record, granter Role, act
 	return nil
 }
 
-// authority refuses a role that nobody knows any more, or that the inviter may not grant now.
-func (s *Service) authority(ctx context.Context, r storage.Record) error {
+// authorizeInviter refuses a role that nobody knows any more, or that the inviter may not grant now.
+func (s *Service) authorizeInviter(ctx context.Context, r storage.Record) error {
 	role := Role(r.Role)
 	if !s.cfg.Roles.knows(role) {
 		return problemNotAllowed.about("", "the role of this invitation no longer exists; ask for another invitation")
 	}
 	if r.InviterUserID != "" && !s.cfg.IgnoreInviterAuthority {
-		inviter, err := s.role(ctx, r.OrganizationID, r.InviterUserID)
+		inviter, err := s.askRole(ctx, r.OrganizationID, r.InviterUserID)
 		if err != nil && !notMember(err) {
 			return directory("Role", paramOrganization, err)
 		}
@@ -146,8 +146,8 @@ func (s *Service) authority(ctx context.Context, r storage.Record) error {
 	return nil
 }
 
-// mayInvite makes the checks that go before the one for members: the ceiling, then AllowEmail.
-func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
+// authorizeDrafts makes the checks that go before the one for members: the ceiling, then AllowEmail.
+func (w *work) authorizeDrafts(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
 	var errs collector
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
@@ -160,7 +160,7 @@ func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []dr
 		return err
 	}
 	for _, d := range drafts {
-		refused, err := w.allowed(ctx, organizationID, d)
+		refused, err := w.authorizeEmail(ctx, organizationID, d)
 		if err != nil {
 			return err
 		}
@@ -169,8 +169,8 @@ func (w *work) mayInvite(ctx context.Context, organizationID string, drafts []dr
 	return errs.err()
 }
 
-// allowed asks Config.AllowEmail: refusals, or an internal error.
-func (w *work) allowed(ctx context.Context, organizationID string, d draft) (Errors, error) {
+// authorizeEmail asks Config.AllowEmail: refusals, or an internal error.
+func (w *work) authorizeEmail(ctx context.Context, organizationID string, d draft) (Errors, error) {
 	if w.cfg.AllowEmail == nil {
 		return nil, nil
 	}
@@ -184,9 +184,9 @@ func (w *work) allowed(ctx context.Context, organizationID string, d draft) (Err
 	return nil, callback("Config.AllowEmail", err)
 }
 
-// mayWritePrivate refuses private metadata where a user acts by As: it is between the application and itself, and lands
+// checkAllPrivate refuses private metadata where a user acts by As: it is between the application and itself, and lands
 // on the membership.
-func (s *Service) mayWritePrivate(ps []CreateParams, at func(int) string) error {
+func (s *Service) checkAllPrivate(ps []CreateParams, at func(int) string) error {
 	var errs Errors
 	for i, p := range ps {
 		if e := s.checkPrivate(at(i), p.PrivateMetadata); e != nil {

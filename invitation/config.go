@@ -193,8 +193,8 @@ type settings struct {
 	acceptURL *url.URL // nil without AcceptURL
 }
 
-// settle checks cfg and fills in the defaults. Failures are named by the field.
-func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error) {
+// newSettings checks cfg and fills in the defaults. Failures are named by the field.
+func newSettings(store storage.Storage, dir Directory, cfg *Config) (*settings, error) {
 	var c Config
 	if cfg != nil {
 		c = *cfg
@@ -237,7 +237,7 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 		refuse(problemFormat, "TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'")
 	}
 
-	if e := s.settleAudience(&c); e != nil {
+	if e := s.setAudience(&c); e != nil {
 		errs = append(errs, e)
 	}
 	if c.TicketProvesEmail && c.ManagersSeeLinks {
@@ -278,8 +278,8 @@ func settle(store storage.Storage, dir Directory, cfg *Config) (*settings, error
 	return s, nil
 }
 
-// settleAudience checks the audience, or derives it from AcceptURL.
-func (s *settings) settleAudience(c *Config) *Error {
+// setAudience checks the audience, or derives it from AcceptURL.
+func (s *settings) setAudience(c *Config) *Error {
 	if c.Audience != "" {
 		return checkText("Audience", c.Audience, storage.MaxURL)
 	}

@@ -85,10 +85,10 @@ func (d draft) email() string { return d.at + paramEmail }
 
 func (s *Service) create(ctx context.Context, organizationID string, ps []CreateParams, at func(int) string) (
 	[]Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return nil, err
 	}
-	if err := s.mayWritePrivate(ps, at); err != nil {
+	if err := s.checkAllPrivate(ps, at); err != nil {
 		return nil, err
 	}
 	drafts, err := s.drafts(organizationID, ps, at)
@@ -97,11 +97,11 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 	}
 	var created []Invitation
 	err = s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		granters, err := w.inviters(ctx, organizationID, drafts)
+		granters, err := w.requireInviters(ctx, organizationID, drafts)
 		if err != nil {
 			return err
 		}
-		created, err = w.insert(ctx, organizationID, drafts, granters)
+		created, err = w.insertDrafts(ctx, organizationID, drafts, granters)
 		return err
 	})
 	if err != nil {
@@ -155,9 +155,9 @@ func (s *Service) checkDraft(d draft) Errors {
 	return append(errs, checkExpiry(d.at, d.ExpiresIn)...)
 }
 
-// refuse returns the error of drafts that early or late refuses. Early is the error of a check that goes before the one
+// refusal returns the error of drafts that early or late refuses. Early is the error of a check that goes before the one
 // for members, late of one that goes after it. That there is no such organization goes before both.
-func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft, early, late error) error {
+func (w *work) refusal(ctx context.Context, organizationID string, drafts []draft, early, late error) error {
 	err := early
 	if err == nil {
 		err = late
@@ -165,7 +165,7 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	if ctx.Err() != nil || errors.Is(err, ErrAborted) || errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	members, failed := w.members(ctx, organizationID, drafts)
+	members, failed := w.askMembers(ctx, organizationID, drafts)
 	switch {
 	case failed != nil && !shown(failed) && !shown(err):
 		return err // which may be why
@@ -174,7 +174,7 @@ func (w *work) refuse(ctx context.Context, organizationID string, drafts []draft
 	case failed != nil:
 		return failed
 	case early == nil:
-		if member := notMembers(drafts, members); member != nil {
+		if member := checkNotMembers(drafts, members); member != nil {
 			return member
 		}
 	}

@@ -13,17 +13,17 @@ import (
 // limited reports whether anything is counted that must not change between the count and the write.
 func (s *Service) limited() bool { return s.cfg.Seats != nil || s.cfg.MaxPending >= 0 }
 
-// lock locks an organization where anything is counted. It comes before any row lock, so that two operations never
+// lockCounted locks an organization where anything is counted. It comes before any row lock, so that two operations never
 // wait for each other.
-func (w *work) lock(ctx context.Context, organizationID string) error {
+func (w *work) lockCounted(ctx context.Context, organizationID string) error {
 	if !w.limited() {
 		return nil
 	}
 	return w.store.Lock(ctx, organizationID)
 }
 
-// seats refuses where so many more would not fit into Config.Seats.
-func (s *Service) seats(ctx context.Context, organizationID string, more int) error {
+// requireSeats refuses where so many more would not fit into Config.Seats.
+func (s *Service) requireSeats(ctx context.Context, organizationID string, more int) error {
 	if s.cfg.Seats == nil {
 		return nil
 	}
@@ -40,8 +40,8 @@ func (s *Service) seats(ctx context.Context, organizationID string, more int) er
 	return nil
 }
 
-// pending counts the pending invitations of an organization.
-func (s *Service) pending(ctx context.Context, organizationID string, now time.Time) (int, error) {
+// countPending counts the pending invitations of an organization.
+func (s *Service) countPending(ctx context.Context, organizationID string, now time.Time) (int, error) {
 	return s.store.Count(ctx, storage.Filter{
 		OrganizationID: organizationID,
 		Statuses:       []string{storage.Pending},
@@ -49,12 +49,12 @@ func (s *Service) pending(ctx context.Context, organizationID string, now time.T
 	})
 }
 
-// quota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.
-func (w *work) quota(ctx context.Context, organizationID string, more int, now time.Time) error {
+// requireQuota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.
+func (w *work) requireQuota(ctx context.Context, organizationID string, more int, now time.Time) error {
 	if !w.limited() {
 		return nil
 	}
-	pending, err := w.pending(ctx, organizationID, now)
+	pending, err := w.countPending(ctx, organizationID, now)
 	if err != nil {
 		return err
 	}
@@ -62,11 +62,11 @@ func (w *work) quota(ctx context.Context, organizationID string, more int, now t
 		return problemQuota.about("", fmt.Sprintf(
 			"the organization may have at most %d pending invitations; revoke some first", w.cfg.MaxPending))
 	}
-	return w.seats(ctx, organizationID, pending+more)
+	return w.requireSeats(ctx, organizationID, pending+more)
 }
 
-// tooSoon refuses to send to an address again before Config.ResendAfter has passed.
-func (w *work) tooSoon(param string, r storage.Record, now time.Time) *Error {
+// checkPause refuses to send to an address again before Config.ResendAfter has passed.
+func (w *work) checkPause(param string, r storage.Record, now time.Time) *Error {
 	wait := r.SentAt.Add(w.cfg.ResendAfter).Sub(now)
 	if w.cfg.ResendAfter < 0 || wait <= 0 {
 		return nil

@@ -168,7 +168,7 @@ func (s *Service) Each(ctx context.Context, organizationID string, p ListParams)
 }
 
 func (s *Service) listOrganization(ctx context.Context, organizationID string, p ListParams) (Page, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Page{}, err
 	}
 	var errs Errors
@@ -179,7 +179,7 @@ func (s *Service) listOrganization(ctx context.Context, organizationID string, p
 	if err := append(errs, invalid...).err(); err != nil {
 		return Page{}, err
 	}
-	if _, err := s.reader(ctx, organizationID); err != nil {
+	if _, err := s.requireReader(ctx, organizationID); err != nil {
 		return Page{}, err
 	}
 	q.OrganizationID, q.Direct = organizationID, true
@@ -187,7 +187,7 @@ func (s *Service) listOrganization(ctx context.Context, organizationID string, p
 }
 
 func (s *Service) listAll(ctx context.Context, p ListParams) (Page, error) {
-	if err := s.backendOnly(); err != nil {
+	if err := s.checkBackend(); err != nil {
 		return Page{}, err
 	}
 	q, errs := s.listing(p, "all", "", nil)
@@ -198,7 +198,7 @@ func (s *Service) listAll(ctx context.Context, p ListParams) (Page, error) {
 }
 
 func (s *Service) listForUser(ctx context.Context, userID string, p ListParams) (Page, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Page{}, err
 	}
 	userID, err := s.subject(userID)

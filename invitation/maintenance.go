@@ -26,7 +26,7 @@ func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 }
 
 func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
-	if err := s.maintains(limit); err != nil {
+	if err := s.checkMaintenance(limit); err != nil {
 		return 0, err
 	}
 	return s.batches(ctx, limit, func(now time.Time) storage.Query {
@@ -53,7 +53,7 @@ func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, 
 }
 
 func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, error) {
-	if err := s.maintains(limit); err != nil {
+	if err := s.checkMaintenance(limit); err != nil {
 		return 0, err
 	}
 	if before.IsZero() {
@@ -79,7 +79,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, organizationID string)
 }
 
 func (s *Service) deleteOrganization(ctx context.Context, organizationID string) (int, error) {
-	if err := s.backendOnly(); err != nil {
+	if err := s.checkBackend(); err != nil {
 		return 0, err
 	}
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
@@ -97,7 +97,7 @@ func (s *Service) EraseEmail(ctx context.Context, email string) (int, error) {
 }
 
 func (s *Service) eraseEmail(ctx context.Context, email string) (int, error) {
-	if err := s.backendOnly(); err != nil {
+	if err := s.checkBackend(); err != nil {
 		return 0, err
 	}
 	key, err := CanonicalEmail(email)
@@ -107,9 +107,9 @@ func (s *Service) eraseEmail(ctx context.Context, email string) (int, error) {
 	return s.removeAll(ctx, storage.Filter{EmailKeys: []string{key}})
 }
 
-// maintains checks what ExpireDue and Purge have in common.
-func (s *Service) maintains(limit int) error {
-	if err := s.backendOnly(); err != nil {
+// checkMaintenance checks what ExpireDue and Purge have in common.
+func (s *Service) checkMaintenance(limit int) error {
+	if err := s.checkBackend(); err != nil {
 		return err
 	}
 	if limit < 1 || limit > maxBatch {
@@ -137,7 +137,7 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 				return err
 			}
 			last = &found[len(found)-1]
-			if found, err = w.pick(ctx, q.Filter, idsOf(found)...); err != nil || len(found) == 0 {
+			if found, err = w.lockRecords(ctx, q.Filter, idsOf(found)...); err != nil || len(found) == 0 {
 				return err
 			}
 			done = len(found)

@@ -7,8 +7,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// invitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
-func (s *Service) invitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
+// requireInvitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
+func (s *Service) requireInvitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
 	if p.Ticket != "" && (s.cfg.TicketProvesEmail || p.UserID == "") { // without a user it is the back end that declines
 		return nil
 	}
@@ -33,7 +33,7 @@ func (s *Service) verified(ctx context.Context, userID string) (map[string]bool,
 }
 
 func (w *work) isMember(ctx context.Context, organizationID, userID string) (bool, error) {
-	_, err := w.role(ctx, organizationID, userID)
+	_, err := w.askRole(ctx, organizationID, userID)
 	switch {
 	case notMember(err):
 		return false, nil
@@ -49,7 +49,7 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	if err != nil || member {
 		return err
 	}
-	if err := w.mayJoin(ctx, r); err != nil {
+	if err := w.authorizeJoin(ctx, r); err != nil {
 		return err
 	}
 	err = w.callBack(ctx, "Directory.Join", func(ctx context.Context, tx storage.Storage) error {
@@ -70,16 +70,16 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	return err
 }
 
-// mayJoin checks what may have changed since the invitation was made: the inviter's authority, and the seats.
-func (s *Service) mayJoin(ctx context.Context, r storage.Record) error {
-	if err := s.authority(ctx, r); err != nil {
+// authorizeJoin checks what may have changed since the invitation was made: the inviter's authority, and the seats.
+func (s *Service) authorizeJoin(ctx context.Context, r storage.Record) error {
+	if err := s.authorizeInviter(ctx, r); err != nil {
 		return err
 	}
-	return s.seats(ctx, r.OrganizationID, 1)
+	return s.requireSeats(ctx, r.OrganizationID, 1)
 }
 
-// members returns which of the drafts' addresses belong to members, or that there is no such organization.
-func (w *work) members(ctx context.Context, organizationID string, drafts []draft) (map[string]bool, error) {
+// askMembers returns which of the drafts' addresses belong to members, or that there is no such organization.
+func (w *work) askMembers(ctx context.Context, organizationID string, drafts []draft) (map[string]bool, error) {
 	keys := make([]string, len(drafts))
 	for i, d := range drafts {
 		keys[i] = d.key
@@ -91,8 +91,8 @@ func (w *work) members(ctx context.Context, organizationID string, drafts []draf
 	return canonicalSet(members), nil
 }
 
-// notMembers refuses the drafts whose addresses belong to members.
-func notMembers(drafts []draft, members map[string]bool) error {
+// checkNotMembers refuses the drafts whose addresses belong to members.
+func checkNotMembers(drafts []draft, members map[string]bool) error {
 	var errs collector
 	for _, d := range drafts {
 		if members[d.key] {
@@ -102,15 +102,15 @@ func notMembers(drafts []draft, members map[string]bool) error {
 	return errs.err()
 }
 
-// checkMembers looks at the members once the drafts hold their pending slots. A user who accepts another invitation of
+// requireNotMembers looks at the members once the drafts hold their pending slots. A user who accepts another invitation of
 // the same address at this moment has that slot until they are a member, so that they are seen here. Before the write
 // they might be neither. What was written is undone with the error.
-func (w *work) checkMembers(ctx context.Context, organizationID string, drafts []draft) error {
-	members, err := w.members(ctx, organizationID, drafts)
+func (w *work) requireNotMembers(ctx context.Context, organizationID string, drafts []draft) error {
+	members, err := w.askMembers(ctx, organizationID, drafts)
 	if err != nil {
 		return err
 	}
-	return notMembers(drafts, members)
+	return checkNotMembers(drafts, members)
 }
 
 // canonicalSet is what a Directory returned, less what is no address.

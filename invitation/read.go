@@ -35,7 +35,7 @@ func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error
 }
 
 func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
 	}
 	c, ok := s.cfg.keys.verify(ticket)
@@ -53,7 +53,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 		return Invitation{}, invalidTicket()
 	}
 	if s.actor != nil {
-		err = s.invitee(ctx, AcceptParams{Ticket: ticket, UserID: *s.actor}, found)
+		err = s.requireInvitee(ctx, AcceptParams{Ticket: ticket, UserID: *s.actor}, found)
 		if err != nil && !errors.Is(err, ErrNotInvitee) {
 			return Invitation{}, err
 		}
@@ -63,7 +63,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 		_, err = Status(found[0].EffectiveStatus(now)).on(EventAccepted)
 	}
 	if err == nil {
-		if err := s.mayJoin(ctx, found[0]); err != nil {
+		if err := s.authorizeJoin(ctx, found[0]); err != nil {
 			return Invitation{}, err
 		}
 	}
@@ -94,7 +94,7 @@ func (s *Service) Link(ctx context.Context, organizationID, invitationID string)
 }
 
 func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return "", err
 	}
 	if !s.seesLinks() {
@@ -113,7 +113,7 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
 		return "", problemNotAdmin.about("", "your role may not grant the role of this invitation")
 	}
-	if err := s.authority(ctx, r); err != nil {
+	if err := s.authorizeInviter(ctx, r); err != nil {
 		return "", err
 	}
 	return s.link(r), nil
@@ -121,13 +121,13 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 
 // read reads an invitation of an organization for whom the Service acts as, and returns their role.
 func (s *Service) read(ctx context.Context, organizationID, invitationID string) (storage.Record, Role, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return storage.Record{}, "", err
 	}
 	if err := checkIDs(organizationID, invitationID).err(); err != nil {
 		return storage.Record{}, "", err
 	}
-	role, err := s.reader(ctx, organizationID)
+	role, err := s.requireReader(ctx, organizationID)
 	if err != nil {
 		return storage.Record{}, "", err
 	}

@@ -34,7 +34,7 @@ func (s *Service) Resend(ctx context.Context, organizationID, invitationID strin
 }
 
 func (s *Service) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
@@ -55,7 +55,7 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 }
 
 func (w *work) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
-	granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
+	granter, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -71,10 +71,10 @@ func (w *work) resend(ctx context.Context, organizationID, invitationID string, 
 	if r.EffectiveStatus(event.At) == storage.Expired {
 		return w.revive(ctx, r, holder, granter, event, p)
 	}
-	if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+	if err := w.authorizeGrant(ctx, r, granter, p.RequestingUserID); err != nil {
 		return Invitation{}, err
 	}
-	if e := w.tooSoon("", r, event.At); e != nil {
+	if e := w.checkPause("", r, event.At); e != nil {
 		return Invitation{}, e
 	}
 	return w.reissued(ctx, r, event, p)
@@ -84,16 +84,16 @@ func (w *work) resend(ctx context.Context, organizationID, invitationID string, 
 func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Record, granter Role, event Event,
 	p ResendParams) (Invitation, error) {
 	drafts := []draft{{key: r.EmailKey}}
-	early := w.mayGrant(ctx, r, granter, p.RequestingUserID)
+	early := w.authorizeGrant(ctx, r, granter, p.RequestingUserID)
 	if early == nil {
-		early = w.mayInvite(ctx, r.OrganizationID, drafts, nil)
+		early = w.authorizeDrafts(ctx, r.OrganizationID, drafts, nil)
 	}
 	var late error
 	if early == nil {
-		late = w.mayRevive(ctx, r, holder, event.At)
+		late = w.requireSlot(ctx, r, holder, event.At)
 	}
 	if early != nil || late != nil {
-		return Invitation{}, w.refuse(ctx, r.OrganizationID, drafts, early, late)
+		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, early, late)
 	}
 	// What lapsed is written expired first: the invitation, and one that still has its slot.
 	for _, lapsing := range []*storage.Record{&r, holder} {
@@ -106,10 +106,10 @@ func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Rec
 	}
 	inv, err := w.reissued(ctx, r, event, p)
 	if errors.Is(err, storage.ErrExists) {
-		return Invitation{}, w.refuse(ctx, r.OrganizationID, drafts, nil, taken())
+		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, nil, taken())
 	}
 	if err == nil {
-		err = w.checkMembers(ctx, r.OrganizationID, drafts)
+		err = w.requireNotMembers(ctx, r.OrganizationID, drafts)
 	}
 	return inv, err
 }

@@ -23,7 +23,7 @@ func (s *Service) Revoke(ctx context.Context, organizationID, invitationID strin
 }
 
 func (s *Service) revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
@@ -33,10 +33,10 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 	}
 	var revoked Invitation
 	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
-		if _, err := w.requester(ctx, organizationID, p.RequestingUserID); err != nil {
+		if _, err := w.requireRequester(ctx, organizationID, p.RequestingUserID); err != nil {
 			return err
 		}
-		r, err := w.one(ctx, organizationID, invitationID)
+		r, err := w.lockRecord(ctx, organizationID, invitationID)
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (s *Service) RevokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 }
 
 func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return 0, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
@@ -105,7 +105,7 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		return 0, err
 	}
 	may := func(ctx context.Context, w *work) error {
-		_, err := w.requester(ctx, p.OrganizationID, p.RequestingUserID)
+		_, err := w.requireRequester(ctx, p.OrganizationID, p.RequestingUserID)
 		return err
 	}
 	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {

@@ -23,7 +23,7 @@ type Service struct {
 // NewService returns a service on a store and the host's directory. cfg may be nil. It keeps copies: changing cfg
 // later has no effect. The error is an [*Error] or [Errors] and [ErrInvalid], and names every field that is wrong.
 func NewService(store storage.Storage, dir Directory, cfg *Config) (*Service, error) {
-	s, err := settle(store, dir, cfg)
+	s, err := newSettings(store, dir, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *Service) As(userID string) *Service {
 // call it themselves. It is an error outside a transaction, and [ErrAborted] where the transaction has read
 // already and its snapshot is too old.
 func (s *Service) LockOrganization(ctx context.Context, organizationID string) error {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return err
 	}
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
@@ -74,8 +74,8 @@ func (s *Service) Format(f fmt.State, _ rune) { concealed(f, "invitation.Service
 // LogValue conceals the keys of the configuration.
 func (s *Service) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
 
-// ready refuses what no operation can work with: no storage, and an acting user who is nobody.
-func (s *Service) ready() error {
+// checkReady refuses what no operation can work with: no storage, and an acting user who is nobody.
+func (s *Service) checkReady() error {
 	if isNil(s.store) {
 		return problemMissing.about("Storage", "is nil; pass WithStorage the store's handle on the transaction")
 	}

@@ -13,20 +13,20 @@ import (
 // maxInsertRounds bounds how often insert looks again after losing a slot to somebody else.
 const maxInsertRounds = 3
 
-// insert makes way for the drafts where it may, and writes them.
-func (w *work) insert(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
+// insertDrafts makes way for the drafts where it may, and writes them.
+func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
 	[]Invitation, error) {
 	for round := 1; ; round++ {
 		holders, err := w.holders(ctx, organizationID, drafts)
 		if err != nil {
 			return nil, err
 		}
-		if err := w.mayInvite(ctx, organizationID, drafts, granters); err != nil {
-			return nil, w.refuse(ctx, organizationID, drafts, err, nil)
+		if err := w.authorizeDrafts(ctx, organizationID, drafts, granters); err != nil {
+			return nil, w.refusal(ctx, organizationID, drafts, err, nil)
 		}
 		now := w.now() // after every lock there was to wait for
-		if err := w.mayReplace(ctx, organizationID, drafts, holders, now); err != nil {
-			return nil, w.refuse(ctx, organizationID, drafts, nil, err)
+		if err := w.requireSlots(ctx, organizationID, drafts, holders, now); err != nil {
+			return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 		}
 		records, err := w.records(organizationID, drafts, now)
 		if err != nil {
@@ -35,15 +35,15 @@ func (w *work) insert(ctx context.Context, organizationID string, drafts []draft
 		err = w.replace(ctx, drafts, holders, records, now)
 		var taken *storage.ExistsError
 		if errors.As(err, &taken) {
-			if err := w.lost(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
-				return nil, w.refuse(ctx, organizationID, drafts, nil, err)
+			if err := w.afterLoss(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
+				return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 			}
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if err := w.checkMembers(ctx, organizationID, drafts); err != nil {
+		if err := w.requireNotMembers(ctx, organizationID, drafts); err != nil {
 			return nil, err
 		}
 		created := make([]Invitation, len(records))
@@ -69,7 +69,7 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	if found, err = w.pick(ctx, f, idsOf(found)...); err != nil {
+	if found, err = w.lockRecords(ctx, f, idsOf(found)...); err != nil {
 		return nil, err
 	}
 	holders := make(map[string]storage.Record, len(found))
@@ -79,8 +79,8 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 	return holders, nil
 }
 
-// mayReplace makes the checks on what is pending already: duplicates, the pause before a replacement, quotas.
-func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []draft,
+// requireSlots makes the checks on what is pending already: duplicates, the pause before a replacement, quotas.
+func (w *work) requireSlots(ctx context.Context, organizationID string, drafts []draft,
 	holders map[string]storage.Record, now time.Time) error {
 	var duplicates []int
 	var errs collector
@@ -93,7 +93,7 @@ func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []d
 			duplicates = append(duplicates, i)
 		default:
 			replaced++
-			if e := w.tooSoon(d.email(), r, now); e != nil {
+			if e := w.checkPause(d.email(), r, now); e != nil {
 				errs.add(e)
 			}
 		}
@@ -104,7 +104,7 @@ func (w *work) mayReplace(ctx context.Context, organizationID string, drafts []d
 	if err := errs.err(); err != nil {
 		return err
 	}
-	return w.quota(ctx, organizationID, len(drafts)-replaced, now)
+	return w.requireQuota(ctx, organizationID, len(drafts)-replaced, now)
 }
 
 // replace writes the records, and before that frees their slots: a lapsed holder is written expired, a live one
@@ -138,8 +138,8 @@ func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]s
 	})
 }
 
-// lost says what became of an insert that found ids or slots taken: an error, or nil to look again.
-func (w *work) lost(ctx context.Context, drafts []draft, records []storage.Record, taken *storage.ExistsError,
+// afterLoss says what became of an insert that found ids or slots taken: an error, or nil to look again.
+func (w *work) afterLoss(ctx context.Context, drafts []draft, records []storage.Record, taken *storage.ExistsError,
 	last bool) error {
 	ids := idsOf(records)
 	slices.Sort(ids)
@@ -182,7 +182,7 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 	for _, h := range holders {
 		ids = append(ids, h.ID)
 	}
-	if found, err = w.pick(ctx, f, ids...); err != nil {
+	if found, err = w.lockRecords(ctx, f, ids...); err != nil {
 		return storage.Record{}, nil, err
 	}
 	at := slices.IndexFunc(found, func(r storage.Record) bool { return r.ID == invitationID })
@@ -197,13 +197,13 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 	return found[at], nil, nil
 }
 
-// mayRevive makes the checks that go after the one for members: the slot, the pause, the quotas.
-func (w *work) mayRevive(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
+// requireSlot makes the checks that go after the one for members: the slot, the pause, the quotas.
+func (w *work) requireSlot(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
 	if holder != nil && !lapsed(*holder, now) {
 		return taken()
 	}
-	if e := w.tooSoon("", r, now); e != nil {
+	if e := w.checkPause("", r, now); e != nil {
 		return e
 	}
-	return w.quota(ctx, r.OrganizationID, 1, now)
+	return w.requireQuota(ctx, r.OrganizationID, 1, now)
 }

@@ -56,7 +56,7 @@ func (s *Service) Update(ctx context.Context, organizationID, invitationID strin
 }
 
 func (s *Service) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
-	if err := s.ready(); err != nil {
+	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
@@ -84,11 +84,11 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 }
 
 func (w *work) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
-	granter, err := w.requester(ctx, organizationID, p.RequestingUserID)
+	granter, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
 	if err != nil {
 		return Invitation{}, err
 	}
-	r, err := w.one(ctx, organizationID, invitationID)
+	r, err := w.lockRecord(ctx, organizationID, invitationID)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -101,14 +101,14 @@ func (w *work) update(ctx context.Context, organizationID, invitationID string, 
 		return Invitation{}, changed()
 	}
 	if p.RequestingUserID != "" { // the old role
-		if err := w.mayGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+		if err := w.authorizeGrant(ctx, r, granter, p.RequestingUserID); err != nil {
 			return Invitation{}, err
 		}
 	}
 	// Another role voids the mailed link, and the new one is to be mailed.
 	if c.event.Notify = p.Role != "" && p.Role != Role(r.Role); c.event.Notify {
 		c.record.Role = string(p.Role)
-		if err := w.mayGrant(ctx, c.record, granter, p.RequestingUserID); err != nil {
+		if err := w.authorizeGrant(ctx, c.record, granter, p.RequestingUserID); err != nil {
 			return Invitation{}, err
 		}
 		w.reissue(&c.record, p.RequestingUserID, c.event.At)

@@ -30,7 +30,7 @@ func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, w *
 func (s *Service) change(ctx context.Context, organizationID string,
 	fn func(ctx context.Context, w *work) error) error {
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
-		if err := w.lock(ctx, organizationID); err != nil {
+		if err := w.lockCounted(ctx, organizationID); err != nil {
 			return err
 		}
 		return fn(ctx, w)
@@ -62,7 +62,7 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(c
 			}
 		}
 		for _, id := range organizations {
-			if err := w.lock(ctx, id); err != nil {
+			if err := w.lockCounted(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -83,7 +83,7 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(c
 		}
 		slices.Sort(ids) // the order in which everybody locks rows, from page to page too
 		for page := range slices.Chunk(ids, batchRecord) {
-			found, err := w.pick(ctx, f, page...)
+			found, err := w.lockRecords(ctx, f, page...)
 			if err != nil {
 				return err
 			}
@@ -207,15 +207,15 @@ func (s *Service) list(ctx context.Context, q storage.Query) ([]storage.Record, 
 	return records, nil
 }
 
-// pick reads the records with these ids that match the filter, and locks them until the transaction ends.
-func (w *work) pick(ctx context.Context, f storage.Filter, ids ...string) ([]storage.Record, error) {
+// lockRecords reads the records with these ids that match the filter, and locks them until the transaction ends.
+func (w *work) lockRecords(ctx context.Context, f storage.Filter, ids ...string) ([]storage.Record, error) {
 	f.IDs = ids
 	return w.list(ctx, storage.Query{Filter: f, ForUpdate: true})
 }
 
-// one reads an invitation of an organization and locks it. One of another organization is not found either.
-func (w *work) one(ctx context.Context, organizationID, invitationID string) (storage.Record, error) {
-	found, err := w.pick(ctx, storage.Filter{OrganizationID: organizationID}, invitationID)
+// lockRecord reads an invitation of an organization and locks it. One of another organization is not found either.
+func (w *work) lockRecord(ctx context.Context, organizationID, invitationID string) (storage.Record, error) {
+	found, err := w.lockRecords(ctx, storage.Filter{OrganizationID: organizationID}, invitationID)
 	if err != nil {
 		return storage.Record{}, err
 	}
