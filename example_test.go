@@ -368,7 +368,7 @@ func Example_mail() {
 
 	work := func(job mailJob) error {
 		link, err := svc.Link(ctx, job.OrganizationID, job.InvitationID)
-		if errors.Is(err, invitation.ErrNotPending) {
+		if errors.Is(err, invitation.ErrNotPending) || errors.Is(err, invitation.ErrForbidden) {
 			return nil // nothing to mail any more
 		}
 		if err != nil {
@@ -378,8 +378,12 @@ func Example_mail() {
 		if err != nil {
 			return err
 		}
+		to, err := invitation.CanonicalEmail(inv.EmailAddress) // what the link proves, however the inviter spelled it
+		if err != nil {
+			return err
+		}
 		address, _, _ := strings.Cut(link, "=")
-		fmt.Println("to", inv.EmailAddress+":", "open", address+"=…")
+		fmt.Println("to", to+":", "open", address+"=…")
 		return nil
 	}
 	var jobs []mailJob

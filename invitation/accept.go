@@ -15,7 +15,7 @@ import (
 // Printed with %v or slog it conceals everything, since it holds the ticket. That fails inside an unexported field of
 // another struct, where fmt calls no methods.
 type AcceptParams struct {
-	Ticket         string // from the acceptance link
+	Ticket         string `json:"-"` // from the acceptance link
 	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"`
 	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`
 	UserID         string `wire:"user_id" validate:"bytes=128,text"` // required

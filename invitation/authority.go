@@ -187,10 +187,10 @@ func (w *work) authorizeEmail(ctx context.Context, organizationID string, d draf
 // checkAllPrivate refuses private metadata where a user acts by As: it is between the application and itself, and lands
 // on the membership.
 func (s *Service) checkAllPrivate(ps []CreateParams, at func(int) string) error {
-	var errs Errors
+	var errs collector
 	for i, p := range ps {
 		if e := s.checkPrivate(at(i), p.PrivateMetadata); e != nil {
-			errs = append(errs, e)
+			errs.add(e)
 		}
 	}
 	return errs.err()

@@ -146,7 +146,8 @@ type Config struct {
 	ManagersSeeLinks bool
 
 	// TicketProvesEmail lets a ticket alone prove the address: whoever holds the link can join, with any account, so
-	// that a forwarded link works. It is as safe as links are secret. Default false: the user needs the verified
+	// that a forwarded link works. It is as safe as links are secret. Sign-up must not create accounts verified by
+	// the link then: whoever got it forwarded would own an account of the invited address. Default false: the user needs the verified
 	// address. Sign-up behind the link does not need it: the host creates the account with the address verified.
 	//
 	// NewService refuses it together with ManagersSeeLinks: a manager could join by every link.
@@ -189,8 +190,9 @@ const (
 // settings is a Config with its defaults filled in and its keys and URL ready for use.
 type settings struct {
 	Config
-	keys      keyring
-	acceptURL *url.URL // nil without AcceptURL
+	keys       keyring
+	ticketText *regexp.Regexp // see there
+	acceptURL  *url.URL       // nil without AcceptURL
 }
 
 // newSettings checks cfg and fills in the defaults. Failures are named by the field.
@@ -272,6 +274,7 @@ func newSettings(store storage.Storage, dir Directory, cfg *Config) (*settings, 
 	if c.AllowRedirect == nil {
 		c.AllowRedirect = s.sameOrigin
 	}
+	s.ticketText = ticketText(c.TicketParam)
 	s.keys = newKeyring(c.Audience, c.TicketKeys)
 	c.TicketKeys = nil // the keyring has its own copies
 	s.Config = c

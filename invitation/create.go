@@ -88,6 +88,10 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 	if err := s.checkReady(); err != nil {
 		return nil, err
 	}
+	if s.cfg.MaxBulk >= 0 && len(ps) > s.cfg.MaxBulk {
+		return nil, problemBulkSize.about("",
+			fmt.Sprintf("%d invitations in one call; send at most %d at once", len(ps), s.cfg.MaxBulk))
+	}
 	if err := s.checkAllPrivate(ps, at); err != nil {
 		return nil, err
 	}
@@ -112,10 +116,6 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 
 // drafts checks all parameters together.
 func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) string) ([]draft, error) {
-	if s.cfg.MaxBulk >= 0 && len(ps) > s.cfg.MaxBulk {
-		return nil, problemBulkSize.about("",
-			fmt.Sprintf("%d invitations in one call; send at most %d at once", len(ps), s.cfg.MaxBulk))
-	}
 	var errs collector
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
 		errs.add(e)

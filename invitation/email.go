@@ -20,7 +20,11 @@ import (
 // Only what has been normalised is validated, so that no spelling gets around a check. The error is an [*Error]
 // and [ErrInvalid]: for an empty address, one over 320 bytes or with a local part over 64 (RFC 5321, section
 // 4.5.3.1), one that is not of the form local@domain with a fully qualified domain, and one with quotes, control,
-// invisible or blank characters, or with letters that only look like an '@' or another delimiter.
+// invisible or blank characters, with letters that only look like an '@' or another delimiter, or with letters that
+// would name another mailbox or domain once they are lower-cased.
+//
+// Send mail to the canonical form: it is what the invited person proves to own. Mail servers disagree about some
+// spellings.
 func CanonicalEmail(addr string) (string, error) {
 	key, err := canonicalEmail(paramEmail, addr)
 	if err != nil {
@@ -50,6 +54,9 @@ func canonicalEmail(param, addr string) (string, *Error) {
 		return "", malformed
 	}
 	local := lower(norm.NFC.String(addr[:at]))
+	if strings.ContainsFunc(addr[:at], foldsToASCII) {
+		return "", malformed
+	}
 	// In a local part these need quotes, which nobody has; in compatibility forms they are look-alikes.
 	if strings.ContainsAny(norm.NFKC.String(local), "\"(),:;<>@[\\] ") {
 		return "", malformed
@@ -57,6 +64,10 @@ func canonicalEmail(param, addr string) (string, *Error) {
 	domain, err := domains().ToASCII(lower(norm.NFC.String(addr[at+1:])))
 	if err != nil {
 		return "", malformed.because(err)
+	}
+	// Whoever delivers to the address as it is written must come to the same domain. For a capital ẞ they do not.
+	if written, err := domains().ToASCII(addr[at+1:]); err == nil && written != domain {
+		return "", malformed
 	}
 	key := local + "@" + domain
 	if len(local) > 64 || len(key) > storage.MaxEmail {
@@ -72,6 +83,13 @@ func canonicalEmail(param, addr string) (string, *Error) {
 // another mailbox to that of somebody else; its full mapping (Unicode SpecialCasing) keeps them apart.
 func lower(s string) string {
 	return norm.NFC.String(strings.ToLower(strings.ReplaceAll(s, "İ", "i̇")))
+}
+
+// foldsToASCII reports a letter outside of ASCII that lower case or NFC takes into it, such as the Kelvin sign. The
+// mailbox as it is written would be another one than its canonical form.
+func foldsToASCII(r rune) bool {
+	folded := lower(norm.NFC.String(string(r)))
+	return r > unicode.MaxASCII && strings.IndexFunc(folded, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
 // invisible reports what has no place in an address: controls, blanks, and characters that show nothing, some of which

@@ -430,7 +430,7 @@ func TestEachAgain(t *testing.T) {
 func TestAddressesThatLookTheSame(t *testing.T) {
 	is := is.New(t)
 	for upper, lower := range map[string]string{
-		"ann@STRAẞE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example", "ẖ@example.com": "H\u0331@example.com",
+		"ann@STRAßE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example", "ẖ@example.com": "H\u0331@example.com",
 	} {
 		a, err := invitation.CanonicalEmail(upper)
 		is.NoErr(err)
@@ -445,10 +445,43 @@ func TestAddressesThatLookTheSame(t *testing.T) {
 			}
 		}
 	}
-	for _, addr := range []string{"ann@a≠b.example", "ann@אa.example", "ann@" + strings.Repeat("d.", 124) + "example"} {
+	for _, addr := range []string{
+		"ann@STRAẞE.example",                                                    // ss to some, ß to others
+		"\u212aate@example.com", "ann\u1fef@example.com", "a\u212a@example.com", // another mailbox, once lower-cased
+		"ann@a≠b.example", "ann@אa.example", "ann@" + strings.Repeat("d.", 124) + "example"} {
 		_, err := invitation.CanonicalEmail(addr)
 		is.True(errors.Is(err, invitation.ErrInvalid))
 	}
+}
+
+// A struct that loses the methods of what it embeds, or a type of the host's own, marshals no link and no ticket.
+func TestMarshalledWithoutMethods(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+		p.InviterUserID, p.PrivateMetadata = "ann", mustMetadata(t, `{"secret":"hunter2"}`)
+	}))
+	w.is.NoErr(err)
+	ticket := ticketOf(t, inv)
+	type own invitation.Invitation
+	type ownParams invitation.AcceptParams
+	for _, v := range []any{
+		own(inv), ownParams(byTicket(t, inv, "carl")),
+		struct {
+			invitation.Invitation
+			invitation.Membership
+		}{Invitation: inv},
+	} {
+		b, err := json.Marshal(v)
+		w.is.NoErr(err)
+		if strings.Contains(string(b), ticket) || strings.Contains(string(b), "hunter2") || strings.Contains(string(b), `"ann"`) {
+			t.Errorf("%T: %s", v, b)
+		}
+	}
+	var out strings.Builder
+	page := invitation.Page{Data: []invitation.Invitation{inv}, TotalCount: 7}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "page", page.Backend(), "plain", page, "inv", inv.Backend())
+	w.is.True(!strings.Contains(out.String(), ticket) && !strings.Contains(out.String(), "hunter2"))
+	w.is.True(strings.Contains(out.String(), `"page":{"invitations":1,"total_count":7}`))
 }
 
 // Logged inside of something else, nothing shows a ticket or private metadata either.

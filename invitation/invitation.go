@@ -31,20 +31,21 @@ type Invitation struct {
 	ID                   string
 	OrganizationID       string
 	OrganizationDomainID string // set where an organization domain generated it; "" otherwise
-	EmailAddress         string // as the inviter wrote it, trimmed
+	EmailAddress         string // as the inviter wrote it, trimmed; send mail to its [CanonicalEmail]
 	Role                 Role
 	RoleName             string // display name; a role nobody knows any more is named by its key
 	Status               Status // effective when it was read
 
-	PublicMetadata, PrivateMetadata Metadata
+	PublicMetadata  Metadata
+	PrivateMetadata Metadata `json:"-"` // empty through [Service.As]
 
-	InviterUserID string // "" where the back end itself invited
-	RedirectURL   string // where the acceptance link leads; "" for Config.AcceptURL
+	InviterUserID string `json:"-"` // "" where the back end itself invited
+	RedirectURL   string `json:"-"` // where the acceptance link leads; "" for Config.AcceptURL
 
 	// URL is the acceptance link with its ticket, a secret between the back end and the mailbox. Create, CreateBulk,
 	// Resend and Update fill it for the back end; "" through [Service.As] (see Config.ManagersSeeLinks), and without
 	// Config.TicketKeys.
-	URL string
+	URL string `json:"-"`
 
 	// Terms stand for what the invited person is shown: an opaque text that changes exactly when the role, the public
 	// metadata, the expiry, the organization, the address or the link's generation changes. Accept, Decline and
@@ -87,9 +88,18 @@ type Event struct {
 	Invitation Invitation
 }
 
-// view is the one place where a record becomes an Invitation. Whether a lapsed record was written expired yet
-// makes no difference to what is read.
+// view is the invitation that an operation returns: through As it has no private metadata.
 func (s *Service) view(r storage.Record, now time.Time) Invitation {
+	inv := s.whole(r, now)
+	if s.actor != nil {
+		inv.PrivateMetadata = Metadata{}
+	}
+	return inv
+}
+
+// whole is the one place where a record becomes an Invitation. Whether a lapsed record was written expired yet
+// makes no difference to what is read.
+func (s *Service) whole(r storage.Record, now time.Time) Invitation {
 	if lapsed(r, now) {
 		if c, err := move(r, Event{Type: EventExpired, At: now}); err == nil {
 			r = c.record

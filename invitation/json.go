@@ -226,6 +226,11 @@ func inRange(literal string) bool {
 	if len(literal) < 309 && !strings.ContainsAny(literal, "eE") {
 		return true
 	}
+	// An exponent below zero only makes it smaller. ParseFloat would be slow about some of those.
+	digits, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
+	if len(digits) < 309 && strings.HasPrefix(exponent, "-") {
+		return true
+	}
 	_, err := strconv.ParseFloat(literal, 64)
 	return err == nil
 }

@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -30,20 +31,55 @@ func (s *Service) link(r storage.Record) string {
 	}
 	u := *s.cfg.acceptURL
 	if r.RedirectURL != "" {
-		if redirect, e := checkURL("", r.RedirectURL); e == nil && s.cfg.AllowRedirect(redirect) == nil {
+		redirect, e := checkURL("", r.RedirectURL)
+		if e == nil && s.cfg.AllowRedirect(redirect) == nil && !s.holdsTicket(redirect) {
 			u = *redirect
 		}
 	}
-	// What else reads as the ticket's parameter goes. The rest of the query stays as the host wrote it.
-	var query []string
+	u.RawQuery = strings.Join(append(s.otherPairs(&u), s.cfg.TicketParam+"="+ticket), "&")
+	return u.String()
+}
+
+// otherPairs are the pairs of a query, as they are written, but for those that some parser reads as the ticket.
+func (s *Service) otherPairs(u *url.URL) []string {
+	var pairs []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		name, _, _ := strings.Cut(pair, "=")
 		if pair != "" && !readsAs(name, s.cfg.TicketParam) {
-			query = append(query, pair)
+			pairs = append(pairs, pair)
 		}
 	}
-	u.RawQuery = strings.Join(append(query, s.cfg.TicketParam+"="+ticket), "&")
-	return u.String()
+	return pairs
+}
+
+// holdsTicket reports whether there is something else in u, in its path, in the values of its query or behind its '#',
+// that a parser could take for the ticket.
+func (s *Service) holdsTicket(u *url.URL) bool {
+	for _, part := range append(s.otherPairs(u), u.EscapedPath(), u.EscapedFragment()) {
+		if s.cfg.ticketText.MatchString(unescaped(part)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ticketText is what begins a ticket to a parser that knows no structure: the parameter in any case, with anything that
+// is no letter or digit for its delimiters, and then "=" or "[".
+func ticketText(param string) *regexp.Regexp {
+	name := regexp.MustCompile(`[^a-z0-9]`).ReplaceAllString(flattened(param), `[^a-z0-9]`)
+	return regexp.MustCompile(`(?i)(^|[^\w.-])` + name + `[^a-z0-9=\[]*[=\[]`)
+}
+
+// unescaped unescapes a part of a URL as often as that changes anything.
+func unescaped(part string) string {
+	for range len(part) { // each round shortens it, or is the last
+		next, err := url.QueryUnescape(part)
+		if err != nil || next == part {
+			break
+		}
+		part = next
+	}
+	return part
 }
 
 // reissue makes r's next ticket the only one that counts, and the acting user, if there is one, who answers for it.
@@ -56,19 +92,11 @@ func (w *work) reissue(r *storage.Record, actingUserID string, now time.Time) {
 }
 
 // readsAs reports whether some parser takes the escaped name of a query's parameter for param: one that ignores case,
-// unescapes twice, reads "ticket[]" or "ticket[0]" as ticket, or like PHP stops at a NUL, skips blanks in front and has
-// "_" for what is no letter or digit.
+// unescapes twice, trims blanks, reads "ticket[]" or "ticket[0]" as ticket, or like PHP stops at a NUL and has "_" for
+// what is no letter or digit.
 func readsAs(escaped, param string) bool {
-	name := escaped
-	for range len(escaped) { // each round shortens it, or is the last
-		next, err := url.QueryUnescape(name)
-		if err != nil || next == name {
-			break
-		}
-		name = next
-	}
-	name, _, _ = strings.Cut(name, "\x00")
-	name = strings.TrimLeftFunc(name, unicode.IsSpace)
+	name, _, _ := strings.Cut(unescaped(escaped), "\x00")
+	name = strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
 	before, _, _ := strings.Cut(name, "[")
 	return flattened(name) == flattened(param) || flattened(before) == flattened(param)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -96,6 +97,11 @@ type Page struct {
 	Data       []Invitation // never nil
 	TotalCount int          // of everything the filter lets through, on every page
 	NextCursor string       // of the next page; "" on the last one
+}
+
+// LogValue logs how much of how many the page shows.
+func (p Page) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("invitations", len(p.Data)), slog.Int("total_count", p.TotalCount))
 }
 
 // List returns a page of an organization's invitations, without those that an organization domain generated. Through

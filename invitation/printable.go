@@ -1,9 +1,11 @@
 package invitation
 
 import (
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,15 +19,21 @@ const (
 // does not print (controls, line ends, characters that turn the direction of text or show nothing, broken UTF-8) is
 // escaped as in a Go string, and what is longer than so many bytes is cut off, with an ellipsis.
 func printable(s string, most int) string {
-	if len(s) <= most && strings.IndexFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) < 0 && utf8.ValidString(s) {
+	if len(s) <= most && strings.IndexFunc(s, unprintable) < 0 && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
 	for s != "" {
 		r, size := utf8.DecodeRuneInString(s)
 		text := s[:size]
-		if !strconv.IsPrint(r) || r == utf8.RuneError && size == 1 {
+		switch {
+		case !strconv.IsPrint(r) || r == utf8.RuneError && size == 1:
 			text = strings.Trim(strconv.Quote(text), `"`) // which is none of its own, being printable
+		case unprintable(r):
+			text = fmt.Sprintf(`\U%08x`, r)
+			if r <= 0xffff {
+				text = fmt.Sprintf(`\u%04x`, r)
+			}
 		}
 		if b.Len()+len(text) > most {
 			return b.String() + "…"
@@ -34,6 +42,11 @@ func printable(s string, most int) string {
 		s = s[size:]
 	}
 	return b.String()
+}
+
+// unprintable reports what shows nothing, or not itself. Some of that counts as letters, marks or symbols.
+func unprintable(r rune) bool {
+	return !strconv.IsPrint(r) || r != ' ' && invisible(r) || unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r)
 }
 
 // quoted is a printable key between quotes.

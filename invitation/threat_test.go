@@ -502,6 +502,17 @@ func threatPrivate(t *testing.T, w *world) {
 		_, err := ann.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember, PrivateMetadata: private})
 		return err
 	})
+	// A flood of it is answered as any other, and not before the size of the bulk.
+	flood := make([]invitation.CreateParams, 10_000)
+	for i := range flood {
+		flood[i].PrivateMetadata = private
+	}
+	_, err = ann.CreateBulk(w.ctx, "acme", flood)
+	w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
+	_, err = ann.CreateBulk(w.ctx, "acme", flood[:1000])
+	w.is.True(errors.Is(err, invitation.ErrForbidden))
+	w.is.Equal(len(refusals(err)), 100)
+
 	bulk := []invitation.CreateParams{
 		{EmailAddress: "x@example.com", Role: invitation.RoleMember},
 		{EmailAddress: "y@example.com", Role: invitation.RoleMember, PrivateMetadata: private},
@@ -516,8 +527,25 @@ func threatPrivate(t *testing.T, w *world) {
 			return err
 		})
 	}
-	_, err = ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
+	got, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
 	w.is.NoErr(err)
+	// Nor is it in what As returns, for a host that marshals the wrong view.
+	w.is.Equal(got.PrivateMetadata, invitation.Metadata{})
+	w.is.Equal(w.events[len(w.events)-1].Invitation.PrivateMetadata, private) // the back end's own callback has it
+	got, err = ann.Get(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	w.is.Equal(got.PrivateMetadata, invitation.Metadata{})
+	for _, list := range []func() (invitation.Page, error){
+		func() (invitation.Page, error) { return ann.List(w.ctx, "acme", invitation.ListParams{}) },
+		func() (invitation.Page, error) {
+			return w.svc.As("carl").ListForUser(w.ctx, "", invitation.ListParams{})
+		},
+	} {
+		page, err := list()
+		w.is.NoErr(err)
+		w.is.Equal(len(page.Data), 1)
+		w.is.Equal(page.Data[0].PrivateMetadata, invitation.Metadata{})
+	}
 	w.is.Equal(w.get(inv).PrivateMetadata, private)
 }
 
@@ -600,7 +628,8 @@ func threatStoredRedirect(t *testing.T, w *world) {
 
 	// What the storage holds is not trusted either.
 	allowed = true
-	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/", "https://partner.example/?a;b", "%zz"} {
+	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/", "https://partner.example/?a;b", "%zz",
+		"https://partner.example/#invitation_ticket=x"} {
 		r := w.stored()[0]
 		r.RedirectURL = stored
 		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
@@ -614,10 +643,17 @@ func threatQuery(t *testing.T, w *world) {
 	redirect := func(query string) (invitation.Invitation, error) {
 		return w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + "?" + query }))
 	}
-	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1"} {
+	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1",
+		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=", // what searches the text
+		"#invitation_ticket=x", "#/join?invitation.ticket=x", "&a=1#a&invitation_ticket%5B0%5D=x", // or behind the '#'
+	} {
 		if inv, err := redirect(query); !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%q: %q, %v", query, inv.URL, err)
 		}
+	}
+	for _, path := range []string{"&invitation_ticket=x", ";invitation_ticket=x", "/%3Finvitation_ticket=x"} { // or the path
+		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + path }))
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
 	const ticketParam = "invitation_ticket="
 	for query, kept := range map[string]string{
@@ -642,8 +678,8 @@ func threatQuery(t *testing.T, w *world) {
 		"my_invitation_ticket=x&b":     "my_invitation_ticket=x&b&",
 		"invitation_tickets=x":         "invitation_tickets=x&",
 		"a=invitation_ticket&b=%3Dx":   "a=invitation_ticket&b=%3Dx&",
-		"a=1%26invitation_ticket%3Dx":  "a=1%26invitation_ticket%3Dx&",
-		"a=1&amp%3Binvitation_ticket=": "a=1&amp%3Binvitation_ticket=&",
+		"invitation_ticket%20=x":       "", // to what trims
+		"%EF%BB%BFinvitation_ticket=x": "",
 	} {
 		inv, err := redirect(query)
 		if err != nil {

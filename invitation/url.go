@@ -76,6 +76,9 @@ func (s *Service) checkRedirect(param, raw string) Errors {
 	if e != nil {
 		return Errors{e}
 	}
+	if len(s.cfg.keys) > 0 && s.holdsTicket(u) {
+		return Errors{problemFormat.about(param, "must not hold what could be taken for the ticket")}
+	}
 	err := s.cfg.AllowRedirect(u)
 	if own := refusals(err); err == nil || own != nil {
 		return own

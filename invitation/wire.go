@@ -119,7 +119,8 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 }
 
 // BackendInvitation is an [Invitation] that marshals everything: private metadata, inviter and acceptance link.
-// Printed, it shows no more than an Invitation does.
+// Printed with %v, or logged as an attribute of its own, it shows no more than an Invitation does. Inside of another value
+// a JSON log marshals it, and so shows everything.
 type BackendInvitation struct{ Invitation }
 
 // Backend returns i for a caller that may see everything of it.
@@ -152,7 +153,7 @@ func (p *Page) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// BackendPage is a [Page] whose invitations marshal everything.
+// BackendPage is a [Page] whose invitations marshal everything. Logged as an attribute of its own it shows what a Page does.
 type BackendPage struct{ Page }
 
 // Backend returns p for a caller that may see everything of it. For the answer of a bulk:

@@ -159,9 +159,9 @@ func (w *work) saveOne(ctx context.Context, c change) (Invitation, error) {
 
 // note notes the event of a change that is written, and returns the invitation as it is now.
 func (w *work) note(c change) Invitation {
-	c.event.Invitation = w.view(c.record, c.event.At)
+	c.event.Invitation = w.whole(c.record, c.event.At)
 	w.events = append(w.events, c.event)
-	return c.event.Invitation
+	return w.view(c.record, c.event.At)
 }
 
 // nested runs a part of the operation in a nested transaction. Its events are noted unless it is undone.

@@ -142,7 +142,11 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 	}
 	// One key for each link that is issued: River may work a job twice, and Resend enqueues another one.
 	key := fmt.Sprintf("%s-%d", inv.ID, inv.SentAt.UnixMicro())
-	return w.send(ctx, mail{Key: key, To: inv.EmailAddress, Link: link})
+	to, err := invitation.CanonicalEmail(inv.EmailAddress) // what the link proves, however the inviter spelled it
+	if err != nil {
+		return river.JobCancel(err)
+	}
+	return w.send(ctx, mail{Key: key, To: to, Link: link})
 }
 
 // outbox stands for the mail provider.

@@ -31,6 +31,10 @@ type DirectoryHost struct {
 	// [errors.ErrUnsupported], and the rules about such users are skipped. One address must work.
 	AddUser func(ctx context.Context, id string, verified ...string) (string, error)
 
+	// AddUnverified adds an address to a user that they have not proved to own. It is nil if the host keeps no such
+	// addresses, or if AddUser without addresses gives the user one.
+	AddUnverified func(ctx context.Context, userID, address string) error
+
 	// AddMember makes the user a member of the organization.
 	AddMember func(ctx context.Context, organizationID, userID string, role invitation.Role) error
 
@@ -276,10 +280,17 @@ var directoryRules = []directoryRule{
 			"somebody else's address could otherwise accept their invitations",
 		func(ctx context.Context, s *scene) error {
 			id, err := s.addUser(ctx, "névrified")
+			if err == nil && s.AddUnverified != nil {
+				err = errors.Join(
+					s.AddUnverified(ctx, id, "typed.in@example.com"),
+					s.AddUnverified(ctx, s.joe.id, "typed.in.too@example.com"))
+			}
 			if err != nil {
 				return err
 			}
-			return s.everywhere(ctx, func(ctx context.Context, tx storage.Storage) error { return s.hasVerified(ctx, tx, id) })
+			return s.everywhere(ctx, func(ctx context.Context, tx storage.Storage) error {
+				return errors.Join(s.hasVerified(ctx, tx, id), s.hasVerified(ctx, tx, s.joe.id, s.joe.email))
+			})
 		},
 	},
 	{
@@ -362,10 +373,13 @@ var directoryRules = []directoryRule{
 		},
 	},
 	{
-		"Join is undone with its transaction", useTx + ", and leave COMMIT to whoever began the transaction",
+		"Join is undone with its transaction",
+		useTx + ", leave COMMIT to whoever began the transaction, and keep no answer of Role",
 		func(ctx context.Context, s *scene) error {
 			err := undo(ctx, s.transact, func(ctx context.Context, tx storage.Storage) error {
-				return s.joins(ctx, tx, s.acme, s.andre, s.Roles[1])
+				return errors.Join(
+					s.joins(ctx, tx, s.acme, s.andre, s.Roles[1]),
+					s.hasRole(ctx, tx, s.acme, s.andre, s.Roles[1])) // which nobody may remember
 			})
 			if err != nil {
 				return err
@@ -384,7 +398,9 @@ var directoryRules = []directoryRule{
 			noe := person{id, "noe@example.com"}
 			err = s.transact(ctx, func(ctx context.Context, tx storage.Storage) error {
 				err := undo(ctx, tx.RunInTx, func(ctx context.Context, tx storage.Storage) error {
-					return s.joins(ctx, tx, s.acme, s.andre, s.Roles[1])
+					return errors.Join(
+						s.joins(ctx, tx, s.acme, s.andre, s.Roles[1]),
+						s.hasRole(ctx, tx, s.acme, s.andre, s.Roles[1]))
 				})
 				if err != nil {
 					return err

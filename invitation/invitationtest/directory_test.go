@@ -41,6 +41,51 @@ func onHost(h *invitationtest.Host) invitationtest.DirectoryHost {
 	}
 }
 
+// unverified keeps addresses that users typed in beside those that they proved to own, and shows both.
+type unverified struct {
+	*invitationtest.Host
+	typed map[string][]string
+}
+
+func (u unverified) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
+	found, err := u.Host.VerifiedEmails(ctx, tx, userID)
+	return append(found, u.typed[userID]...), err
+}
+
+// show is set in the process that is to fail.
+func (u unverified) host(show bool) invitationtest.DirectoryHost {
+	host := onHost(u.Host)
+	if show {
+		host.Directory = u
+	}
+	host.AddUnverified = func(_ context.Context, userID, address string) error {
+		u.typed[userID] = append(u.typed[userID], address)
+		return nil
+	}
+	return host
+}
+
+// A host that keeps unverified addresses adds some, and the suite sees whether they pass for verified.
+func TestRunDirectoryOfUnverifiedAddresses(t *testing.T) {
+	const variable = "ORGINVITE_TEST_UNVERIFIED_ADDRESSES"
+	show := os.Getenv(variable) != ""
+	t.Run("rules", func(t *testing.T) {
+		invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
+			return unverified{invitationtest.NewHost(), map[string][]string{}}.host(show)
+		})
+	})
+	if show {
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, err := cmd.CombinedOutput()
+	rule := strings.ReplaceAll(ruleUnverified, " ", "_")
+	if err == nil || strings.Count(string(out), "        --- FAIL") != 1 || !strings.Contains(string(out), "rules/"+rule) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestRunDirectory(t *testing.T) {
 	invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
 		return onHost(invitationtest.NewHost())
@@ -306,6 +351,19 @@ func breakages() []breakage {
 				return found[:min(len(found), 1)], err
 			}}
 		}},
+		{"Role remembers", []string{ruleUndone, ruleNestedUndone}, func(h *invitationtest.Host) broken {
+			var known sync.Map
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				if role, ok := known.Load([2]string{o, u}); ok && ctx.Err() == nil {
+					return role.(invitation.Role), nil
+				}
+				role, err := h.Role(ctx, tx, o, u)
+				if err == nil {
+					known.Store([2]string{o, u}, role)
+				}
+				return role, err
+			}}
+		}},
 		{"VerifiedEmails has what was typed in", []string{ruleUnverified}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
 				found, err := h.VerifiedEmails(ctx, tx, u)
@@ -325,7 +383,7 @@ func breakages() []breakage {
 			}}
 		}},
 
-		{"Join gives another role", []string{ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce},
+		{"Join gives another role", []string{ruleUndone, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce},
 			func(h *invitationtest.Host) broken {
 				return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
 					m.Role = inverted(m.Role)
