@@ -32,8 +32,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A rule is one rule of the contract with the code that puts it to the test.
-type rule struct {
+// A testCase proves one rule of the contract, after which it is named.
+type testCase struct {
 	name string
 	test func(t *testing.T, s storage.Storage)
 }
@@ -43,33 +43,33 @@ type rule struct {
 func Run(t *testing.T, newStorage func(t *testing.T) storage.Storage) {
 	for _, group := range []struct {
 		name   string
-		rules  []rule
+		cases  []testCase
 		nested bool // to be repeated inside a transaction
 	}{
-		{"state", stateRules, true},
-		{"filters", filterRules, true},
-		{"pages", pageRules, true},
-		{"writes", writeRules, true},
-		{"values", valueRules, true},
-		{"text", textRules, true},
-		{"model", modelRules, true},
-		{"transactions", transactionRules, false},
-		{"locks", lockRules, false},
-		{"concurrency", concurrencyRules, false},
+		{"state", stateCases, true},
+		{"filters", filterCases, true},
+		{"pages", pageCases, true},
+		{"writes", writeCases, true},
+		{"values", valueCases, true},
+		{"text", textCases, true},
+		{"model", modelCases, true},
+		{"transactions", transactionCases, false},
+		{"locks", lockCases, false},
+		{"concurrency", concurrencyCases, false},
 	} {
 		t.Run(group.name, func(t *testing.T) {
-			for _, r := range group.rules {
-				t.Run(r.name, func(t *testing.T) { r.test(t, newStorage(t)) })
+			for _, c := range group.cases {
+				t.Run(c.name, func(t *testing.T) { c.test(t, newStorage(t)) })
 			}
 		})
 		if !group.nested {
 			continue
 		}
 		t.Run(group.name+" in a transaction", func(t *testing.T) {
-			for _, r := range group.rules {
-				t.Run(r.name, func(t *testing.T) {
+			for _, c := range group.cases {
+				t.Run(c.name, func(t *testing.T) {
 					err := newStorage(t).RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-						r.test(t, tx)
+						c.test(t, tx)
 						return nil
 					})
 					if err != nil {
