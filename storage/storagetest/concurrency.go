@@ -40,8 +40,6 @@ var concurrencyCases = []testCase{
 	{name: "writers of different records do not disturb each other", test: raceApart},
 	{name: "nobody sees half of a write", test: raceHalves},
 	{name: "nobody sees what is not committed", test: raceUncommitted},
-	{name: "a write that waits for a transaction honours ctx", test: waitWrite},
-	{name: "an abandoned wait leaves nothing behind", test: waitAbandoned},
 	{name: "readers and walkers beside writers see whole records", test: raceReaders},
 }
 
@@ -254,6 +252,12 @@ func raceHalves(t *testing.T, s storage.Storage) {
 
 // A reader sees nothing that is not committed.
 func raceUncommitted(t *testing.T, s storage.Storage) {
+	hidesUncommitted(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
+}
+
+// hidesUncommitted expects readers to see nothing of a transaction that writes, and goes on with more.
+func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+	t.Helper()
 	seed(t, s, record("a"), record("b"))
 	before := func(when string) {
 		t.Helper()
@@ -301,53 +305,13 @@ func raceUncommitted(t *testing.T, s storage.Storage) {
 		if _, err := tx.Delete(ctx, "b"); err != nil {
 			return err
 		}
-		commitLevel(t, tx, record("d"))
+		more(tx)
 		before("while a transaction is open,")
 		return errHost
 	}
 	refused(t, "RunInTx", s.RunInTx(t.Context(), writing), errHost)
 	before("after it was undone,")
 	holds(t, s, record("a"), record("b"))
-}
-
-// A write that waits for an open transaction honours ctx.
-func waitWrite(t *testing.T, s storage.Storage) {
-	seed(t, s, record("a"), record("b"))
-	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-		update(t, tx, record("a", role("x")))
-		seed(t, tx, record("c", to("slot")))
-		for name, write := range map[string]func(ctx context.Context) error{
-			"Update":             func(ctx context.Context) error { return s.Update(ctx, record("a", role("other"))) },
-			"Delete":             func(ctx context.Context) error { _, err := s.Delete(ctx, "a"); return err },
-			"Insert of the slot": func(ctx context.Context) error { return s.Insert(ctx, record("d", to("slot"))) },
-			"Insert of the id":   func(ctx context.Context) error { return s.Insert(ctx, record("c")) },
-		} {
-			err, _ := aside(t, glance, write)
-			refused(t, name+" of what an open transaction wrote", err, nil)
-		}
-		return nil
-	})
-	holds(t, s, record("a", role("x"), version(2)), record("b"), record("c", to("slot")))
-}
-
-// A transaction whose wait was cancelled writes nothing and holds nothing.
-func waitAbandoned(t *testing.T, s storage.Storage) {
-	seed(t, s, record("a"))
-	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-		update(t, tx, record("a", role("x")))
-		together(t, 4, func(_ context.Context, i int) {
-			waiting, cancel := context.WithTimeout(ctx, glance)
-			defer cancel()
-			err := s.RunInTx(waiting, func(ctx context.Context, tx storage.Storage) error {
-				return errors.Join(tx.Insert(ctx, record(fmt.Sprint("b-", i))), tx.Update(ctx, record("a", role("other"))))
-			})
-			refused(t, "RunInTx", err, nil)
-		})
-		return nil
-	})
-	holds(t, s, record("a", role("x"), version(2)))
-	commitLevel(t, s, record("c"))
-	holds(t, s, record("a", role("x"), version(2)), record("c"))
 }
 
 // Readers beside writers see whole records, and pages by After skip and repeat nothing.

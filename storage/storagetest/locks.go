@@ -19,55 +19,66 @@ const patience = time.Minute
 // glance is how long a case waits for what a correct store may, but need not, let through.
 const glance = 30 * time.Millisecond
 
-// locked are the ways a transaction gets a record for itself.
-var locked = []struct {
+// A lock is a way a transaction gets a record for itself, and reads it.
+type lock struct {
 	name string
-	read func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error)
-}{
-	{"Lock", func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
+	rows bool // locks the record's row, not a key
+	read lockedRead
+}
+
+var locks = []lock{
+	{"Lock", false, lockKey},
+	{"Lock, taken twice", false, func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
 		if err := tx.Lock(ctx, id); err != nil {
 			return storage.Record{}, err
 		}
-		return tx.Get(ctx, id)
+		return lockKey(ctx, tx, id)
 	}},
-	{"Lock in a level", func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
-		err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, id) })
-		if err != nil {
-			return storage.Record{}, err
-		}
-		return tx.Get(ctx, id)
-	}},
-	{"Lock, taken twice", func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
-		for range 2 {
-			if err := tx.Lock(ctx, id); err != nil {
-				return storage.Record{}, err
-			}
-		}
-		return tx.Get(ctx, id)
-	}},
-	{"Lock after a read", func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
+	{"Lock after a read", false, afterRead(lockKey)},
+	{"ForUpdate", true, forUpdate},
+	{"ForUpdate after a read", true, afterRead(forUpdate)},
+}
+
+// nestedLocks are taken in a nested transaction, whose commit leaves them to the transaction around it.
+var nestedLocks = []lock{
+	{"Lock in a level", false, lockKeyInLevel},
+	{"Lock in a level after a read", false, afterRead(lockKeyInLevel)},
+	{"ForUpdate in a level", true, forUpdateInLevel},
+	{"ForUpdate in a level after a read", true, afterRead(forUpdateInLevel)},
+}
+
+type lockedRead = func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error)
+
+func lockKey(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
+	if err := tx.Lock(ctx, id); err != nil {
+		return storage.Record{}, err
+	}
+	return tx.Get(ctx, id)
+}
+
+func afterRead(read lockedRead) lockedRead {
+	return func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
 		if _, err := tx.Get(ctx, id); err != nil {
 			return storage.Record{}, err
 		}
-		if err := tx.Lock(ctx, id); err != nil {
-			return storage.Record{}, err
-		}
-		return tx.Get(ctx, id)
-	}},
-	{"ForUpdate", forUpdate},
-	{"ForUpdate in a level", func(ctx context.Context, tx storage.Storage, id string) (r storage.Record, err error) {
-		err = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-			r, err = forUpdate(ctx, tx, id)
-			return err
-		})
-		return r, err
-	}},
-	{"ForUpdate after a read", func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
-		if _, err := tx.Get(ctx, id); err != nil {
-			return storage.Record{}, err
-		}
-		return forUpdate(ctx, tx, id)
-	}},
+		return read(ctx, tx, id)
+	}
+}
+
+func lockKeyInLevel(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
+	err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, id) })
+	if err != nil {
+		return storage.Record{}, err
+	}
+	return tx.Get(ctx, id)
+}
+
+func forUpdateInLevel(ctx context.Context, tx storage.Storage, id string) (r storage.Record, err error) {
+	err = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		r, err = forUpdate(ctx, tx, id)
+		return err
+	})
+	return r, err
 }
 
 func forUpdate(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
@@ -121,8 +132,6 @@ var lockCases = []testCase{
 	{name: "ForUpdate answers as List does, in the order of Sort", test: lockForUpdate},
 	{name: "read, change and write under a lock loses nothing", test: lockNoLostUpdate},
 	{name: "count and insert under Lock keep to a limit", test: lockLimit},
-	{name: "a lock is held until the transaction ends, and waiting for it honours ctx", test: waitHeld},
-	{name: "a lock shows what was committed since the transaction's first read", test: waitShows},
 }
 
 // Lock and Query.ForUpdate outside a transaction are errors.
@@ -191,9 +200,12 @@ func lockForUpdate(t *testing.T, s storage.Storage) {
 }
 
 // A read, a change and a write under Lock or ForUpdate lose no change of another transaction.
-func lockNoLostUpdate(t *testing.T, s storage.Storage) {
+func lockNoLostUpdate(t *testing.T, s storage.Storage) { losesNothing(t, s, locks) }
+
+func losesNothing(t *testing.T, s storage.Storage, ways []lock) {
+	t.Helper()
 	const workers, rounds = 6, 4
-	for i, way := range locked {
+	for i, way := range ways {
 		// Two records, each under its own lock.
 		pair := []string{fmt.Sprint("a-", i), fmt.Sprint("b-", i)}
 		seed(t, s, record(pair[0]), record(pair[1]))
@@ -247,96 +259,5 @@ func lockLimit(t *testing.T, s storage.Storage) {
 	})
 	if n, err := s.Count(t.Context(), storage.Filter{}); n != most || err != nil {
 		t.Errorf("Count = %d, %v; want %d", n, err, most)
-	}
-}
-
-// Lock and ForUpdate hold until the transaction ends, however it ends, and waiting for them honours ctx.
-func waitHeld(t *testing.T, s storage.Storage) {
-	seed(t, s, record("a"))
-	for i, way := range locked {
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			if _, err := way.read(ctx, tx, "a"); err != nil {
-				return err
-			}
-			for j, other := range locked {
-				if (j < 4) != (i < 4) {
-					continue // Lock and ForUpdate do not shut each other out
-				}
-				err, _ := aside(t, glance/4, func(ctx context.Context) error {
-					return s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-						_, err := other.read(ctx, tx, "a")
-						return err
-					})
-				})
-				refused(t, other.name+" while another transaction holds "+way.name, err, nil)
-			}
-			return nil
-		})
-	}
-	// It is free again when the transaction has ended, however it ended.
-	for _, way := range locked {
-		_ = s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-			_, _ = way.read(ctx, tx, "a")
-			return errHost
-		})
-		panics(func() {
-			_ = s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-				_, _ = way.read(ctx, tx, "a")
-				panic("fn")
-			})
-		})
-	}
-	together(t, 2, func(ctx context.Context, _ int) {
-		for _, way := range locked {
-			err := transact(ctx, s, func(ctx context.Context, tx storage.Storage) error {
-				_, err := way.read(ctx, tx, "a")
-				return err
-			})
-			if err != nil {
-				t.Errorf("%s: %v", way.name, err)
-			}
-		}
-	})
-	holds(t, s, record("a"))
-}
-
-// After Lock and ForUpdate a transaction sees the commits of earlier holders, or is [storage.ErrAborted].
-func waitShows(t *testing.T, s storage.Storage) {
-	for i, way := range locked {
-		id := number(i)
-		seed(t, s, record(id))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			if _, err := tx.Get(ctx, id); err != nil {
-				return err
-			}
-			before := int64(0)
-			// Another transaction changes the record, if the store lets two run at a time.
-			err, expired := aside(t, glance, func(ctx context.Context) error {
-				return s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-					r, err := way.read(ctx, tx, id)
-					if err != nil {
-						return err
-					}
-					r.Generation++
-					before = r.Version + 1
-					return tx.Update(ctx, r)
-				})
-			})
-			if err != nil && !expired && !errors.Is(err, storage.ErrAborted) {
-				t.Errorf("%s beside a reader: %v", way.name, err)
-			}
-			r, lockErr := way.read(ctx, tx, id)
-			if lockErr != nil {
-				return lockErr // ErrAborted: once more; anything else fails the case
-			}
-			if err == nil && r.Version < before {
-				t.Errorf("%s shows version %d although %d was committed before", way.name, r.Version, before)
-			}
-			r.Generation++
-			return tx.Update(ctx, r)
-		})
-		if r := get(t, s, id); r.Version != r.Generation {
-			t.Errorf("%s: generation %d at version %d, an update was lost", way.name, r.Generation, r.Version)
-		}
 	}
 }

@@ -48,7 +48,7 @@ func panics(f func()) (value any) {
 	return nil
 }
 
-// ends are the ways a level can fail. Each makes fn end so, calling cancel before where the name says so.
+// ends are the ways a transaction can fail. Each makes fn end so, calling cancel before where the name says so.
 var ends = []struct {
 	name   string
 	cancel bool
@@ -65,8 +65,6 @@ var transactionCases = []testCase{
 	{name: "a transaction reads its own writes", test: txReadsOwnWrites},
 	{name: "RunInTx returns fn's error and passes on its panic, and undoes everything", test: txFails},
 	{name: "the storage errors of fn come back as they are", test: txErrors},
-	{name: "a failed level undoes exactly its own work", test: nestFails},
-	{name: "levels fail and succeed at any depth", test: nestDepth},
 	{name: "a refused call leaves the transaction usable and its earlier work alone", test: txRefusals},
 	{name: "fn's ctx has the values of the caller's, and is alive", test: txContextValues},
 	{name: "fn's ctx is cancelled with the caller's", test: txContextEnds},
@@ -106,18 +104,19 @@ func txReadsOwnWrites(t *testing.T, s storage.Storage) {
 		holds(t, tx, record("a", role("x"), version(2)), record("c"))
 		finds(t, tx, storage.Query{Filter: storage.Filter{IDs: []string{"a", "b", "c"}}, ForUpdate: true}, "c", "a")
 		missing(t, tx, "b")
-		return tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-			holds(t, tx, record("a", role("x"), version(2)), record("c"))
-			update(t, tx, record("c", role("y")))
-			holds(t, tx, record("a", role("x"), version(2)), record("c", role("y"), version(2)))
-			return nil
-		})
+		return nil
 	})
-	holds(t, s, record("a", role("x"), version(2)), record("c", role("y"), version(2)))
+	holds(t, s, record("a", role("x"), version(2)), record("c"))
 }
 
 // RunInTx returns fn's error or passes on its panic, and undoes everything, also when ctx is cancelled by then.
 func txFails(t *testing.T, s storage.Storage) {
+	undoesEverything(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
+}
+
+// undoesEverything runs transactions that write, go on with more and fail, and expects nothing of them to be left.
+func undoesEverything(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+	t.Helper()
 	seed(t, s, record("a"), record("b"))
 	for _, end := range ends {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -130,7 +129,7 @@ func txFails(t *testing.T, s storage.Storage) {
 				if n, err := tx.Delete(t.Context(), "b"); n != 1 || err != nil {
 					t.Errorf("Delete = %d, %v", n, err)
 				}
-				commitLevel(t, tx, record("d"))
+				more(tx)
 				if end.cancel {
 					cancel()
 				}
@@ -164,104 +163,10 @@ func txErrors(t *testing.T, s storage.Storage) {
 		return tx.Update(ctx, record("a", version(3)))
 	}), storage.ErrConflict)
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-		return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-			_, err := tx.Get(ctx, "none")
-			return err
-		})
+		_, err := tx.Get(ctx, "none")
+		return err
 	}), storage.ErrNotFound)
 	holds(t, s, record("a"))
-}
-
-// An error or panic in a nested transaction undoes exactly its own work, also when its ctx is cancelled.
-func nestFails(t *testing.T, s storage.Storage) {
-	for i, end := range ends {
-		id := func(name string) string { return fmt.Sprint(name, "-", i) }
-		seed(t, s, record(id("kept")), record(id("gone")))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			seed(t, tx, record(id("before")))
-			update(t, tx, record(id("kept"), role("before")))
-			commitLevel(t, tx, record(id("sibling")))
-			inner, cancel := context.WithCancel(ctx)
-			defer cancel()
-			var err error
-			value := panics(func() {
-				err = tx.RunInTx(inner, func(ctx context.Context, level storage.Storage) error {
-					seed(t, level, record(id("inside")))
-					update(t, level, record(id("kept"), role("inside"), version(2)), record(id("before"), role("inside")))
-					if n, err := level.Delete(ctx, id("gone"), id("sibling")); n != 2 || err != nil {
-						t.Errorf("Delete = %d, %v", n, err)
-					}
-					commitLevel(t, level, record(id("deep")))
-					if end.cancel {
-						cancel()
-					}
-					if end.panics {
-						panic(&end)
-					}
-					return errHost
-				})
-			})
-			if end.panics && value != any(&end) || !end.panics && value != nil {
-				t.Errorf("%s: RunInTx panics with %v", end.name, value)
-			}
-			if !end.panics {
-				refused(t, end.name, err, errHost)
-			}
-			same(t, get(t, tx, id("kept")), edit(record(id("kept"), role("before"), version(2)).Stored()))
-			missing(t, tx, id("inside"))
-			missing(t, tx, id("deep"))
-			byID(t, tx, storage.Filter{OrganizationID: "org-1", IDs: []string{
-				id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
-			}}, id("before"), id("gone"), id("kept"), id("sibling"))
-			// The slots are as before, too.
-			taken(t, "Insert", tx.Insert(ctx, record(id("other"), to(record(id("gone")).EmailKey))), 0)
-			seed(t, tx, record(id("after"), to(record(id("inside")).EmailKey)))
-			return nil
-		})
-		byID(t, s, storage.Filter{IDs: []string{
-			id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
-		}}, id("after"), id("before"), id("gone"), id("kept"), id("sibling"))
-		same(t, get(t, s, id("kept")), record(id("kept"), role("before"), version(2)).Stored())
-		same(t, get(t, s, id("before")), record(id("before")).Stored())
-	}
-}
-
-// Transactions nest to any depth, and each fails or succeeds by itself.
-func nestDepth(t *testing.T, s storage.Storage) {
-	commit(t, s, func(ctx context.Context, tx1 storage.Storage) error {
-		seed(t, tx1, record("1"))
-		err := tx1.RunInTx(ctx, func(ctx context.Context, tx2 storage.Storage) error {
-			seed(t, tx2, record("2"))
-			err := tx2.RunInTx(ctx, func(ctx context.Context, tx3 storage.Storage) error {
-				seed(t, tx3, record("3"))
-				err := tx3.RunInTx(ctx, func(_ context.Context, tx4 storage.Storage) error {
-					seed(t, tx4, record("4"))
-					holds(t, tx4, record("1"), record("2"), record("3"), record("4"))
-					return nil
-				})
-				if err != nil {
-					t.Errorf("level 4: %v", err)
-				}
-				return errHost
-			})
-			refused(t, "level 3", err, errHost)
-			holds(t, tx2, record("1"), record("2"))
-			err = tx2.RunInTx(ctx, func(_ context.Context, tx3 storage.Storage) error {
-				seed(t, tx3, record("3", role("again")))
-				return nil
-			})
-			holds(t, tx2, record("1"), record("2"), record("3", role("again")))
-			return err
-		})
-		holds(t, tx1, record("1"), record("2"), record("3", role("again")))
-		return err
-	})
-	holds(t, s, record("1"), record("2"), record("3", role("again")))
-	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-		commitLevel(t, tx, record("4"))
-		return errHost
-	}), errHost)
-	holds(t, s, record("1"), record("2"), record("3", role("again")))
 }
 
 // After ErrNotFound, ErrConflict and ErrExists the transaction is as usable as before.
@@ -278,9 +183,6 @@ func txRefusals(t *testing.T, s storage.Storage) {
 			taken(t, "Insert", tx.Insert(ctx, record("d"), record("a")), 1)
 			taken(t, "Insert", tx.Insert(ctx, record("d"), record("e", to(record("c").EmailKey))), 1)
 			taken(t, "Update", tx.Update(ctx, record("a", role("z"), version(2)), record("b", to(record("c").EmailKey))), 1)
-			taken(t, "Insert", tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-				return tx.Insert(ctx, record("d"), record("a"))
-			}), 1)
 			holds(t, tx, inside...)
 		}
 		seed(t, tx, record("d"))
@@ -293,20 +195,14 @@ func txRefusals(t *testing.T, s storage.Storage) {
 func txContextValues(t *testing.T, s storage.Storage) {
 	ctx := context.WithValue(t.Context(), contextKey{}, "value")
 	ran := 0
-	err := transact(ctx, s, func(ctx context.Context, tx storage.Storage) error {
+	err := transact(ctx, s, func(ctx context.Context, _ storage.Storage) error {
 		ran++
 		if ctx.Value(contextKey{}) != "value" || ctx.Err() != nil {
 			t.Errorf("fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
 		}
-		return tx.RunInTx(context.WithValue(ctx, contextKey{}, "inner"), func(ctx context.Context, _ storage.Storage) error {
-			ran++
-			if ctx.Value(contextKey{}) != "inner" || ctx.Err() != nil {
-				t.Errorf("inner fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
-			}
-			return nil
-		})
+		return nil
 	})
-	if err != nil || ran < 2 {
+	if err != nil || ran < 1 {
 		t.Errorf("RunInTx: %v, after %d calls of fn", err, ran)
 	}
 }
@@ -367,73 +263,40 @@ func txOutcome(t *testing.T, s storage.Storage) {
 		want = []storage.Record{record("a", role("x"), version(2)), record("b")}
 	}
 	holds(t, s, want...)
-
-	commit(t, s, func(outer context.Context, tx storage.Storage) error {
-		ctx, cancel := context.WithCancel(outer)
-		defer cancel()
-		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-			seed(t, tx, record("c"))
-			cancel()
-			return nil
-		})
-		if err == nil {
-			holds(t, tx, append(want, record("c"))...)
-		} else {
-			holds(t, tx, want...)
-		}
-		_, err = tx.Delete(outer, "c")
-		return err
-	})
-	holds(t, s, want...)
 }
 
 // Once fn has returned, every call on its tx is an error.
 func txHandleEnds(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
-	useless := func(what string, handle storage.Storage) {
-		t.Helper()
-		for name, call := range calls(handle) {
-			refused(t, name+" on the handle of "+what, call(t.Context()), nil)
-		}
-		refused(t, "RunInTx on the handle of "+what,
-			handle.RunInTx(t.Context(), func(context.Context, storage.Storage) error {
-				t.Errorf("RunInTx on the handle of %s calls fn", what)
-				return nil
-			}), nil)
-	}
-	var handle, level storage.Storage
+	var handle storage.Storage
 	commit(t, s, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
-	useless("a committed transaction", handle)
+	useless(t, "a committed transaction", handle)
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
 		handle = tx
 		return errHost
 	}), errHost)
-	useless("a failed transaction", handle)
+	useless(t, "a failed transaction", handle)
 	panics(func() {
 		_ = s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error { handle = tx; panic("fn") })
 	})
-	useless("a transaction that panicked", handle)
-
-	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil })
-		if err != nil {
-			return err
-		}
-		useless("a committed level", level)
-		_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return errHost })
-		useless("a failed level", level)
-		panics(func() {
-			_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; panic("fn") })
-		})
-		useless("a level that panicked", level)
-		holds(t, tx, record("a"), record("b"))
-		return nil
-	})
-	useless("a committed level, after the transaction", level)
+	useless(t, "a transaction that panicked", handle)
 	holds(t, s, record("a"), record("b"))
 }
 
-// commitLevel inserts r in a transaction of its own, or in a level of s where s is one.
+// useless expects every call on the handle of a transaction that has ended to be an error.
+func useless(t *testing.T, what string, handle storage.Storage) {
+	t.Helper()
+	for name, call := range calls(handle) {
+		refused(t, name+" on the handle of "+what, call(t.Context()), nil)
+	}
+	refused(t, "RunInTx on the handle of "+what,
+		handle.RunInTx(t.Context(), func(context.Context, storage.Storage) error {
+			t.Errorf("RunInTx on the handle of %s calls fn", what)
+			return nil
+		}), nil)
+}
+
+// commitLevel inserts r in a transaction of its own, which is nested where s is in one.
 func commitLevel(t *testing.T, s storage.Storage, r storage.Record) {
 	t.Helper()
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, r) })
