@@ -207,7 +207,7 @@ func TestServiceMainJob(t *testing.T) {
 	})
 }
 
-// A Join that fails leaves the invitation pending and no membership, also where it had written already (TestThreat/C16).
+// A Join that fails leaves the invitation pending and no membership, also where it had written already (C16).
 func TestServiceAcceptIsAtomic(t *testing.T) {
 	boom := errors.New("boom")
 	for name, after := range map[string]func(context.Context, bun.IDB) error{
@@ -462,7 +462,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// Seats and MaxPending are exact, whoever comes at the same time (TestThreat/C21).
+// Seats and MaxPending are exact, whoever comes at the same time (C21).
 func TestServiceConcurrentLimits(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
@@ -490,8 +490,8 @@ func TestServiceConcurrentLimits(t *testing.T) {
 	})
 }
 
-// Accept and revoke at the same moment: accepted exactly when there is a member (TestThreat/C05). Two users who both own the
-// address: one membership (TestThreat/C04).
+// Accept and revoke at the same moment: accepted exactly when there is a member (C05). Two users who both own the
+// address: one membership (C04).
 func TestServiceRaces(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
