@@ -30,40 +30,27 @@ func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 func TestConformance(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
-		storagetest.Run(t, func(t *testing.T) storage.Storage {
-			onlyRaces(t)
-			if e.Name == "galera" && waits(t) {
-				return newStore(t, engines.OneNode().Open(t))
-			}
-			return newStore(t, fresh(t))
+		spread := func(t *testing.T) *bunstore.Store { return newStore(t, fresh(t)) }
+		if !e.Cluster {
+			conforms(t, spread)
+			return
+		}
+		conforms(t, spread, storagetest.Without(storagetest.Waiting))
+		t.Run("one node", func(t *testing.T) { // where one transaction waits for another
+			one := func(t *testing.T) *bunstore.Store { return newStore(t, engines.OneNode().Open(t)) }
+			conforms(t, one, storagetest.Only(storagetest.Waiting, storagetest.Nesting))
 		})
 	})
-}
-
-// waits reports whether a case has one transaction wait for another, or read what that is about to replace. Between the
-// nodes of a cluster nobody waits: a transaction that was overtaken goes on, and is aborted when it commits.
-func waits(t *testing.T) bool {
-	t.Helper()
-	for _, rule := range []string{
-		"a_lock_is_held_until_the_transaction_ends", "a_lock_shows_what_was_committed",
-		"a_write_that_waits_for_a_transaction", "an_abandoned_wait_leaves_nothing_behind",
-	} {
-		if strings.Contains(t.Name(), rule) {
-			return true
-		}
-	}
-	return false
 }
 
 // A Store on one connection of the host's keeps it too.
 func TestConformanceOfConn(t *testing.T) {
 	list := slices.DeleteFunc(engines.All(), func(e engines.Engine) bool {
-		return strings.Contains(e.Name, "-") || e.Name == "galera" // where a connection is one to MariaDB
+		return strings.Contains(e.Name, "-") || e.Cluster // where a connection is one to MariaDB
 	})
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
-		storagetest.Run(t, func(t *testing.T) storage.Storage {
-			onlyRaces(t)
+		conforms(t, func(t *testing.T) *bunstore.Store {
 			conn, err := fresh(t).Conn(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -72,6 +59,17 @@ func TestConformanceOfConn(t *testing.T) {
 			return newStore(t, conn)
 		})
 	})
+}
+
+// conforms runs the suite. Where the race detector makes it slow, it leaves out the groups of one goroutine, in which
+// there is no race to find.
+func conforms(t *testing.T, newStore func(t *testing.T) *bunstore.Store, opts ...storagetest.Option) {
+	t.Helper()
+	if bunstore.Slow {
+		opts = append(opts, storagetest.Only(storagetest.Transactions, storagetest.Nesting, storagetest.Locks,
+			storagetest.Waiting, storagetest.Concurrency))
+	}
+	storagetest.Run(t, func(t *testing.T) storage.Storage { return newStore(t) }, opts...)
 }
 
 // emptied returns what makes an empty database for each case: a new one, or on PostgreSQL, where that takes its time,
@@ -92,20 +90,6 @@ func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
 		}
 		return db
 	}
-}
-
-// onlyRaces skips the cases of one goroutine where that is slow: the race detector has nothing to find in them.
-func onlyRaces(t *testing.T) {
-	t.Helper()
-	if !bunstore.Slow {
-		return
-	}
-	for _, group := range []string{"/transactions/", "/locks/", "/concurrency/"} {
-		if strings.Contains(t.Name(), group) {
-			return
-		}
-	}
-	t.Skip("one goroutine")
 }
 
 func BenchmarkStore(b *testing.B) {

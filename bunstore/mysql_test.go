@@ -70,8 +70,8 @@ func TestMySQLRefusesConnection(t *testing.T) {
 	is.Equal(r.CreatedAt, now)
 }
 
-// Tables that somebody has made otherwise are refused. D5: with lengths that are not in bytes the server would keep a
-// part of a column in an index, and sort every page; all of ours are whole.
+// Tables that somebody has made otherwise are refused. With lengths that are not in bytes the server would keep a part
+// of a column in an index, and sort every page; all of ours are whole.
 func TestMySQLRefusesTables(t *testing.T) {
 	is := is.New(t)
 	e := engines.Named(t, "mariadb")
@@ -134,7 +134,7 @@ func deadlock(t *testing.T, db *bun.DB, tx func() error) error {
 	return <-done
 }
 
-// D2: a deadlock ends the whole transaction. Whoever swallows the error cannot commit what is left, and no statement
+// A deadlock ends the whole transaction. Whoever swallows the error cannot commit what is left, and no statement
 // after it commits by itself, of the store or of the host.
 func TestMySQLDeadlock(t *testing.T) {
 	_, _, db := mariadb(t)
@@ -201,7 +201,7 @@ func TestMySQLDeadlock(t *testing.T) {
 	})
 }
 
-// D4: a connection that is lost in COMMIT leaves the answer open; one lost before undoes everything. Neither is run
+// A connection that is lost in COMMIT leaves the answer open; one lost before undoes everything. Neither is run
 // again.
 func TestMySQLLostConnection(t *testing.T) {
 	_, _, db := mariadb(t)

@@ -47,7 +47,7 @@ func with(t *testing.T, address, name, value string) string {
 	return u.String()
 }
 
-// D3: a host's transaction whose snapshot is older than what the last holder of the lock wrote does not get it, nor the
+// A host's transaction whose snapshot is older than what the last holder of the lock wrote does not get it, nor the
 // rows. One that has read nothing yet does.
 func TestPostgresOldSnapshot(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {

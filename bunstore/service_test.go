@@ -490,8 +490,8 @@ func TestServiceConcurrentLimits(t *testing.T) {
 	})
 }
 
-// Accept and revoke at the same moment: accepted exactly when there is a member (C5). Two users who both own the
-// address: one membership (C4).
+// Accept and revoke at the same moment: accepted exactly when there is a member (C05). Two users who both own the
+// address: one membership (C04).
 func TestServiceRaces(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})

@@ -298,7 +298,8 @@ func TestFailedUndo(t *testing.T) {
 	})
 }
 
-// D1: the level whose context is cancelled is undone, and only it.
+// The nested transaction whose context is cancelled is undone, and only it: bun would send its ROLLBACK TO with the
+// cancelled context, and the outer transaction would commit it.
 func TestCancelledLevel(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)

@@ -2,6 +2,7 @@ package bunstore_test
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -104,8 +105,7 @@ func TestServerRefuses(t *testing.T) {
 			address := e.New(t)
 			admin := e.Connect(t, address)
 			newStore(t, admin)
-			name := "ro_" + strings.ToLower(strings.ReplaceAll(t.Name()[len("TestServerRefuses/"):], "/", "_"))
-			name = strings.ReplaceAll(name, "-", "_") + fmt.Sprint(os.Getpid())
+			name := "ro_" + strings.ToLower(rand.Text())
 			_, err := admin.ExecContext(t.Context(), "CREATE ROLE "+name+" SUPERUSER LOGIN")
 			is.NoErr(err)
 			t.Cleanup(func() { _, _ = admin.ExecContext(context.Background(), "DROP ROLE "+name) })

@@ -132,7 +132,7 @@ func TestAcceptRefusesInOrder(t *testing.T) {
 	w.is.Equal(len(w.host.Members("acme")), 2) // the last seat
 }
 
-// By ids a missing invitation, somebody else's, and one of another organization are the same refusal (C6, C20).
+// By ids a missing invitation, somebody else's, and one of another organization are the same refusal (C06, C20).
 func TestAcceptByIDsTellsNothing(t *testing.T) {
 	w := setup(t, nil)
 	mine, hers := w.invite("carl@example.com"), w.invite("dora@example.com")
@@ -199,7 +199,7 @@ func TestAcceptOfWhatIsResolved(t *testing.T) {
 	}
 }
 
-// Who accepts again gets the same answer, without a second Join, whatever Terms says; nobody else does (C4).
+// Who accepts again gets the same answer, without a second Join, whatever Terms says; nobody else does (C04).
 func TestAcceptAgain(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -608,7 +608,7 @@ func TestVoidTickets(t *testing.T) {
 	both()
 }
 
-// Accept and revoke at the same moment: accepted exactly when there is a member (C5); two users, one membership (C4).
+// Accept and revoke at the same moment: accepted exactly when there is a member (C05); two users, one membership (C04).
 func TestAcceptRaces(t *testing.T) {
 	for range 200 {
 		w := setup(t, nil)

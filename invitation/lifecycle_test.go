@@ -133,9 +133,9 @@ func TestResendRefusesInOrder(t *testing.T) {
 	user = "eve"
 	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "requesting_user_id"})
 	user = "zoe"
-	step(invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"}) // of another organization (C6)
+	step(invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"}) // of another organization (C06)
 	org, user = "acme", "bob"
-	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", ""}) // an admin may not grant admin (C8)
+	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", ""}) // an admin may not grant admin (C08)
 	user = "ann"
 	step(invitation.ErrForbidden, refusal{403, "not_allowed_access", "email_address"})
 	allowed = true
@@ -239,7 +239,7 @@ func TestUpdate(t *testing.T) {
 	w.is.Equal(same, got)
 	w.is.Equal(len(w.events), 1)
 
-	// Another role: nobody accepts what they were not shown (C7).
+	// Another role: nobody accepts what they were not shown (C07).
 	w.clock.Advance(time.Hour)
 	got, err = w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{RequestingUserID: "bob", Role: invitation.RoleAdmin})
 	w.is.NoErr(err)

@@ -140,7 +140,7 @@ func TestListForUser(t *testing.T) {
 	w.is.Equal(ids(list("dora", invitation.ListParams{EmailAddress: "eve@B.example"}).Data), []string{"i1"})
 	for _, none := range [][]string{nil, {}, {"broken"}} {
 		w.host.AddUser("dora", none...)
-		page = list("dora", invitation.ListParams{}) // nobody's is not everybody's (C1)
+		page = list("dora", invitation.ListParams{}) // nobody's is not everybody's (C01)
 		w.is.Equal(len(page.Data), 0)
 		w.is.Equal(page.TotalCount, 0)
 	}

@@ -40,7 +40,7 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 		refusal{422, "form_param_exceeds_allowed_size", "invitation_id"}, refusal{422, "form_param_format_invalid", "requesting_user_id"})
 	step(w.svc, "other", inv.ID, "carl", invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "requesting_user_id"})
 	step(w.svc, "acme", inv.ID, "bob", invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "requesting_user_id"})
-	step(w.svc, "other", inv.ID, "zoe", invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"}) // C6
+	step(w.svc, "other", inv.ID, "zoe", invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"}) // C06
 	step(w.svc, "acme", "orginv_missing", "ann", invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"})
 	w.clock.Set(inv.ExpiresAt)
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})

@@ -136,7 +136,7 @@ func TestAsReplacesTheActingUser(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrNotPending)) // w.svc itself is still the back end
 }
 
-// Link gives nobody a link into a role they could not grant (C8).
+// Link gives nobody a link into a role they could not grant (C08).
 func TestLinkHasACeiling(t *testing.T) {
 	roles, err := invitation.NewRoles(
 		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember}},
@@ -161,7 +161,7 @@ func TestLinkHasACeiling(t *testing.T) {
 	w.is.NoErr(err)
 }
 
-// An invitation of one organization does not exist in another (C6).
+// An invitation of one organization does not exist in another (C06).
 func TestAnotherOrganization(t *testing.T) {
 	w := setup(t, &invitation.Config{ManagersSeeLinks: true})
 	inv := w.invite("carl@example.com")

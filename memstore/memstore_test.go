@@ -21,6 +21,25 @@ func TestStorage(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) storage.Storage { return memstore.New() })
 }
 
+// flat is a store that does not nest transactions.
+type flat struct{ storage.Storage }
+
+func (f flat) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
+	return f.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, inner{tx}) })
+}
+
+type inner struct{ storage.Storage }
+
+func (inner) RunInTx(context.Context, func(ctx context.Context, tx storage.Storage) error) error {
+	return errors.New("transactions do not nest")
+}
+
+// A store that does not nest transactions passes every other group.
+func TestStorageWithoutNesting(t *testing.T) {
+	storagetest.Run(t, func(*testing.T) storage.Storage { return flat{memstore.New()} },
+		storagetest.Without(storagetest.Nesting))
+}
+
 func BenchmarkStorage(b *testing.B) {
 	storagetest.RunBenchmarks(b, func(*testing.B) storage.Storage { return memstore.New() })
 }

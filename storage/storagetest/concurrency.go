@@ -31,354 +31,341 @@ var ways = []struct {
 
 const rivals = 8
 
-var concurrencyRules = []rule{
-	{"of concurrent Updates of one version exactly one wins", func(t *testing.T, s storage.Storage) {
-		for _, way := range ways {
-			for round := range 4 {
-				id := fmt.Sprint(way.name, round)
-				seed(t, s, record(id))
-				var won atomic.Int64
-				won.Store(-1)
-				together(t, rivals, func(ctx context.Context, i int) {
-					err := way.run(ctx, s, func(s storage.Storage) error {
-						return s.Update(ctx, record(id, role(fmt.Sprint("role-", i))))
-					})
-					switch {
-					case err == nil && !won.CompareAndSwap(-1, int64(i)):
-						t.Errorf("%s: two writers of one version won", way.name)
-					case err != nil && !errors.Is(err, storage.ErrConflict):
-						t.Errorf("%s: %v; want %v", way.name, err, storage.ErrConflict)
-					}
-				})
-				same(t, get(t, s, id), record(id, role(fmt.Sprint("role-", won.Load())), version(2)).Stored())
-			}
-		}
-	}},
+var concurrencyCases = []testCase{
+	{name: "of concurrent Updates of one version exactly one wins", test: raceUpdates},
+	{name: "of concurrent Inserts of one slot exactly one wins", test: raceSlot},
+	{name: "of concurrent Inserts of one id exactly one wins", test: raceID},
+	{name: "of concurrent moves to one slot exactly one wins", test: raceMoves},
+	{name: "of concurrent Deletes each record is counted once", test: raceDeletes},
+	{name: "writers of different records do not disturb each other", test: raceApart},
+	{name: "nobody sees half of a write", test: raceHalves},
+	{name: "nobody sees what is not committed", test: raceUncommitted},
+	{name: "readers and walkers beside writers see whole records", test: raceReaders},
+}
 
-	{"of concurrent Inserts of one slot exactly one wins", func(t *testing.T, s storage.Storage) {
-		for _, way := range ways {
-			for round := range 4 {
-				key := fmt.Sprint(way.name, round)
-				var won atomic.Int64
-				won.Store(-1)
-				together(t, rivals, func(ctx context.Context, i int) {
-					err := way.run(ctx, s, func(s storage.Storage) error {
-						return s.Insert(ctx, record(fmt.Sprint(key, "-", i), to(key)))
-					})
-					switch {
-					case err == nil && !won.CompareAndSwap(-1, int64(i)):
-						t.Errorf("%s: two got the slot", way.name)
-					case err != nil:
-						taken(t, way.name, err, 0)
-					}
-				})
-				byID(t, s, storage.Filter{EmailKeys: []string{key}}, fmt.Sprint(key, "-", won.Load()))
-			}
-		}
-	}},
-
-	{"of concurrent Inserts of one id exactly one wins", func(t *testing.T, s storage.Storage) {
-		for _, way := range ways {
-			for round := range 4 {
-				id := fmt.Sprint(way.name, round)
-				var won atomic.Int64
-				won.Store(-1)
-				together(t, rivals, func(ctx context.Context, i int) {
-					err := way.run(ctx, s, func(s storage.Storage) error {
-						other := record(fmt.Sprint(id, "-", i))
-						return s.Insert(ctx, other, record(id, to(fmt.Sprint(id, "+", i)), role(fmt.Sprint(i))))
-					})
-					switch {
-					case err == nil && !won.CompareAndSwap(-1, int64(i)):
-						t.Errorf("%s: two got the id", way.name)
-					case err != nil:
-						taken(t, way.name, err, 1)
-					}
-				})
-				if got := get(t, s, id).Role; got != fmt.Sprint(won.Load()) {
-					t.Errorf("%s: the record is that of writer %s, the winner was %d", way.name, got, won.Load())
-				}
-				byID(t, s, storage.Filter{EmailContains: id + "-"}, fmt.Sprint(id, "-", won.Load()))
-			}
-		}
-	}},
-
-	{"of concurrent moves to one slot exactly one wins", func(t *testing.T, s storage.Storage) {
-		for _, way := range ways {
-			key := "one slot " + way.name
-			for i := range rivals {
-				seed(t, s, record(fmt.Sprint(way.name, i)))
-			}
-			var winners atomic.Int64
+// Of concurrent Updates of one version exactly one wins, the others get ErrConflict.
+func raceUpdates(t *testing.T, s storage.Storage) {
+	for _, way := range ways {
+		for round := range 4 {
+			id := fmt.Sprint(way.name, round)
+			seed(t, s, record(id))
+			var won atomic.Int64
+			won.Store(-1)
 			together(t, rivals, func(ctx context.Context, i int) {
 				err := way.run(ctx, s, func(s storage.Storage) error {
-					return s.Update(ctx, record(fmt.Sprint(way.name, i), to(key)))
+					return s.Update(ctx, record(id, role(fmt.Sprint("role-", i))))
 				})
-				if err == nil {
-					winners.Add(1)
-				} else {
+				switch {
+				case err == nil && !won.CompareAndSwap(-1, int64(i)):
+					t.Errorf("%s: two writers of one version won", way.name)
+				case err != nil && !errors.Is(err, storage.ErrConflict):
+					t.Errorf("%s: %v; want %v", way.name, err, storage.ErrConflict)
+				}
+			})
+			same(t, get(t, s, id), record(id, role(fmt.Sprint("role-", won.Load())), version(2)).Stored())
+		}
+	}
+}
+
+// Of concurrent Inserts into one slot exactly one wins, the others get ErrExists.
+func raceSlot(t *testing.T, s storage.Storage) {
+	for _, way := range ways {
+		for round := range 4 {
+			key := fmt.Sprint(way.name, round)
+			var won atomic.Int64
+			won.Store(-1)
+			together(t, rivals, func(ctx context.Context, i int) {
+				err := way.run(ctx, s, func(s storage.Storage) error {
+					return s.Insert(ctx, record(fmt.Sprint(key, "-", i), to(key)))
+				})
+				switch {
+				case err == nil && !won.CompareAndSwap(-1, int64(i)):
+					t.Errorf("%s: two got the slot", way.name)
+				case err != nil:
 					taken(t, way.name, err, 0)
 				}
 			})
-			n, err := s.Count(t.Context(), storage.Filter{EmailKeys: []string{key}})
-			if n != 1 || err != nil || winners.Load() != 1 {
-				t.Errorf("%s: %d records in the slot, %v, %d winners", way.name, n, err, winners.Load())
-			}
+			byID(t, s, storage.Filter{EmailKeys: []string{key}}, fmt.Sprint(key, "-", won.Load()))
 		}
-	}},
+	}
+}
 
-	{"of concurrent Deletes each record is counted once", func(t *testing.T, s storage.Storage) {
-		var names []string
-		for i := range 20 {
-			names = append(names, number(i))
-			seed(t, s, record(number(i)))
-		}
-		var gone atomic.Int64
-		together(t, rivals, func(ctx context.Context, i int) {
-			doomed := slices.Concat(names[i:], names[:i])
-			n := 0
-			err := ways[i%2].run(ctx, s, func(s storage.Storage) (err error) {
-				n, err = s.Delete(ctx, doomed...) // once more counts anew
-				return err
-			})
-			if err != nil {
-				t.Errorf("Delete: %v", err)
-			}
-			gone.Add(int64(n))
-		})
-		if gone.Load() != 20 {
-			t.Errorf("20 records were counted as deleted %d times", gone.Load())
-		}
-		holds(t, s)
-	}},
-
-	{"writers of different records do not disturb each other", func(t *testing.T, s storage.Storage) {
-		var want []storage.Record
-		for i := range rivals {
-			for j := range 4 {
-				id := fmt.Sprint(i, "-", j)
-				if j < 3 {
-					want = append(want, record(id, in(fmt.Sprint("org-", i)), version(2), role("x")))
-				}
-			}
-		}
-		together(t, rivals, func(ctx context.Context, i int) {
-			one := func(j int, with ...func(*storage.Record)) storage.Record {
-				return edit(record(fmt.Sprint(i, "-", j), in(fmt.Sprint("org-", i))), with...)
-			}
-			for _, write := range []func(s storage.Storage) error{
-				func(s storage.Storage) error { return s.Insert(ctx, one(0), one(1), one(2), one(3)) },
-				func(s storage.Storage) error { return s.Update(ctx, one(1, role("x")), one(0, role("x"))) },
-				func(s storage.Storage) error { return s.Update(ctx, one(2, role("x"))) },
-				func(s storage.Storage) error { _, err := s.Delete(ctx, fmt.Sprint(i, "-", 3)); return err },
-			} {
-				if err := ways[i%2].run(ctx, s, write); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		holds(t, s, want...)
-	}},
-
-	{"nobody sees half of a write", func(t *testing.T, s storage.Storage) {
-		// Every commit keeps the roles of both records the same and the sum of both generations 100.
-		begin := func(id string) storage.Record {
-			return record(id, role("0"), func(r *storage.Record) { r.Generation = 50 })
-		}
-		seed(t, s, begin("a"), begin("b"))
-		pair := storage.Query{
-			Filter: storage.Filter{IDs: []string{"a", "b"}}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}},
-		}
-		together(t, 6, func(ctx context.Context, n int) {
-			for i := range 12 {
-				if n > 1 {
-					records, err := s.List(ctx, pair)
-					if err != nil {
-						t.Errorf("List: %v", err)
-					} else if len(records) != 2 || records[0].Role != records[1].Role ||
-						records[0].Generation+records[1].Generation != 100 {
-						t.Error("List shows half of a write")
-					}
-					continue
-				}
-				err := transact(ctx, s, func(ctx context.Context, tx storage.Storage) error {
-					q := pair
-					q.ForUpdate = true
-					records, err := tx.List(ctx, q)
-					if err != nil {
-						return err
-					}
-					if len(records) != 2 {
-						return fmt.Errorf("ForUpdate finds %d records", len(records))
-					}
-					a, b := records[0], records[1]
-					a.Role, b.Role = fmt.Sprint(n, "-", i), fmt.Sprint(n, "-", i)
-					a.Generation, b.Generation = a.Generation+1, b.Generation-1
-					if i%2 == 0 {
-						return tx.Update(ctx, b, a)
-					}
-					if err := tx.Update(ctx, a); err != nil {
-						return err
-					}
-					return tx.Update(ctx, b)
+// Of concurrent Inserts of one id exactly one wins, the others get ErrExists.
+func raceID(t *testing.T, s storage.Storage) {
+	for _, way := range ways {
+		for round := range 4 {
+			id := fmt.Sprint(way.name, round)
+			var won atomic.Int64
+			won.Store(-1)
+			together(t, rivals, func(ctx context.Context, i int) {
+				err := way.run(ctx, s, func(s storage.Storage) error {
+					other := record(fmt.Sprint(id, "-", i))
+					return s.Insert(ctx, other, record(id, to(fmt.Sprint(id, "+", i)), role(fmt.Sprint(i))))
 				})
-				if err != nil {
-					t.Errorf("RunInTx: %v", err)
+				switch {
+				case err == nil && !won.CompareAndSwap(-1, int64(i)):
+					t.Errorf("%s: two got the id", way.name)
+				case err != nil:
+					taken(t, way.name, err, 1)
 				}
+			})
+			if got := get(t, s, id).Role; got != fmt.Sprint(won.Load()) {
+				t.Errorf("%s: the record is that of writer %s, the winner was %d", way.name, got, won.Load())
+			}
+			byID(t, s, storage.Filter{EmailContains: id + "-"}, fmt.Sprint(id, "-", won.Load()))
+		}
+	}
+}
+
+// Of concurrent Updates into one slot exactly one wins, the others get ErrExists.
+func raceMoves(t *testing.T, s storage.Storage) {
+	for _, way := range ways {
+		key := "one slot " + way.name
+		for i := range rivals {
+			seed(t, s, record(fmt.Sprint(way.name, i)))
+		}
+		var winners atomic.Int64
+		together(t, rivals, func(ctx context.Context, i int) {
+			err := way.run(ctx, s, func(s storage.Storage) error {
+				return s.Update(ctx, record(fmt.Sprint(way.name, i), to(key)))
+			})
+			if err == nil {
+				winners.Add(1)
+			} else {
+				taken(t, way.name, err, 0)
 			}
 		})
-		if r := get(t, s, "a"); r.Generation != 74 {
-			t.Errorf("generation %d, want 74", r.Generation)
+		n, err := s.Count(t.Context(), storage.Filter{EmailKeys: []string{key}})
+		if n != 1 || err != nil || winners.Load() != 1 {
+			t.Errorf("%s: %d records in the slot, %v, %d winners", way.name, n, err, winners.Load())
 		}
-	}},
+	}
+}
 
-	{"nobody sees what is not committed", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		before := func(when string) {
-			t.Helper()
-			err, expired := aside(t, glance, func(ctx context.Context) error {
-				records, err := s.List(ctx, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}})
+// Concurrent Deletes count each record once.
+func raceDeletes(t *testing.T, s storage.Storage) {
+	var names []string
+	for i := range 20 {
+		names = append(names, number(i))
+		seed(t, s, record(number(i)))
+	}
+	var gone atomic.Int64
+	together(t, rivals, func(ctx context.Context, i int) {
+		doomed := slices.Concat(names[i:], names[:i])
+		n := 0
+		err := ways[i%2].run(ctx, s, func(s storage.Storage) (err error) {
+			n, err = s.Delete(ctx, doomed...) // once more counts anew
+			return err
+		})
+		if err != nil {
+			t.Errorf("Delete: %v", err)
+		}
+		gone.Add(int64(n))
+	})
+	if gone.Load() != 20 {
+		t.Errorf("20 records were counted as deleted %d times", gone.Load())
+	}
+	holds(t, s)
+}
+
+// Concurrent writers of different records all succeed.
+func raceApart(t *testing.T, s storage.Storage) {
+	var want []storage.Record
+	for i := range rivals {
+		for j := range 4 {
+			id := fmt.Sprint(i, "-", j)
+			if j < 3 {
+				want = append(want, record(id, in(fmt.Sprint("org-", i)), version(2), role("x")))
+			}
+		}
+	}
+	together(t, rivals, func(ctx context.Context, i int) {
+		one := func(j int, with ...func(*storage.Record)) storage.Record {
+			return edit(record(fmt.Sprint(i, "-", j), in(fmt.Sprint("org-", i))), with...)
+		}
+		for _, write := range []func(s storage.Storage) error{
+			func(s storage.Storage) error { return s.Insert(ctx, one(0), one(1), one(2), one(3)) },
+			func(s storage.Storage) error { return s.Update(ctx, one(1, role("x")), one(0, role("x"))) },
+			func(s storage.Storage) error { return s.Update(ctx, one(2, role("x"))) },
+			func(s storage.Storage) error { _, err := s.Delete(ctx, fmt.Sprint(i, "-", 3)); return err },
+		} {
+			if err := ways[i%2].run(ctx, s, write); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	holds(t, s, want...)
+}
+
+// A reader sees a transaction whole or not at all.
+func raceHalves(t *testing.T, s storage.Storage) {
+	// Every commit keeps the roles of both records the same and the sum of both generations 100.
+	begin := func(id string) storage.Record {
+		return record(id, role("0"), func(r *storage.Record) { r.Generation = 50 })
+	}
+	seed(t, s, begin("a"), begin("b"))
+	pair := storage.Query{
+		Filter: storage.Filter{IDs: []string{"a", "b"}}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}},
+	}
+	together(t, 6, func(ctx context.Context, n int) {
+		for i := range 12 {
+			if n > 1 {
+				records, err := s.List(ctx, pair)
+				if err != nil {
+					t.Errorf("List: %v", err)
+				} else if len(records) != 2 || records[0].Role != records[1].Role ||
+					records[0].Generation+records[1].Generation != 100 {
+					t.Error("List shows half of a write")
+				}
+				continue
+			}
+			err := transact(ctx, s, func(ctx context.Context, tx storage.Storage) error {
+				q := pair
+				q.ForUpdate = true
+				records, err := tx.List(ctx, q)
 				if err != nil {
 					return err
 				}
-				if !slices.Equal(ids(records), []string{"a", "b"}) {
-					t.Errorf("%s List shows %q", when, ids(records))
-				} else {
-					same(t, records[0], record("a").Stored())
+				if len(records) != 2 {
+					return fmt.Errorf("ForUpdate finds %d records", len(records))
 				}
-				return nil
-			})
-			if err != nil && !expired {
-				t.Errorf("%s List: %v", when, err)
-			}
-			err, expired = aside(t, glance, func(ctx context.Context) error {
-				n, err := s.Count(ctx, storage.Filter{OrganizationID: "org-1", Statuses: []string{storage.Pending}, Now: epoch})
-				if err == nil && n != 2 {
-					t.Errorf("%s Count shows %d records", when, n)
+				a, b := records[0], records[1]
+				a.Role, b.Role = fmt.Sprint(n, "-", i), fmt.Sprint(n, "-", i)
+				a.Generation, b.Generation = a.Generation+1, b.Generation-1
+				if i%2 == 0 {
+					return tx.Update(ctx, b, a)
 				}
-				return err
-			})
-			if err != nil && !expired {
-				t.Errorf("%s Count: %v", when, err)
-			}
-			err, expired = aside(t, glance, func(ctx context.Context) error {
-				r, err := s.Get(ctx, "a")
-				if err == nil {
-					same(t, r, record("a").Stored())
+				if err := tx.Update(ctx, a); err != nil {
+					return err
 				}
-				return err
+				return tx.Update(ctx, b)
 			})
-			if err != nil && !expired {
-				t.Errorf("%s Get: %v", when, err)
+			if err != nil {
+				t.Errorf("RunInTx: %v", err)
 			}
 		}
-		writing := func(ctx context.Context, tx storage.Storage) error {
-			finds(t, tx, storage.Query{Filter: storage.Filter{IDs: []string{"a"}}, ForUpdate: true}, "a")
-			before("while its row is locked,")
-			seed(t, tx, record("c"))
-			update(t, tx, record("a", role("x")))
-			if _, err := tx.Delete(ctx, "b"); err != nil {
-				return err
-			}
-			commitLevel(t, tx, record("d"))
-			before("while a transaction is open,")
-			return errHost
-		}
-		refused(t, "RunInTx", s.RunInTx(t.Context(), writing), errHost)
-		before("after it was undone,")
-		holds(t, s, record("a"), record("b"))
-	}},
+	})
+	if r := get(t, s, "a"); r.Generation != 74 {
+		t.Errorf("generation %d, want 74", r.Generation)
+	}
+}
 
-	{"a write that waits for a transaction honours ctx", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			update(t, tx, record("a", role("x")))
-			seed(t, tx, record("c", to("slot")))
-			for name, write := range map[string]func(ctx context.Context) error{
-				"Update":             func(ctx context.Context) error { return s.Update(ctx, record("a", role("other"))) },
-				"Delete":             func(ctx context.Context) error { _, err := s.Delete(ctx, "a"); return err },
-				"Insert of the slot": func(ctx context.Context) error { return s.Insert(ctx, record("d", to("slot"))) },
-				"Insert of the id":   func(ctx context.Context) error { return s.Insert(ctx, record("c")) },
-			} {
-				err, _ := aside(t, glance, write)
-				refused(t, name+" of what an open transaction wrote", err, nil)
+// A reader sees nothing that is not committed.
+func raceUncommitted(t *testing.T, s storage.Storage) {
+	hidesUncommitted(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
+}
+
+// hidesUncommitted expects readers to see nothing of a transaction that writes, and goes on with more.
+func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+	t.Helper()
+	seed(t, s, record("a"), record("b"))
+	before := func(when string) {
+		t.Helper()
+		err, expired := aside(t, glance, func(ctx context.Context) error {
+			records, err := s.List(ctx, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}})
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(ids(records), []string{"a", "b"}) {
+				t.Errorf("%s List shows %q", when, ids(records))
+			} else {
+				same(t, records[0], record("a").Stored())
 			}
 			return nil
 		})
-		holds(t, s, record("a", role("x"), version(2)), record("b"), record("c", to("slot")))
-	}},
+		if err != nil && !expired {
+			t.Errorf("%s List: %v", when, err)
+		}
+		err, expired = aside(t, glance, func(ctx context.Context) error {
+			n, err := s.Count(ctx, storage.Filter{OrganizationID: "org-1", Statuses: []string{storage.Pending}, Now: epoch})
+			if err == nil && n != 2 {
+				t.Errorf("%s Count shows %d records", when, n)
+			}
+			return err
+		})
+		if err != nil && !expired {
+			t.Errorf("%s Count: %v", when, err)
+		}
+		err, expired = aside(t, glance, func(ctx context.Context) error {
+			r, err := s.Get(ctx, "a")
+			if err == nil {
+				same(t, r, record("a").Stored())
+			}
+			return err
+		})
+		if err != nil && !expired {
+			t.Errorf("%s Get: %v", when, err)
+		}
+	}
+	writing := func(ctx context.Context, tx storage.Storage) error {
+		finds(t, tx, storage.Query{Filter: storage.Filter{IDs: []string{"a"}}, ForUpdate: true}, "a")
+		before("while its row is locked,")
+		seed(t, tx, record("c"))
+		update(t, tx, record("a", role("x")))
+		if _, err := tx.Delete(ctx, "b"); err != nil {
+			return err
+		}
+		more(tx)
+		before("while a transaction is open,")
+		return errHost
+	}
+	refused(t, "RunInTx", s.RunInTx(t.Context(), writing), errHost)
+	before("after it was undone,")
+	holds(t, s, record("a"), record("b"))
+}
 
-	{"an abandoned wait leaves nothing behind", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			update(t, tx, record("a", role("x")))
-			together(t, 4, func(_ context.Context, i int) {
-				waiting, cancel := context.WithTimeout(ctx, glance)
-				defer cancel()
-				err := s.RunInTx(waiting, func(ctx context.Context, tx storage.Storage) error {
-					return errors.Join(tx.Insert(ctx, record(fmt.Sprint("b-", i))), tx.Update(ctx, record("a", role("other"))))
+// Readers beside writers see whole records, and pages by After skip and repeat nothing.
+func raceReaders(t *testing.T, s storage.Storage) {
+	for i := range 12 {
+		seed(t, s, record(number(i), created(i), role("0")))
+	}
+	together(t, 6, func(ctx context.Context, n int) {
+		for i := range 10 {
+			switch n % 3 {
+			case 0:
+				err := ways[i%2].run(ctx, s, func(s storage.Storage) error {
+					return s.Insert(ctx, record(fmt.Sprintf("x-%d-%d", n, i), created(i)))
 				})
-				refused(t, "RunInTx", err, nil)
-			})
-			return nil
-		})
-		holds(t, s, record("a", role("x"), version(2)))
-		commitLevel(t, s, record("c"))
-		holds(t, s, record("a", role("x"), version(2)), record("c"))
-	}},
-
-	{"readers and walkers beside writers see whole records", func(t *testing.T, s storage.Storage) {
-		for i := range 12 {
-			seed(t, s, record(number(i), created(i), role("0")))
-		}
-		together(t, 6, func(ctx context.Context, n int) {
-			for i := range 10 {
-				switch n % 3 {
-				case 0:
-					err := ways[i%2].run(ctx, s, func(s storage.Storage) error {
-						return s.Insert(ctx, record(fmt.Sprintf("x-%d-%d", n, i), created(i)))
+				if err == nil {
+					err = ways[i%2].run(ctx, s, func(s storage.Storage) error {
+						_, err := s.Delete(ctx, fmt.Sprintf("x-%d-%d", n, i))
+						return err
 					})
-					if err == nil {
-						err = ways[i%2].run(ctx, s, func(s storage.Storage) error {
-							_, err := s.Delete(ctx, fmt.Sprintf("x-%d-%d", n, i))
-							return err
-						})
-					}
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			case 1:
+				var seen []string
+				q := storage.Query{Filter: storage.Filter{OrganizationID: "org-1"}, Limit: 5}
+				for {
+					page, err := s.List(ctx, q)
 					if err != nil {
 						t.Error(err)
+						return
 					}
-				case 1:
-					var seen []string
-					q := storage.Query{Filter: storage.Filter{OrganizationID: "org-1"}, Limit: 5}
-					for {
-						page, err := s.List(ctx, q)
-						if err != nil {
-							t.Error(err)
-							return
+					for _, r := range page {
+						if r.ID[0] == '0' {
+							seen = append(seen, r.ID)
 						}
-						for _, r := range page {
-							if r.ID[0] == '0' {
-								seen = append(seen, r.ID)
-							}
-						}
-						if len(page) < q.Limit {
-							break
-						}
-						q.After = &page[len(page)-1]
 					}
-					if len(seen) != 12 || !slices.IsSortedFunc(seen, func(a, b string) int { return cmp.Compare(b, a) }) {
-						t.Errorf("a walk beside writers sees %q", seen)
+					if len(page) < q.Limit {
+						break
 					}
-				case 2:
-					r, err := s.Get(ctx, number(i))
-					if err != nil || r.Role != "0" {
-						t.Errorf("Get: role %q, %v", r.Role, err)
-					}
+					q.After = &page[len(page)-1]
+				}
+				if len(seen) != 12 || !slices.IsSortedFunc(seen, func(a, b string) int { return cmp.Compare(b, a) }) {
+					t.Errorf("a walk beside writers sees %q", seen)
+				}
+			case 2:
+				r, err := s.Get(ctx, number(i))
+				if err != nil || r.Role != "0" {
+					t.Errorf("Get: role %q, %v", r.Role, err)
 				}
 			}
-		})
-		if got := all(t, s); len(got) != 12 {
-			t.Errorf("the store keeps %q", ids(got))
 		}
-	}},
+	})
+	if got := all(t, s); len(got) != 12 {
+		t.Errorf("the store keeps %q", ids(got))
+	}
 }

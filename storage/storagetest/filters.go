@@ -8,178 +8,195 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-var filterRules = []rule{
-	{"every field narrows by itself", func(t *testing.T, s storage.Storage) {
-		seed(t, s,
-			record("a", in("o1"), to("ann@example.com")),
-			record("b", in("o2"), to("bob@example.com"), func(r *storage.Record) { r.InviterUserID = "inviter-2" }),
-			record("c", in("o1"), to("cat@example.net"), resolved("accepted"),
-				func(r *storage.Record) { r.OrganizationDomainID = "domain" }))
-		byID(t, s, storage.Filter{}, "a", "b", "c")
-		byID(t, s, storage.Filter{IDs: []string{"c", "a"}}, "a", "c")
-		byID(t, s, storage.Filter{OrganizationID: "o1"}, "a", "c")
-		byID(t, s, storage.Filter{OrganizationID: "o"})
-		byID(t, s, storage.Filter{EmailKeys: []string{"bob@example.com", "cat@example.net"}}, "b", "c")
-		byID(t, s, storage.Filter{EmailContains: "@example.c"}, "a", "b")
-		byID(t, s, storage.Filter{Statuses: []string{"accepted"}, Now: epoch}, "c")
-		byID(t, s, storage.Filter{StoredStatuses: []string{storage.Pending}}, "a", "b")
-		byID(t, s, storage.Filter{InviterUserID: "inviter-2"}, "b")
-		byID(t, s, storage.Filter{Direct: true}, "a", "b")
-		byID(t, s, storage.Filter{ResolvedBefore: at(11)}, "c")
-		byID(t, s, storage.Filter{IDs: []string{"a", "b"}, OrganizationID: "o1"}, "a")
-		byID(t, s, storage.Filter{IDs: []string{"a", "b"}, EmailKeys: []string{"cat@example.net"}})
-		byID(t, s, storage.Filter{IDs: []string{"a", "c"}, ResolvedBefore: at(11)}, "c")
-	}},
+var filterCases = []testCase{
+	{name: "every field narrows by itself", test: filterFields},
+	{name: "a nil list is any, an empty one none", test: filterEmptyLists},
+	{name: "what a list names twice is found once", test: filterDuplicates},
+	{name: "long lists are answered in full", test: filterLongLists},
+	{name: "empty text in a list is text like any other", test: filterEmptyText},
+	{name: "ResolvedBefore is exact and leaves out what is not resolved", test: filterResolvedBefore},
+	{name: "text no record can have matches nothing", test: filterImpossibleText},
+	{name: "a query is read, not written", test: filterReadOnly},
+}
 
-	{"a nil list is any, an empty one none", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b", resolved("accepted")))
-		byID(t, s, storage.Filter{}, "a", "b")
-		for _, empty := range [][]string{{}, make([]string, 0, 4)} {
-			byID(t, s, storage.Filter{IDs: empty})
-			byID(t, s, storage.Filter{EmailKeys: empty})
-			byID(t, s, storage.Filter{Statuses: empty})
-			byID(t, s, storage.Filter{StoredStatuses: empty})
-			byID(t, s, storage.Filter{OrganizationID: "org-1", Statuses: empty})
-			byID(t, s, storage.Filter{OrganizationID: "org-1", StoredStatuses: empty})
-			byID(t, s, storage.Filter{IDs: []string{"a"}, EmailKeys: empty})
-			byID(t, s, storage.Filter{IDs: empty, EmailKeys: []string{"user.a@example.com"}})
-		}
-	}},
+// Each field of [storage.Filter] narrows by itself, and all of them together.
+func filterFields(t *testing.T, s storage.Storage) {
+	seed(t, s,
+		record("a", in("o1"), to("ann@example.com")),
+		record("b", in("o2"), to("bob@example.com"), func(r *storage.Record) { r.InviterUserID = "inviter-2" }),
+		record("c", in("o1"), to("cat@example.net"), resolved("accepted"),
+			func(r *storage.Record) { r.OrganizationDomainID = "domain" }))
+	byID(t, s, storage.Filter{}, "a", "b", "c")
+	byID(t, s, storage.Filter{IDs: []string{"c", "a"}}, "a", "c")
+	byID(t, s, storage.Filter{OrganizationID: "o1"}, "a", "c")
+	byID(t, s, storage.Filter{OrganizationID: "o"})
+	byID(t, s, storage.Filter{EmailKeys: []string{"bob@example.com", "cat@example.net"}}, "b", "c")
+	byID(t, s, storage.Filter{EmailContains: "@example.c"}, "a", "b")
+	byID(t, s, storage.Filter{Statuses: []string{"accepted"}, Now: epoch}, "c")
+	byID(t, s, storage.Filter{StoredStatuses: []string{storage.Pending}}, "a", "b")
+	byID(t, s, storage.Filter{InviterUserID: "inviter-2"}, "b")
+	byID(t, s, storage.Filter{Direct: true}, "a", "b")
+	byID(t, s, storage.Filter{ResolvedBefore: at(11)}, "c")
+	byID(t, s, storage.Filter{IDs: []string{"a", "b"}, OrganizationID: "o1"}, "a")
+	byID(t, s, storage.Filter{IDs: []string{"a", "b"}, EmailKeys: []string{"cat@example.net"}})
+	byID(t, s, storage.Filter{IDs: []string{"a", "c"}, ResolvedBefore: at(11)}, "c")
+}
 
-	{"what a list names twice is found once", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"), record("c"))
-		byID(t, s, storage.Filter{IDs: []string{"b", "a", "b", "none", "a"}}, "a", "b")
-		byID(t, s, storage.Filter{
-			EmailKeys: []string{"user.a@example.com", "user.a@example.com", "none", "user.b@example.com"},
-		}, "a", "b")
-		byID(t, s, storage.Filter{Statuses: []string{storage.Pending, storage.Pending}, Now: epoch}, "a", "b", "c")
-		byID(t, s, storage.Filter{StoredStatuses: []string{storage.Pending, storage.Pending}}, "a", "b", "c")
-		byID(t, s, storage.Filter{
-			OrganizationID: "org-1", StoredStatuses: []string{storage.Pending, storage.Pending},
-		}, "a", "b", "c")
-		finds(t, s, storage.Query{
-			Filter: storage.Filter{IDs: []string{"c", "a", "c", "b"}}, Limit: 2,
-		}, "c", "b")
-	}},
+// In a Filter a nil list matches any record, an empty list none.
+func filterEmptyLists(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b", resolved("accepted")))
+	byID(t, s, storage.Filter{}, "a", "b")
+	for _, empty := range [][]string{{}, make([]string, 0, 4)} {
+		byID(t, s, storage.Filter{IDs: empty})
+		byID(t, s, storage.Filter{EmailKeys: empty})
+		byID(t, s, storage.Filter{Statuses: empty})
+		byID(t, s, storage.Filter{StoredStatuses: empty})
+		byID(t, s, storage.Filter{OrganizationID: "org-1", Statuses: empty})
+		byID(t, s, storage.Filter{OrganizationID: "org-1", StoredStatuses: empty})
+		byID(t, s, storage.Filter{IDs: []string{"a"}, EmailKeys: empty})
+		byID(t, s, storage.Filter{IDs: empty, EmailKeys: []string{"user.a@example.com"}})
+	}
+}
 
-	{"long lists are answered in full", func(t *testing.T, s storage.Storage) {
-		var records []storage.Record
-		var want, keys []string
-		for i := range 2500 {
-			r := record(number(i))
-			want, keys = append(want, r.ID), append(keys, r.EmailKey)
-			records = append(records, r)
-		}
-		if err := s.Insert(t.Context(), records...); err != nil {
-			t.Fatal(err)
-		}
-		byID(t, s, storage.Filter{IDs: want}, want...)
-		byID(t, s, storage.Filter{EmailKeys: keys}, want...)
-		byID(t, s, storage.Filter{IDs: want, EmailKeys: keys[:1]}, want[0])
-		if n, err := s.Delete(t.Context(), want[1:]...); n != len(want)-1 || err != nil {
-			t.Errorf("Delete = %d, %v; want %d", n, err, len(want)-1)
-		}
-		byID(t, s, storage.Filter{}, want[0])
-	}},
+// A value that a list of a Filter names twice finds its records once.
+func filterDuplicates(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"), record("c"))
+	byID(t, s, storage.Filter{IDs: []string{"b", "a", "b", "none", "a"}}, "a", "b")
+	byID(t, s, storage.Filter{
+		EmailKeys: []string{"user.a@example.com", "user.a@example.com", "none", "user.b@example.com"},
+	}, "a", "b")
+	byID(t, s, storage.Filter{Statuses: []string{storage.Pending, storage.Pending}, Now: epoch}, "a", "b", "c")
+	byID(t, s, storage.Filter{StoredStatuses: []string{storage.Pending, storage.Pending}}, "a", "b", "c")
+	byID(t, s, storage.Filter{
+		OrganizationID: "org-1", StoredStatuses: []string{storage.Pending, storage.Pending},
+	}, "a", "b", "c")
+	finds(t, s, storage.Query{
+		Filter: storage.Filter{IDs: []string{"c", "a", "c", "b"}}, Limit: 2,
+	}, "c", "b")
+}
 
-	{"empty text in a list is text like any other", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a", to("")), record("b"), record("c", resolved("")))
-		byID(t, s, storage.Filter{IDs: []string{""}})
-		byID(t, s, storage.Filter{EmailKeys: []string{""}}, "a")
-		byID(t, s, storage.Filter{EmailKeys: []string{"", "user.b@example.com"}}, "a", "b")
-		byID(t, s, storage.Filter{Statuses: []string{""}, Now: epoch}, "c")
-		byID(t, s, storage.Filter{StoredStatuses: []string{""}}, "c")
-	}},
+// Lists of a Filter and the ids of Delete may be longer than one statement of a database takes.
+func filterLongLists(t *testing.T, s storage.Storage) {
+	var records []storage.Record
+	var want, keys []string
+	for i := range 2500 {
+		r := record(number(i))
+		want, keys = append(want, r.ID), append(keys, r.EmailKey)
+		records = append(records, r)
+	}
+	if err := s.Insert(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	byID(t, s, storage.Filter{IDs: want}, want...)
+	byID(t, s, storage.Filter{EmailKeys: keys}, want...)
+	byID(t, s, storage.Filter{IDs: want, EmailKeys: keys[:1]}, want[0])
+	if n, err := s.Delete(t.Context(), want[1:]...); n != len(want)-1 || err != nil {
+		t.Errorf("Delete = %d, %v; want %d", n, err, len(want)-1)
+	}
+	byID(t, s, storage.Filter{}, want[0])
+}
 
-	{"ResolvedBefore is exact and leaves out what is not resolved", func(t *testing.T, s storage.Storage) {
-		resolvedAt := func(at time.Time) func(*storage.Record) {
-			return func(r *storage.Record) { r.Status, r.ResolvedAt = "accepted", at }
-		}
-		instant := at(50)
-		seed(t, s,
-			record("a", resolvedAt(instant.Add(-time.Microsecond))),
-			record("b", resolvedAt(instant)),
-			record("c", resolvedAt(instant.Add(time.Microsecond))),
-			record("pending"),
-			record("unresolved", resolvedAt(time.Time{})),
-			record("ancient", resolvedAt(time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC))),
-			record("moon", resolvedAt(time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC))))
-		byID(t, s, storage.Filter{}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
-		zero := time.Time{}.In(time.FixedZone("", 3600))
-		byID(t, s, storage.Filter{ResolvedBefore: zero}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
-		byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Nanosecond)})
-		byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Microsecond)})
-		byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(1001 * time.Nanosecond)}, "ancient")
-		moon := time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC)
-		byID(t, s, storage.Filter{ResolvedBefore: moon}, "ancient")
-		byID(t, s, storage.Filter{ResolvedBefore: moon.Add(time.Nanosecond)}, "ancient", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: moon.Add(-time.Nanosecond)}, "ancient")
-		byID(t, s, storage.Filter{ResolvedBefore: instant}, "a", "ancient", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Nanosecond)}, "a", "ancient", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Microsecond)}, "ancient", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Nanosecond)}, "a", "ancient", "b", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(999 * time.Nanosecond).In(time.FixedZone("", -7200))},
-			"a", "ancient", "b", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Microsecond)}, "a", "ancient", "b", "moon")
-		byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Hour)}, "a", "ancient", "b", "c", "moon")
-	}},
+// The empty text in a list of a Filter is a value like any other.
+func filterEmptyText(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a", to("")), record("b"), record("c", resolved("")))
+	byID(t, s, storage.Filter{IDs: []string{""}})
+	byID(t, s, storage.Filter{EmailKeys: []string{""}}, "a")
+	byID(t, s, storage.Filter{EmailKeys: []string{"", "user.b@example.com"}}, "a", "b")
+	byID(t, s, storage.Filter{Statuses: []string{""}, Now: epoch}, "c")
+	byID(t, s, storage.Filter{StoredStatuses: []string{""}}, "c")
+}
 
-	{"text no record can have matches nothing", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b", resolved("accepted")))
-		for _, text := range impossible {
-			byID(t, s, storage.Filter{IDs: []string{text}})
-			byID(t, s, storage.Filter{IDs: []string{text, "a"}}, "a")
-			byID(t, s, storage.Filter{OrganizationID: text})
-			byID(t, s, storage.Filter{EmailKeys: []string{text}})
-			byID(t, s, storage.Filter{EmailKeys: []string{text, "user.a@example.com"}}, "a")
-			byID(t, s, storage.Filter{EmailContains: text})
-			byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch})
-			byID(t, s, storage.Filter{Statuses: []string{text, storage.Pending}, Now: epoch}, "a")
-			byID(t, s, storage.Filter{StoredStatuses: []string{text}})
-			byID(t, s, storage.Filter{StoredStatuses: []string{"accepted", text}}, "b")
-			byID(t, s, storage.Filter{InviterUserID: text})
-			missing(t, s, text)
-			if n, err := s.Delete(t.Context(), text, "a"+text); n != 0 || err != nil {
-				t.Errorf("Delete(%q) = %d, %v", text, n, err)
-			}
-			refused(t, "Update", s.Update(t.Context(), record(text)), nil)
-		}
-		holds(t, s, record("a"), record("b", resolved("accepted")))
-	}},
+// Filter.ResolvedBefore is exact to the microsecond and leaves out records that are not resolved.
+func filterResolvedBefore(t *testing.T, s storage.Storage) {
+	resolvedAt := func(at time.Time) func(*storage.Record) {
+		return func(r *storage.Record) { r.Status, r.ResolvedAt = "accepted", at }
+	}
+	instant := at(50)
+	seed(t, s,
+		record("a", resolvedAt(instant.Add(-time.Microsecond))),
+		record("b", resolvedAt(instant)),
+		record("c", resolvedAt(instant.Add(time.Microsecond))),
+		record("pending"),
+		record("unresolved", resolvedAt(time.Time{})),
+		record("ancient", resolvedAt(time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC))),
+		record("moon", resolvedAt(time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC))))
+	byID(t, s, storage.Filter{}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
+	zero := time.Time{}.In(time.FixedZone("", 3600))
+	byID(t, s, storage.Filter{ResolvedBefore: zero}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Nanosecond)})
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Microsecond)})
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(1001 * time.Nanosecond)}, "ancient")
+	moon := time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC)
+	byID(t, s, storage.Filter{ResolvedBefore: moon}, "ancient")
+	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(time.Nanosecond)}, "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(-time.Nanosecond)}, "ancient")
+	byID(t, s, storage.Filter{ResolvedBefore: instant}, "a", "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Nanosecond)}, "a", "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Microsecond)}, "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Nanosecond)}, "a", "ancient", "b", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(999 * time.Nanosecond).In(time.FixedZone("", -7200))},
+		"a", "ancient", "b", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Microsecond)}, "a", "ancient", "b", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Hour)}, "a", "ancient", "b", "c", "moon")
+}
 
-	{"a query is read, not written", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"), record("c"))
-		after := record("c", version(7))
-		after.CreatedAt = after.CreatedAt.In(time.FixedZone("", 3600))
-		before := after
-		q := storage.Query{
-			Filter: storage.Filter{
-				IDs:            []string{"c", "a", "b", "a"},
-				EmailKeys:      []string{"user.c@example.com", "user.a@example.com", "user.b@example.com", ""},
-				Statuses:       []string{storage.Pending, "accepted", storage.Expired},
-				StoredStatuses: []string{storage.Pending, "accepted", ""},
-				Now:            epoch,
-			},
-			Sort:  []storage.Sort{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt, Descending: true}},
-			After: &after,
+// Text that [storage.ValidText] refuses matches nothing in a Filter, Get and Delete, and is no error there.
+func filterImpossibleText(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b", resolved("accepted")))
+	for _, text := range impossible {
+		byID(t, s, storage.Filter{IDs: []string{text}})
+		byID(t, s, storage.Filter{IDs: []string{text, "a"}}, "a")
+		byID(t, s, storage.Filter{OrganizationID: text})
+		byID(t, s, storage.Filter{EmailKeys: []string{text}})
+		byID(t, s, storage.Filter{EmailKeys: []string{text, "user.a@example.com"}}, "a")
+		byID(t, s, storage.Filter{EmailContains: text})
+		byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch})
+		byID(t, s, storage.Filter{Statuses: []string{text, storage.Pending}, Now: epoch}, "a")
+		byID(t, s, storage.Filter{StoredStatuses: []string{text}})
+		byID(t, s, storage.Filter{StoredStatuses: []string{"accepted", text}}, "b")
+		byID(t, s, storage.Filter{InviterUserID: text})
+		missing(t, s, text)
+		if n, err := s.Delete(t.Context(), text, "a"+text); n != 0 || err != nil {
+			t.Errorf("Delete(%q) = %d, %v", text, n, err)
 		}
-		copied := q
-		copied.IDs, copied.EmailKeys = slices.Clone(q.IDs), slices.Clone(q.EmailKeys)
-		copied.Statuses, copied.StoredStatuses = slices.Clone(q.Statuses), slices.Clone(q.StoredStatuses)
-		copied.Sort = slices.Clone(q.Sort)
-		finds(t, s, q, "b", "a")
-		if _, err := s.Count(t.Context(), q.Filter); err != nil {
-			t.Error(err)
-		}
-		if !slices.Equal(q.IDs, copied.IDs) || !slices.Equal(q.EmailKeys, copied.EmailKeys) ||
-			!slices.Equal(q.Statuses, copied.Statuses) || !slices.Equal(q.StoredStatuses, copied.StoredStatuses) ||
-			!slices.Equal(q.Sort, copied.Sort) {
-			t.Error("List or Count changed a list of the caller's")
-		}
-		same(t, after, before)
-		q.IDs[0], q.EmailKeys[0] = "a", "user.a@example.com"
-		finds(t, s, copied, "b", "a")
-	}},
+		refused(t, "Update", s.Update(t.Context(), record(text)), nil)
+	}
+	holds(t, s, record("a"), record("b", resolved("accepted")))
+}
+
+// A store does not change the lists and records of a query, and keeps no reference to them.
+func filterReadOnly(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"), record("c"))
+	after := record("c", version(7))
+	after.CreatedAt = after.CreatedAt.In(time.FixedZone("", 3600))
+	before := after
+	q := storage.Query{
+		Filter: storage.Filter{
+			IDs:            []string{"c", "a", "b", "a"},
+			EmailKeys:      []string{"user.c@example.com", "user.a@example.com", "user.b@example.com", ""},
+			Statuses:       []string{storage.Pending, "accepted", storage.Expired},
+			StoredStatuses: []string{storage.Pending, "accepted", ""},
+			Now:            epoch,
+		},
+		Sort:  []storage.Sort{{Field: storage.FieldExpiresAt}, {Field: storage.FieldCreatedAt, Descending: true}},
+		After: &after,
+	}
+	copied := q
+	copied.IDs, copied.EmailKeys = slices.Clone(q.IDs), slices.Clone(q.EmailKeys)
+	copied.Statuses, copied.StoredStatuses = slices.Clone(q.Statuses), slices.Clone(q.StoredStatuses)
+	copied.Sort = slices.Clone(q.Sort)
+	finds(t, s, q, "b", "a")
+	if _, err := s.Count(t.Context(), q.Filter); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(q.IDs, copied.IDs) || !slices.Equal(q.EmailKeys, copied.EmailKeys) ||
+		!slices.Equal(q.Statuses, copied.Statuses) || !slices.Equal(q.StoredStatuses, copied.StoredStatuses) ||
+		!slices.Equal(q.Sort, copied.Sort) {
+		t.Error("List or Count changed a list of the caller's")
+	}
+	same(t, after, before)
+	q.IDs[0], q.EmailKeys[0] = "a", "user.a@example.com"
+	finds(t, s, copied, "b", "a")
 }
 
 // impossible is text that no record can hold.

@@ -72,250 +72,273 @@ func crowd() []storage.Record {
 	return records
 }
 
-var pageRules = []rule{
-	{"no Sort means created_at descending, then id descending", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("b", created(1)), record("d", created(1)), record("a", created(2)), record("c"))
-		finds(t, s, storage.Query{}, "a", "d", "b", "c")
-		finds(t, s, storage.Query{Sort: []storage.Sort{}}, "a", "d", "b", "c")
-		finds(t, s, storage.Query{Filter: storage.Filter{OrganizationID: "org-1"}}, "a", "d", "b", "c")
-		finds(t, s, storage.Query{Filter: storage.Filter{IDs: []string{"b", "c", "d"}}}, "d", "b", "c")
-	}},
+var pageCases = []testCase{
+	{name: "no Sort means created_at descending, then id descending", test: pageDefaultOrder},
+	{name: "ties end by id in the direction of the last field", test: pageTies},
+	{name: "email_address orders by EmailKey, byte for byte", test: pageEmailOrder},
+	{name: "times order as times, from year 1 to 9999", test: pageTimeOrder},
+	{name: "pages by After and by Offset agree with Query.Compare in every order", test: pageWalks},
+	{name: "After reads its sort fields and id, and need not be stored", test: pageAfterFields},
+	{name: "After is as fine as Go's time", test: pageAfterPrecision},
+	{name: "After, Offset and Limit combine", test: pageCombined},
+	{name: "Limit 0 is no limit", test: pageNoLimit},
+	{name: "a query that cannot be answered is an error", test: pageInvalid},
+	{name: "pages by After neither repeat nor skip what stays put", test: pageMoving},
+}
 
-	{"ties end by id in the direction of the last field", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("b"), record("a"), record("d"), record("c"))
-		for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
-			finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field}}}, "a", "b", "c", "d")
-			finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field, Descending: true}}}, "d", "c", "b", "a")
-		}
-		finds(t, s, storage.Query{Sort: []storage.Sort{
-			{Field: storage.FieldCreatedAt, Descending: true}, {Field: storage.FieldExpiresAt},
-		}}, "a", "b", "c", "d")
-		finds(t, s, storage.Query{Sort: []storage.Sort{
-			{Field: storage.FieldCreatedAt}, {Field: storage.FieldExpiresAt, Descending: true},
-		}}, "d", "c", "b", "a")
-	}},
+// Without Sort, Query.Compare orders by created_at descending.
+func pageDefaultOrder(t *testing.T, s storage.Storage) {
+	seed(t, s, record("b", created(1)), record("d", created(1)), record("a", created(2)), record("c"))
+	finds(t, s, storage.Query{}, "a", "d", "b", "c")
+	finds(t, s, storage.Query{Sort: []storage.Sort{}}, "a", "d", "b", "c")
+	finds(t, s, storage.Query{Filter: storage.Filter{OrganizationID: "org-1"}}, "a", "d", "b", "c")
+	finds(t, s, storage.Query{Filter: storage.Filter{IDs: []string{"b", "c", "d"}}}, "d", "b", "c")
+}
 
-	{"email_address orders by EmailKey, byte for byte", func(t *testing.T, s storage.Storage) {
-		seed(t, s,
-			record("1", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "b", "a" }),
-			record("2", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "a", "c" }),
-			record("3", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "B", "b" }),
-			record("4", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "a-", "d" }),
-			record("5", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "\u00e9", "e" }))
-		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}, "3", "2", "4", "1", "5")
-		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress, Descending: true}}},
-			"5", "1", "4", "2", "3")
-	}},
+// The order is total: ties end by ID in the direction of the last sort field.
+func pageTies(t *testing.T, s storage.Storage) {
+	seed(t, s, record("b"), record("a"), record("d"), record("c"))
+	for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
+		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field}}}, "a", "b", "c", "d")
+		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field, Descending: true}}}, "d", "c", "b", "a")
+	}
+	finds(t, s, storage.Query{Sort: []storage.Sort{
+		{Field: storage.FieldCreatedAt, Descending: true}, {Field: storage.FieldExpiresAt},
+	}}, "a", "b", "c", "d")
+	finds(t, s, storage.Query{Sort: []storage.Sort{
+		{Field: storage.FieldCreatedAt}, {Field: storage.FieldExpiresAt, Descending: true},
+	}}, "d", "c", "b", "a")
+}
 
-	{"times order as times, from year 1 to 9999", func(t *testing.T, s storage.Storage) {
-		for i, year := range []int{9999, 1, 1969, 2026, 1970, 0, 1000} {
-			r := record(number(i))
-			if year > 0 {
-				r.CreatedAt = time.Date(year, 12, 31, 23, 59, 59, 999999000, time.UTC)
-			} else {
-				r.CreatedAt = time.Time{}
-			}
-			r.ExpiresAt = r.CreatedAt
-			seed(t, s, r)
-		}
-		for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
-			finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field}}},
-				number(5), number(1), number(6), number(2), number(4), number(3), number(0))
-		}
-	}},
+// [storage.FieldEmailAddress] orders by EmailKey, bytewise.
+func pageEmailOrder(t *testing.T, s storage.Storage) {
+	seed(t, s,
+		record("1", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "b", "a" }),
+		record("2", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "a", "c" }),
+		record("3", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "B", "b" }),
+		record("4", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "a-", "d" }),
+		record("5", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "\u00e9", "e" }))
+	finds(t, s, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}, "3", "2", "4", "1", "5")
+	finds(t, s, storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress, Descending: true}}},
+		"5", "1", "4", "2", "3")
+}
 
-	{"pages by After and by Offset agree with Query.Compare in every order", func(t *testing.T, s storage.Storage) {
-		records := crowd()
-		for i := range records {
-			records[i] = records[i].Stored()
+// Times order as times over all the years that a record may hold.
+func pageTimeOrder(t *testing.T, s storage.Storage) {
+	for i, year := range []int{9999, 1, 1969, 2026, 1970, 0, 1000} {
+		r := record(number(i))
+		if year > 0 {
+			r.CreatedAt = time.Date(year, 12, 31, 23, 59, 59, 999999000, time.UTC)
+		} else {
+			r.CreatedAt = time.Time{}
 		}
-		if err := s.Insert(t.Context(), records...); err != nil {
-			t.Fatal(err)
-		}
-		for i, order := range orders() {
-			for _, f := range []storage.Filter{
-				{},
-				{OrganizationID: "org-1"},
-				{OrganizationID: "org-1", Statuses: []string{"accepted", storage.Expired}, Now: at(1)},
-				{EmailKeys: []string{"key-2", "key-0"}},
-				{Statuses: []string{storage.Expired}, Now: at(1)},
-			}[i%5:] {
-				q := storage.Query{Filter: f, Sort: order}
-				want := answer(records, q)
-				finds(t, s, q, ids(want)...)
-				q.Limit = 5
-				for page := 0; ; page++ {
-					got := list(t, s, q)
-					from, to := min(page*q.Limit, len(want)), min((page+1)*q.Limit, len(want))
-					if !slices.Equal(ids(got), ids(want[from:to])) {
-						t.Fatalf("page %d of List(%s)\n got %q\nwant %q", page, show(q), ids(got), ids(want[from:to]))
-					}
-					byOffset := q
-					byOffset.After, byOffset.Offset = nil, from
-					finds(t, s, byOffset, ids(got)...)
-					if len(got) == 0 {
-						break
-					}
-					q.After = &got[len(got)-1]
+		r.ExpiresAt = r.CreatedAt
+		seed(t, s, r)
+	}
+	for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
+		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field}}},
+			number(5), number(1), number(6), number(2), number(4), number(3), number(0))
+	}
+}
+
+// List returns the pages that Query.Compare defines, by After and by Offset.
+func pageWalks(t *testing.T, s storage.Storage) {
+	records := crowd()
+	for i := range records {
+		records[i] = records[i].Stored()
+	}
+	if err := s.Insert(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	for i, order := range orders() {
+		for _, f := range []storage.Filter{
+			{},
+			{OrganizationID: "org-1"},
+			{OrganizationID: "org-1", Statuses: []string{"accepted", storage.Expired}, Now: at(1)},
+			{EmailKeys: []string{"key-2", "key-0"}},
+			{Statuses: []string{storage.Expired}, Now: at(1)},
+		}[i%5:] {
+			q := storage.Query{Filter: f, Sort: order}
+			want := answer(records, q)
+			finds(t, s, q, ids(want)...)
+			q.Limit = 5
+			for page := 0; ; page++ {
+				got := list(t, s, q)
+				from, to := min(page*q.Limit, len(want)), min((page+1)*q.Limit, len(want))
+				if !slices.Equal(ids(got), ids(want[from:to])) {
+					t.Fatalf("page %d of List(%s)\n got %q\nwant %q", page, show(q), ids(got), ids(want[from:to]))
 				}
-			}
-		}
-	}},
-
-	{"After reads its sort fields and id, and need not be stored", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a", created(1)), record("b", created(2)), record("c", created(2)), record("d", created(3)))
-		up := []storage.Sort{{Field: storage.FieldCreatedAt}}
-		after := func(r storage.Record, want ...string) {
-			t.Helper()
-			finds(t, s, storage.Query{Sort: up, After: &r}, want...)
-			finds(t, s, storage.Query{
-				Filter: storage.Filter{OrganizationID: "org-1", StoredStatuses: []string{storage.Pending}}, Sort: up, After: &r,
-			}, want...)
-		}
-		after(storage.Record{ID: "b", CreatedAt: at(2)}, "c", "d")
-		after(storage.Record{ID: "bb", CreatedAt: at(2)}, "c", "d")
-		after(storage.Record{ID: "", CreatedAt: at(2)}, "b", "c", "d")
-		after(storage.Record{ID: "c", CreatedAt: at(1)}, "b", "c", "d")
-		after(storage.Record{ID: "d", CreatedAt: at(1).In(time.FixedZone("", -3600))}, "b", "c", "d")
-		after(storage.Record{ID: "z", CreatedAt: at(4)})
-		after(storage.Record{}, "a", "b", "c", "d")
-		after(record("b", in("other"), to("zzz"), created(2), expires(-5), version(9), resolved("accepted"),
-			func(r *storage.Record) { r.OrganizationDomainID, r.InviterUserID, r.Role = "d", "i", "r" }), "c", "d")
-		finds(t, s, storage.Query{After: &storage.Record{ID: "c", CreatedAt: at(2)}}, "b", "a")
-		finds(t, s, storage.Query{
-			Sort:  []storage.Sort{{Field: storage.FieldEmailAddress}},
-			After: &storage.Record{ID: "zzz", EmailKey: "user.b@example.com", EmailAddress: "zzz"},
-		}, "c", "d")
-		finds(t, s, storage.Query{
-			Sort:  []storage.Sort{{Field: storage.FieldExpiresAt}},
-			After: &storage.Record{ID: "b", ExpiresAt: at(1000), CreatedAt: at(99)},
-		}, "c", "d")
-	}},
-
-	{"After is as fine as Go's time", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a", created(1)), record("b", created(2)))
-		for _, d := range []time.Duration{time.Nanosecond, 999 * time.Nanosecond} {
-			for _, order := range [][]storage.Sort{
-				{{Field: storage.FieldCreatedAt}},
-				{{Field: storage.FieldCreatedAt}, {Field: storage.FieldEmailAddress}},
-			} {
-				finds(t, s, storage.Query{Sort: order, After: &storage.Record{CreatedAt: at(1).Add(d)}}, "b")
-				finds(t, s, storage.Query{Sort: order, After: &storage.Record{ID: "z", CreatedAt: at(1).Add(-d)}}, "a", "b")
-			}
-			finds(t, s, storage.Query{After: &storage.Record{CreatedAt: at(1).Add(d)}}, "a")
-			finds(t, s, storage.Query{After: &storage.Record{ID: "z", CreatedAt: at(2).Add(-d)}}, "a")
-		}
-	}},
-
-	{"After, Offset and Limit combine", func(t *testing.T, s storage.Storage) {
-		for i := range 10 {
-			seed(t, s, record(number(i), created(i)))
-		}
-		q := storage.Query{
-			Sort:  []storage.Sort{{Field: storage.FieldCreatedAt}},
-			After: &storage.Record{ID: number(3), CreatedAt: at(3)}, Offset: 2, Limit: 3,
-		}
-		finds(t, s, q, number(6), number(7), number(8))
-		q.Limit = 0
-		finds(t, s, q, number(6), number(7), number(8), number(9))
-		q.Offset, q.Limit = 0, 1
-		finds(t, s, q, number(4))
-		q.Offset = 6
-		finds(t, s, q)
-		q.Offset = 1 << 40
-		finds(t, s, q)
-		finds(t, s, storage.Query{Offset: 9}, number(0))
-		finds(t, s, storage.Query{Offset: 10})
-		finds(t, s, storage.Query{Offset: 10, Limit: 10})
-		finds(t, s, storage.Query{Offset: 8, Limit: 1 << 40}, number(1), number(0))
-		finds(t, s, storage.Query{Limit: 2}, number(9), number(8))
-	}},
-
-	{"Limit 0 is no limit", func(t *testing.T, s storage.Storage) {
-		var records []storage.Record
-		for i := range 1234 {
-			records = append(records, record(number(i), created(i)))
-		}
-		if err := s.Insert(t.Context(), records...); err != nil {
-			t.Fatal(err)
-		}
-		if got := list(t, s, storage.Query{}); len(got) != len(records) {
-			t.Errorf("List returns %d of %d records", len(got), len(records))
-		}
-		if got := list(t, s, storage.Query{Limit: 1200}); len(got) != 1200 {
-			t.Errorf("List returns %d of 1200 records", len(got))
-		}
-	}},
-
-	{"a query that cannot be answered is an error", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"))
-		for _, q := range []storage.Query{
-			{Limit: -1},
-			{Offset: -1},
-			{Sort: []storage.Sort{{Field: "id"}}},
-			{Sort: []storage.Sort{{Field: ""}}},
-			{Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: "created_at desc"}}},
-			{Sort: []storage.Sort{{Field: "Created_At"}}},
-			{ForUpdate: true},
-		} {
-			_, err := s.List(t.Context(), q)
-			refused(t, fmt.Sprintf("List(%s)", show(q)), err, nil)
-			q.IDs, q.ForUpdate = []string{}, false
-			if q.Limit < 0 || q.Offset < 0 || len(q.Sort) > 0 {
-				_, err := s.List(t.Context(), q)
-				refused(t, fmt.Sprintf("List(%s) of no ids", show(q)), err, nil)
-			}
-		}
-		holds(t, s, record("a"))
-	}},
-
-	{"pages by After neither repeat nor skip what stays put", func(t *testing.T, s storage.Storage) {
-		for n, order := range [][]storage.Sort{
-			{{Field: storage.FieldCreatedAt}},
-			{{Field: storage.FieldCreatedAt, Descending: true}},
-			{{Field: storage.FieldEmailAddress}},
-			{{Field: storage.FieldExpiresAt, Descending: true}, {Field: storage.FieldEmailAddress}},
-		} {
-			organization := fmt.Sprint("org-", n)
-			stays := map[string]int{}
-			for i := range 20 {
-				name := organization + number(i)[3:]
-				seed(t, s, record(name, in(organization), created(i/2), expires(i/4)))
-				stays[name] = 0
-			}
-			q := storage.Query{Filter: storage.Filter{OrganizationID: organization}, Sort: order, Limit: 3}
-			for step := 0; ; step++ {
-				page := list(t, s, q)
-				if len(page) == 0 {
+				byOffset := q
+				byOffset.After, byOffset.Offset = nil, from
+				finds(t, s, byOffset, ids(got)...)
+				if len(got) == 0 {
 					break
 				}
-				for _, r := range page {
-					stays[r.ID]++
-				}
-				// The record the cursor stands on goes; others come, before it, beside it and after it.
-				last := page[len(page)-1]
-				q.After = &last
-				if n, err := s.Delete(t.Context(), last.ID); n != 1 || err != nil {
-					t.Fatalf("Delete = %d, %v", n, err)
-				}
-				for i, offset := range []int{-1000, 0, 1} {
-					if step < 5 {
-						seed(t, s, edit(last, version(1), func(r *storage.Record) {
-							r.ID = fmt.Sprintf("%s-new-%d-%d", organization, step, i)
-							r.EmailKey = last.EmailKey + r.ID
-							r.CreatedAt = last.CreatedAt.Add(time.Duration(offset) * time.Millisecond)
-						}))
-					}
-				}
-				if step > 60 {
-					t.Fatal("the walk does not end")
-				}
-			}
-			for id, n := range stays {
-				if len(id) == len(organization)+3 && n != 1 {
-					t.Errorf("sorted by %v record %s came %d times", order, id, n)
-				}
+				q.After = &got[len(got)-1]
 			}
 		}
-	}},
+	}
+}
+
+// Query.After is a position: only its sort fields and ID are read, and no such record has to exist.
+func pageAfterFields(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a", created(1)), record("b", created(2)), record("c", created(2)), record("d", created(3)))
+	up := []storage.Sort{{Field: storage.FieldCreatedAt}}
+	after := func(r storage.Record, want ...string) {
+		t.Helper()
+		finds(t, s, storage.Query{Sort: up, After: &r}, want...)
+		finds(t, s, storage.Query{
+			Filter: storage.Filter{OrganizationID: "org-1", StoredStatuses: []string{storage.Pending}}, Sort: up, After: &r,
+		}, want...)
+	}
+	after(storage.Record{ID: "b", CreatedAt: at(2)}, "c", "d")
+	after(storage.Record{ID: "bb", CreatedAt: at(2)}, "c", "d")
+	after(storage.Record{ID: "", CreatedAt: at(2)}, "b", "c", "d")
+	after(storage.Record{ID: "c", CreatedAt: at(1)}, "b", "c", "d")
+	after(storage.Record{ID: "d", CreatedAt: at(1).In(time.FixedZone("", -3600))}, "b", "c", "d")
+	after(storage.Record{ID: "z", CreatedAt: at(4)})
+	after(storage.Record{}, "a", "b", "c", "d")
+	after(record("b", in("other"), to("zzz"), created(2), expires(-5), version(9), resolved("accepted"),
+		func(r *storage.Record) { r.OrganizationDomainID, r.InviterUserID, r.Role = "d", "i", "r" }), "c", "d")
+	finds(t, s, storage.Query{After: &storage.Record{ID: "c", CreatedAt: at(2)}}, "b", "a")
+	finds(t, s, storage.Query{
+		Sort:  []storage.Sort{{Field: storage.FieldEmailAddress}},
+		After: &storage.Record{ID: "zzz", EmailKey: "user.b@example.com", EmailAddress: "zzz"},
+	}, "c", "d")
+	finds(t, s, storage.Query{
+		Sort:  []storage.Sort{{Field: storage.FieldExpiresAt}},
+		After: &storage.Record{ID: "b", ExpiresAt: at(1000), CreatedAt: at(99)},
+	}, "c", "d")
+}
+
+// Query.After between two microseconds is after the earlier one.
+func pageAfterPrecision(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a", created(1)), record("b", created(2)))
+	for _, d := range []time.Duration{time.Nanosecond, 999 * time.Nanosecond} {
+		for _, order := range [][]storage.Sort{
+			{{Field: storage.FieldCreatedAt}},
+			{{Field: storage.FieldCreatedAt}, {Field: storage.FieldEmailAddress}},
+		} {
+			finds(t, s, storage.Query{Sort: order, After: &storage.Record{CreatedAt: at(1).Add(d)}}, "b")
+			finds(t, s, storage.Query{Sort: order, After: &storage.Record{ID: "z", CreatedAt: at(1).Add(-d)}}, "a", "b")
+		}
+		finds(t, s, storage.Query{After: &storage.Record{CreatedAt: at(1).Add(d)}}, "a")
+		finds(t, s, storage.Query{After: &storage.Record{ID: "z", CreatedAt: at(2).Add(-d)}}, "a")
+	}
+}
+
+// Query.After, Offset and Limit combine.
+func pageCombined(t *testing.T, s storage.Storage) {
+	for i := range 10 {
+		seed(t, s, record(number(i), created(i)))
+	}
+	q := storage.Query{
+		Sort:  []storage.Sort{{Field: storage.FieldCreatedAt}},
+		After: &storage.Record{ID: number(3), CreatedAt: at(3)}, Offset: 2, Limit: 3,
+	}
+	finds(t, s, q, number(6), number(7), number(8))
+	q.Limit = 0
+	finds(t, s, q, number(6), number(7), number(8), number(9))
+	q.Offset, q.Limit = 0, 1
+	finds(t, s, q, number(4))
+	q.Offset = 6
+	finds(t, s, q)
+	q.Offset = 1 << 40
+	finds(t, s, q)
+	finds(t, s, storage.Query{Offset: 9}, number(0))
+	finds(t, s, storage.Query{Offset: 10})
+	finds(t, s, storage.Query{Offset: 10, Limit: 10})
+	finds(t, s, storage.Query{Offset: 8, Limit: 1 << 40}, number(1), number(0))
+	finds(t, s, storage.Query{Limit: 2}, number(9), number(8))
+}
+
+// Query.Limit 0 sets no limit, however many records there are.
+func pageNoLimit(t *testing.T, s storage.Storage) {
+	var records []storage.Record
+	for i := range 1234 {
+		records = append(records, record(number(i), created(i)))
+	}
+	if err := s.Insert(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, s, storage.Query{}); len(got) != len(records) {
+		t.Errorf("List returns %d of %d records", len(got), len(records))
+	}
+	if got := list(t, s, storage.Query{Limit: 1200}); len(got) != 1200 {
+		t.Errorf("List returns %d of 1200 records", len(got))
+	}
+}
+
+// List refuses what [storage.Query.Validate] refuses, also where nothing would be found.
+func pageInvalid(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"))
+	for _, q := range []storage.Query{
+		{Limit: -1},
+		{Offset: -1},
+		{Sort: []storage.Sort{{Field: "id"}}},
+		{Sort: []storage.Sort{{Field: ""}}},
+		{Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: "created_at desc"}}},
+		{Sort: []storage.Sort{{Field: "Created_At"}}},
+		{ForUpdate: true},
+	} {
+		_, err := s.List(t.Context(), q)
+		refused(t, fmt.Sprintf("List(%s)", show(q)), err, nil)
+		q.IDs, q.ForUpdate = []string{}, false
+		if q.Limit < 0 || q.Offset < 0 || len(q.Sort) > 0 {
+			_, err := s.List(t.Context(), q)
+			refused(t, fmt.Sprintf("List(%s) of no ids", show(q)), err, nil)
+		}
+	}
+	holds(t, s, record("a"))
+}
+
+// Pages by After neither repeat nor skip records that stay put while others come and go.
+func pageMoving(t *testing.T, s storage.Storage) {
+	for n, order := range [][]storage.Sort{
+		{{Field: storage.FieldCreatedAt}},
+		{{Field: storage.FieldCreatedAt, Descending: true}},
+		{{Field: storage.FieldEmailAddress}},
+		{{Field: storage.FieldExpiresAt, Descending: true}, {Field: storage.FieldEmailAddress}},
+	} {
+		organization := fmt.Sprint("org-", n)
+		stays := map[string]int{}
+		for i := range 20 {
+			name := organization + number(i)[3:]
+			seed(t, s, record(name, in(organization), created(i/2), expires(i/4)))
+			stays[name] = 0
+		}
+		q := storage.Query{Filter: storage.Filter{OrganizationID: organization}, Sort: order, Limit: 3}
+		for step := 0; ; step++ {
+			page := list(t, s, q)
+			if len(page) == 0 {
+				break
+			}
+			for _, r := range page {
+				stays[r.ID]++
+			}
+			// The record the cursor stands on goes; others come, before it, beside it and after it.
+			last := page[len(page)-1]
+			q.After = &last
+			if n, err := s.Delete(t.Context(), last.ID); n != 1 || err != nil {
+				t.Fatalf("Delete = %d, %v", n, err)
+			}
+			for i, offset := range []int{-1000, 0, 1} {
+				if step < 5 {
+					seed(t, s, edit(last, version(1), func(r *storage.Record) {
+						r.ID = fmt.Sprintf("%s-new-%d-%d", organization, step, i)
+						r.EmailKey = last.EmailKey + r.ID
+						r.CreatedAt = last.CreatedAt.Add(time.Duration(offset) * time.Millisecond)
+					}))
+				}
+			}
+			if step > 60 {
+				t.Fatal("the walk does not end")
+			}
+		}
+		for id, n := range stays {
+			if len(id) == len(organization)+3 && n != 1 {
+				t.Errorf("sorted by %v record %s came %d times", order, id, n)
+			}
+		}
+	}
 }

@@ -13,6 +13,12 @@
 // test, and returns a store without records; what has to be closed belongs in t.Cleanup. Cases run one after
 // another, so they may share one database that newStorage empties.
 //
+// Options choose groups of cases, for a store that is not finished, or one of which a setting keeps only a part:
+//
+//	storagetest.Run(t, newStorage, storagetest.Without(storagetest.Nesting))
+//
+// A store keeps the contract when it passes all of them.
+//
 // What the suite takes for granted, and what it does not:
 //
 //   - A store may let only one transaction, or only one statement, run at a time. Cases that look on from outside
@@ -27,49 +33,41 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A rule is one rule of the contract with the code that puts it to the test.
-type rule struct {
-	name string
-	test func(t *testing.T, s storage.Storage)
-}
-
-// Run puts the stores that newStorage makes to the test, each rule in a subtest named after it. Rules about
-// single calls are tested twice, on the store and inside a transaction.
-func Run(t *testing.T, newStorage func(t *testing.T) storage.Storage) {
-	for _, group := range []struct {
-		name   string
-		rules  []rule
-		nested bool // to be repeated inside a transaction
-	}{
-		{"state", stateRules, true},
-		{"filters", filterRules, true},
-		{"pages", pageRules, true},
-		{"writes", writeRules, true},
-		{"values", valueRules, true},
-		{"text", textRules, true},
-		{"model", modelRules, true},
-		{"transactions", transactionRules, false},
-		{"locks", lockRules, false},
-		{"concurrency", concurrencyRules, false},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, r := range group.rules {
-				t.Run(r.name, func(t *testing.T) { r.test(t, newStorage(t)) })
-			}
-		})
-		if !group.nested {
+// Run tests the stores that newStorage makes. Each [Group] is a subtest named after it, and each of its cases one
+// below that, named after the rule of [storage.Storage] it proves. Groups about single calls run twice, on the store
+// and inside a transaction. Without options Run runs every group.
+func Run(t *testing.T, newStorage func(t *testing.T) storage.Storage, opts ...Option) {
+	t.Helper()
+	chosen, err := choose(opts)
+	if err != nil {
+		t.Fatalf("storagetest: %v", err)
+	}
+	for _, group := range groups {
+		if !chosen[group.name] {
 			continue
 		}
-		t.Run(group.name+" in a transaction", func(t *testing.T) {
-			for _, r := range group.rules {
-				t.Run(r.name, func(t *testing.T) {
+		cases := slices.DeleteFunc(slices.Clone(group.cases), func(c testCase) bool {
+			return c.needs != "" && !chosen[c.needs]
+		})
+		t.Run(string(group.name), func(t *testing.T) {
+			for _, c := range cases {
+				t.Run(c.name, func(t *testing.T) { c.test(t, newStorage(t)) })
+			}
+		})
+		if !group.twice {
+			continue
+		}
+		t.Run(string(group.name)+" in a transaction", func(t *testing.T) {
+			for _, c := range cases {
+				t.Run(c.name, func(t *testing.T) {
 					err := newStorage(t).RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-						r.test(t, tx)
+						c.test(t, tx)
 						return nil
 					})
 					if err != nil {

@@ -37,152 +37,163 @@ func apart() []storage.Record {
 	return records
 }
 
-var textRules = []rule{
-	{"text compares byte for byte", func(t *testing.T, s storage.Storage) {
+var textCases = []testCase{
+	{name: "text compares byte for byte", test: textCompares},
+	{name: "ids and slots are unique byte for byte", test: textUnique},
+	{name: "text orders byte for byte", test: textOrders},
+	{name: "EmailContains is plain text, byte for byte", test: textContains},
+	{name: "text at its limit is kept in full and told apart", test: textLimits},
+}
+
+// Text in a Filter, Get and Delete compares byte for byte.
+func textCompares(t *testing.T, s storage.Storage) {
+	records := apart()
+	seed(t, s, records...)
+	holds(t, s, records...)
+	for _, text := range confusing {
+		byID(t, s, storage.Filter{IDs: []string{text}}, text)
+		byID(t, s, storage.Filter{OrganizationID: text}, text)
+		byID(t, s, storage.Filter{EmailKeys: []string{text}}, text)
+		byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch}, text)
+		byID(t, s, storage.Filter{StoredStatuses: []string{text}}, text)
+		byID(t, s, storage.Filter{InviterUserID: text}, text)
+	}
+	for _, text := range []string{"\uff21", "aa", "a   ", "\u00e0", "aE", "nULL", "1.00", "\U0001F602", `\0`} {
+		byID(t, s, storage.Filter{IDs: []string{text}})
+		byID(t, s, storage.Filter{OrganizationID: text})
+		byID(t, s, storage.Filter{EmailKeys: []string{text}})
+		byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch})
+		byID(t, s, storage.Filter{StoredStatuses: []string{text}})
+		byID(t, s, storage.Filter{InviterUserID: text})
+		missing(t, s, text)
+		if n, err := s.Delete(t.Context(), text); n != 0 || err != nil {
+			t.Errorf("Delete(%q) = %d, %v", text, n, err)
+		}
+	}
+	for i, text := range confusing {
+		if n, err := s.Delete(t.Context(), text); n != 1 || err != nil {
+			t.Errorf("Delete(%q) = %d, %v", text, n, err)
+		}
+		if i%20 == 0 {
+			holds(t, s, records[i+1:]...)
+		}
+	}
+}
+
+// Ids and slots are unique byte for byte.
+func textUnique(t *testing.T, s storage.Storage) {
+	var records []storage.Record
+	for i, text := range confusing {
+		records = append(records,
+			record(text),
+			record("key-"+number(i), in("keys"), to(text)),
+			record("org-"+number(i), in(text), to("somebody")))
+	}
+	if err := s.Insert(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range confusing {
+		taken(t, fmt.Sprintf("%q", text), s.Insert(t.Context(), record(text, to("free")), record("new-1", to("free")),
+			record("new-2", in("keys"), to(text)), record("new-3", in(text), to("somebody"))), 0, 2, 3)
+	}
+	holds(t, s, records...)
+}
+
+// Text orders bytewise, as Go compares it.
+func textOrders(t *testing.T, s storage.Storage) {
+	// The second time behind a beginning that all have in common: stores shorten what they compare.
+	for _, beginning := range []string{"", "twenty bytes of text"} {
 		records := apart()
+		for i := range records {
+			records[i].ID = beginning + records[i].ID
+			records[i].EmailKey = beginning + confusing[len(confusing)-1-i]
+			records[i].OrganizationID = "org" + beginning
+		}
 		seed(t, s, records...)
-		holds(t, s, records...)
-		for _, text := range confusing {
-			byID(t, s, storage.Filter{IDs: []string{text}}, text)
-			byID(t, s, storage.Filter{OrganizationID: text}, text)
-			byID(t, s, storage.Filter{EmailKeys: []string{text}}, text)
-			byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch}, text)
-			byID(t, s, storage.Filter{StoredStatuses: []string{text}}, text)
-			byID(t, s, storage.Filter{InviterUserID: text}, text)
-		}
-		for _, text := range []string{"\uff21", "aa", "a   ", "\u00e0", "aE", "nULL", "1.00", "\U0001F602", `\0`} {
-			byID(t, s, storage.Filter{IDs: []string{text}})
-			byID(t, s, storage.Filter{OrganizationID: text})
-			byID(t, s, storage.Filter{EmailKeys: []string{text}})
-			byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch})
-			byID(t, s, storage.Filter{StoredStatuses: []string{text}})
-			byID(t, s, storage.Filter{InviterUserID: text})
-			missing(t, s, text)
-			if n, err := s.Delete(t.Context(), text); n != 0 || err != nil {
-				t.Errorf("Delete(%q) = %d, %v", text, n, err)
-			}
-		}
-		for i, text := range confusing {
-			if n, err := s.Delete(t.Context(), text); n != 1 || err != nil {
-				t.Errorf("Delete(%q) = %d, %v", text, n, err)
-			}
-			if i%20 == 0 {
-				holds(t, s, records[i+1:]...)
-			}
-		}
-	}},
-
-	{"ids and slots are unique byte for byte", func(t *testing.T, s storage.Storage) {
-		var records []storage.Record
-		for i, text := range confusing {
-			records = append(records,
-				record(text),
-				record("key-"+number(i), in("keys"), to(text)),
-				record("org-"+number(i), in(text), to("somebody")))
-		}
-		if err := s.Insert(t.Context(), records...); err != nil {
-			t.Fatal(err)
-		}
-		for _, text := range confusing {
-			taken(t, fmt.Sprintf("%q", text), s.Insert(t.Context(), record(text, to("free")), record("new-1", to("free")),
-				record("new-2", in("keys"), to(text)), record("new-3", in(text), to("somebody"))), 0, 2, 3)
-		}
-		holds(t, s, records...)
-	}},
-
-	{"text orders byte for byte", func(t *testing.T, s storage.Storage) {
-		// The second time behind a beginning that all have in common: stores shorten what they compare.
-		for _, beginning := range []string{"", "twenty bytes of text"} {
-			records := apart()
-			for i := range records {
-				records[i].ID = beginning + records[i].ID
-				records[i].EmailKey = beginning + confusing[len(confusing)-1-i]
-				records[i].OrganizationID = "org" + beginning
-			}
-			seed(t, s, records...)
-			for _, field := range sortFields {
-				for _, down := range []bool{false, true} {
-					q := storage.Query{
-						Filter: storage.Filter{OrganizationID: "org" + beginning},
-						Sort:   []storage.Sort{{Field: field, Descending: down}},
-					}
-					want := answer(records, q)
-					finds(t, s, q, ids(want)...)
-					for i := range want {
-						q.After, q.Limit = &want[i], 2
-						finds(t, s, q, ids(want[i+1:min(i+3, len(want))])...)
-					}
-				}
-			}
-			q := storage.Query{Filter: storage.Filter{OrganizationID: "org" + beginning, StoredStatuses: []string{"same"}}}
-			for i := range records {
-				records[i].Status, records[i].CreatedAt, records[i].ExpiresAt = "same", epoch, epoch
-			}
-			update(t, s, records...)
-			for _, field := range sortFields {
-				for _, down := range []bool{false, true} {
-					q.Sort = []storage.Sort{{Field: field, Descending: down}}
-					finds(t, s, q, ids(answer(records, q))...)
-				}
-			}
-		}
-	}},
-
-	{"EmailContains is plain text, byte for byte", func(t *testing.T, s storage.Storage) {
-		keys := append(slices.Clone(confusing), "ann@example.com", "Ann@Example.com", "a%b", "a_b", "axb", `a\%b`, `a\b`)
-		var records []storage.Record
-		for i, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
-			records = append(records, record(number(i), to(key), func(r *storage.Record) { r.EmailAddress = "no" }))
-		}
-		if err := s.Insert(t.Context(), records...); err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range append(keys, "example", "EXAMPLE", "@", "Ann", "ann@example.com.", "user", "no", "a__", "a%b") {
-			for _, organization := range []string{"", "org-1"} {
+		for _, field := range sortFields {
+			for _, down := range []bool{false, true} {
 				q := storage.Query{
-					Filter: storage.Filter{EmailContains: part, OrganizationID: organization},
-					Sort:   []storage.Sort{{Field: storage.FieldEmailAddress}},
+					Filter: storage.Filter{OrganizationID: "org" + beginning},
+					Sort:   []storage.Sort{{Field: field, Descending: down}},
 				}
+				want := answer(records, q)
+				finds(t, s, q, ids(want)...)
+				for i := range want {
+					q.After, q.Limit = &want[i], 2
+					finds(t, s, q, ids(want[i+1:min(i+3, len(want))])...)
+				}
+			}
+		}
+		q := storage.Query{Filter: storage.Filter{OrganizationID: "org" + beginning, StoredStatuses: []string{"same"}}}
+		for i := range records {
+			records[i].Status, records[i].CreatedAt, records[i].ExpiresAt = "same", epoch, epoch
+		}
+		update(t, s, records...)
+		for _, field := range sortFields {
+			for _, down := range []bool{false, true} {
+				q.Sort = []storage.Sort{{Field: field, Descending: down}}
 				finds(t, s, q, ids(answer(records, q))...)
 			}
 		}
-	}},
+	}
+}
 
-	{"text at its limit is kept in full and told apart", func(t *testing.T, s storage.Storage) {
-		for i, fill := range []string{"x", "\u00e9", "\u65e5", "\U0001F600", " ", "'", `\`, "%"} {
-			// Two records that differ in their last byte only.
-			var pair []storage.Record
-			for _, last := range []string{"1", "2"} {
-				r := record("")
-				v := reflect.ValueOf(&r).Elem()
-				for name, most := range limits {
-					text := number(i) + strings.Repeat(fill, (most-7)/len(fill))
-					v.FieldByName(name).SetString(text + strings.Repeat("-", most-1-len(text)) + last)
-				}
-				if err := r.Validate(); err != nil {
-					t.Fatal(err)
-				}
-				pair = append(pair, r)
+// Filter.EmailContains finds plain text, byte for byte: '%' and '_' are plain characters.
+func textContains(t *testing.T, s storage.Storage) {
+	keys := append(slices.Clone(confusing), "ann@example.com", "Ann@Example.com", "a%b", "a_b", "axb", `a\%b`, `a\b`)
+	var records []storage.Record
+	for i, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		records = append(records, record(number(i), to(key), func(r *storage.Record) { r.EmailAddress = "no" }))
+	}
+	if err := s.Insert(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range append(keys, "example", "EXAMPLE", "@", "Ann", "ann@example.com.", "user", "no", "a__", "a%b") {
+		for _, organization := range []string{"", "org-1"} {
+			q := storage.Query{
+				Filter: storage.Filter{EmailContains: part, OrganizationID: organization},
+				Sort:   []storage.Sort{{Field: storage.FieldEmailAddress}},
 			}
-			for j, r := range pair {
-				keeps(t, s, r)
-				byID(t, s, storage.Filter{OrganizationID: r.OrganizationID}, r.ID)
-				byID(t, s, storage.Filter{EmailContains: r.EmailKey}, r.ID)
-				byID(t, s, storage.Filter{Statuses: []string{r.Status}}, r.ID)
-				byID(t, s, storage.Filter{InviterUserID: r.InviterUserID}, r.ID)
-				pair[j].Version = 3
-			}
-			finds(t, s, storage.Query{
-				Filter: storage.Filter{IDs: ids(pair)}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}},
-			}, pair[0].ID, pair[1].ID)
-			finds(t, s, storage.Query{
-				Filter: storage.Filter{IDs: ids(pair)}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}, After: &pair[0],
-			}, pair[1].ID)
-			// The slot of a longest address in a longest organization.
-			slot := edit(pair[0], version(1), func(r *storage.Record) { r.ID, r.Status = "slot"+number(i), storage.Pending })
-			near := edit(pair[1], version(1), func(r *storage.Record) { r.ID, r.Status = "near"+number(i), storage.Pending })
-			seed(t, s, slot, near)
-			taken(t, "Insert", s.Insert(t.Context(), edit(slot, func(r *storage.Record) { r.ID = "other" })), 0)
+			finds(t, s, q, ids(answer(records, q))...)
 		}
-	}},
+	}
+}
+
+// Text as long as [storage.Record.Validate] allows is kept in full, and differs by its last byte.
+func textLimits(t *testing.T, s storage.Storage) {
+	for i, fill := range []string{"x", "\u00e9", "\u65e5", "\U0001F600", " ", "'", `\`, "%"} {
+		// Two records that differ in their last byte only.
+		var pair []storage.Record
+		for _, last := range []string{"1", "2"} {
+			r := record("")
+			v := reflect.ValueOf(&r).Elem()
+			for name, most := range limits {
+				text := number(i) + strings.Repeat(fill, (most-7)/len(fill))
+				v.FieldByName(name).SetString(text + strings.Repeat("-", most-1-len(text)) + last)
+			}
+			if err := r.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			pair = append(pair, r)
+		}
+		for j, r := range pair {
+			keeps(t, s, r)
+			byID(t, s, storage.Filter{OrganizationID: r.OrganizationID}, r.ID)
+			byID(t, s, storage.Filter{EmailContains: r.EmailKey}, r.ID)
+			byID(t, s, storage.Filter{Statuses: []string{r.Status}}, r.ID)
+			byID(t, s, storage.Filter{InviterUserID: r.InviterUserID}, r.ID)
+			pair[j].Version = 3
+		}
+		finds(t, s, storage.Query{
+			Filter: storage.Filter{IDs: ids(pair)}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}},
+		}, pair[0].ID, pair[1].ID)
+		finds(t, s, storage.Query{
+			Filter: storage.Filter{IDs: ids(pair)}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}, After: &pair[0],
+		}, pair[1].ID)
+		// The slot of a longest address in a longest organization.
+		slot := edit(pair[0], version(1), func(r *storage.Record) { r.ID, r.Status = "slot"+number(i), storage.Pending })
+		near := edit(pair[1], version(1), func(r *storage.Record) { r.ID, r.Status = "near"+number(i), storage.Pending })
+		seed(t, s, slot, near)
+		taken(t, "Insert", s.Insert(t.Context(), edit(slot, func(r *storage.Record) { r.ID = "other" })), 0)
+	}
 }

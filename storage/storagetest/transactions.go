@@ -48,7 +48,7 @@ func panics(f func()) (value any) {
 	return nil
 }
 
-// ends are the ways a level can fail. Each makes fn end so, calling cancel before where the name says so.
+// ends are the ways a transaction can fail. Each makes fn end so, calling cancel before where the name says so.
 var ends = []struct {
 	name   string
 	cancel bool
@@ -60,355 +60,243 @@ var ends = []struct {
 	{"a panic after its ctx was cancelled", true, true},
 }
 
-var transactionRules = []rule{
-	{"what fn wrote is committed when it returns nil", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			if err := tx.Insert(ctx, record("c")); err != nil {
-				return err
-			}
-			if err := tx.Update(ctx, record("a", role("x"))); err != nil {
-				return err
-			}
-			_, err := tx.Delete(ctx, "b")
-			return err
-		})
-		holds(t, s, record("a", role("x"), version(2)), record("c"))
-	}},
-
-	{"a transaction reads its own writes", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			holds(t, tx, record("a"), record("b"))
-			seed(t, tx, record("c"))
-			holds(t, tx, record("a"), record("b"), record("c"))
-			update(t, tx, record("a", role("x")))
-			holds(t, tx, record("a", role("x"), version(2)), record("b"), record("c"))
-			if n, err := tx.Delete(ctx, "b"); n != 1 || err != nil {
-				t.Errorf("Delete = %d, %v", n, err)
-			}
-			holds(t, tx, record("a", role("x"), version(2)), record("c"))
-			finds(t, tx, storage.Query{Filter: storage.Filter{IDs: []string{"a", "b", "c"}}, ForUpdate: true}, "c", "a")
-			missing(t, tx, "b")
-			return tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-				holds(t, tx, record("a", role("x"), version(2)), record("c"))
-				update(t, tx, record("c", role("y")))
-				holds(t, tx, record("a", role("x"), version(2)), record("c", role("y"), version(2)))
-				return nil
-			})
-		})
-		holds(t, s, record("a", role("x"), version(2)), record("c", role("y"), version(2)))
-	}},
-
-	{"RunInTx returns fn's error and passes on its panic, and undoes everything", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		for _, end := range ends {
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			var err error
-			value := panics(func() {
-				err = s.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-					seed(t, tx, record("c"))
-					update(t, tx, record("a", role("x")))
-					if n, err := tx.Delete(t.Context(), "b"); n != 1 || err != nil {
-						t.Errorf("Delete = %d, %v", n, err)
-					}
-					commitLevel(t, tx, record("d"))
-					if end.cancel {
-						cancel()
-					}
-					if end.panics {
-						panic(&end)
-					}
-					return fmt.Errorf("wrapped: %w", errHost)
-				})
-			})
-			switch {
-			case end.panics && value != any(&end):
-				t.Errorf("%s: RunInTx panics with %v, want the value of fn's panic", end.name, value)
-			case !end.panics && value != nil:
-				t.Errorf("%s: RunInTx panics: %v", end.name, value)
-			case !end.panics:
-				refused(t, end.name, err, errHost)
-			}
-			holds(t, s, record("a"), record("b"))
-		}
-		commitLevel(t, s, record("c"))
-		holds(t, s, record("a"), record("b"), record("c"))
-	}},
-
-	{"the storage errors of fn come back as they are", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"))
-		taken(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-			return tx.Insert(ctx, record("b"), record("a"))
-		}), 1)
-		refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-			return tx.Update(ctx, record("a", version(3)))
-		}), storage.ErrConflict)
-		refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-			return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-				_, err := tx.Get(ctx, "none")
-				return err
-			})
-		}), storage.ErrNotFound)
-		holds(t, s, record("a"))
-	}},
-
-	{"a failed level undoes exactly its own work", func(t *testing.T, s storage.Storage) {
-		for i, end := range ends {
-			id := func(name string) string { return fmt.Sprint(name, "-", i) }
-			seed(t, s, record(id("kept")), record(id("gone")))
-			commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-				seed(t, tx, record(id("before")))
-				update(t, tx, record(id("kept"), role("before")))
-				commitLevel(t, tx, record(id("sibling")))
-				inner, cancel := context.WithCancel(ctx)
-				defer cancel()
-				var err error
-				value := panics(func() {
-					err = tx.RunInTx(inner, func(ctx context.Context, level storage.Storage) error {
-						seed(t, level, record(id("inside")))
-						update(t, level, record(id("kept"), role("inside"), version(2)), record(id("before"), role("inside")))
-						if n, err := level.Delete(ctx, id("gone"), id("sibling")); n != 2 || err != nil {
-							t.Errorf("Delete = %d, %v", n, err)
-						}
-						commitLevel(t, level, record(id("deep")))
-						if end.cancel {
-							cancel()
-						}
-						if end.panics {
-							panic(&end)
-						}
-						return errHost
-					})
-				})
-				if end.panics && value != any(&end) || !end.panics && value != nil {
-					t.Errorf("%s: RunInTx panics with %v", end.name, value)
-				}
-				if !end.panics {
-					refused(t, end.name, err, errHost)
-				}
-				same(t, get(t, tx, id("kept")), edit(record(id("kept"), role("before"), version(2)).Stored()))
-				missing(t, tx, id("inside"))
-				missing(t, tx, id("deep"))
-				byID(t, tx, storage.Filter{OrganizationID: "org-1", IDs: []string{
-					id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
-				}}, id("before"), id("gone"), id("kept"), id("sibling"))
-				// The slots are as before, too.
-				taken(t, "Insert", tx.Insert(ctx, record(id("other"), to(record(id("gone")).EmailKey))), 0)
-				seed(t, tx, record(id("after"), to(record(id("inside")).EmailKey)))
-				return nil
-			})
-			byID(t, s, storage.Filter{IDs: []string{
-				id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
-			}}, id("after"), id("before"), id("gone"), id("kept"), id("sibling"))
-			same(t, get(t, s, id("kept")), record(id("kept"), role("before"), version(2)).Stored())
-			same(t, get(t, s, id("before")), record(id("before")).Stored())
-		}
-	}},
-
-	{"levels fail and succeed at any depth", func(t *testing.T, s storage.Storage) {
-		commit(t, s, func(ctx context.Context, tx1 storage.Storage) error {
-			seed(t, tx1, record("1"))
-			err := tx1.RunInTx(ctx, func(ctx context.Context, tx2 storage.Storage) error {
-				seed(t, tx2, record("2"))
-				err := tx2.RunInTx(ctx, func(ctx context.Context, tx3 storage.Storage) error {
-					seed(t, tx3, record("3"))
-					err := tx3.RunInTx(ctx, func(_ context.Context, tx4 storage.Storage) error {
-						seed(t, tx4, record("4"))
-						holds(t, tx4, record("1"), record("2"), record("3"), record("4"))
-						return nil
-					})
-					if err != nil {
-						t.Errorf("level 4: %v", err)
-					}
-					return errHost
-				})
-				refused(t, "level 3", err, errHost)
-				holds(t, tx2, record("1"), record("2"))
-				err = tx2.RunInTx(ctx, func(_ context.Context, tx3 storage.Storage) error {
-					seed(t, tx3, record("3", role("again")))
-					return nil
-				})
-				holds(t, tx2, record("1"), record("2"), record("3", role("again")))
-				return err
-			})
-			holds(t, tx1, record("1"), record("2"), record("3", role("again")))
-			return err
-		})
-		holds(t, s, record("1"), record("2"), record("3", role("again")))
-		refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-			commitLevel(t, tx, record("4"))
-			return errHost
-		}), errHost)
-		holds(t, s, record("1"), record("2"), record("3", role("again")))
-	}},
-
-	{"a refused call leaves the transaction usable and its earlier work alone", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			seed(t, tx, record("c"))
-			update(t, tx, record("a", role("x")))
-			inside := []storage.Record{record("a", role("x"), version(2)), record("b"), record("c")}
-			for range 2 {
-				missing(t, tx, "none")
-				refused(t, "Update", tx.Update(ctx, record("b", role("y")), record("none")), storage.ErrNotFound)
-				refused(t, "Update", tx.Update(ctx, record("b", role("y")), record("a")), storage.ErrConflict)
-				taken(t, "Insert", tx.Insert(ctx, record("d"), record("a")), 1)
-				taken(t, "Insert", tx.Insert(ctx, record("d"), record("e", to(record("c").EmailKey))), 1)
-				taken(t, "Update", tx.Update(ctx, record("a", role("z"), version(2)), record("b", to(record("c").EmailKey))), 1)
-				taken(t, "Insert", tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-					return tx.Insert(ctx, record("d"), record("a"))
-				}), 1)
-				holds(t, tx, inside...)
-			}
-			seed(t, tx, record("d"))
-			return nil
-		})
-		holds(t, s, record("a", role("x"), version(2)), record("b"), record("c"), record("d"))
-	}},
-
-	{"fn's ctx has the values of the caller's, and is alive", func(t *testing.T, s storage.Storage) {
-		ctx := context.WithValue(t.Context(), contextKey{}, "value")
-		ran := 0
-		err := transact(ctx, s, func(ctx context.Context, tx storage.Storage) error {
-			ran++
-			if ctx.Value(contextKey{}) != "value" || ctx.Err() != nil {
-				t.Errorf("fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
-			}
-			return tx.RunInTx(context.WithValue(ctx, contextKey{}, "inner"), func(ctx context.Context, _ storage.Storage) error {
-				ran++
-				if ctx.Value(contextKey{}) != "inner" || ctx.Err() != nil {
-					t.Errorf("inner fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
-				}
-				return nil
-			})
-		})
-		if err != nil || ran < 2 {
-			t.Errorf("RunInTx: %v, after %d calls of fn", err, ran)
-		}
-	}},
-
-	{"fn's ctx is cancelled with the caller's", func(t *testing.T, s storage.Storage) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-			seed(t, tx, record("a"))
-			cancel()
-			if ctx.Err() == nil {
-				t.Error("fn's ctx outlives the caller's")
-			}
-			return tx.Insert(ctx, record("b"))
-		})
-		refused(t, "RunInTx", err, nil)
-		holds(t, s)
-	}},
-
-	{"a ctx cancelled before a call is an error and changes nothing", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		cancelled, cancel := context.WithCancel(t.Context())
-		cancel()
-		for name, call := range calls(s) {
-			refused(t, name, call(cancelled), nil)
-		}
-		refused(t, "RunInTx", s.RunInTx(cancelled, func(context.Context, storage.Storage) error {
-			t.Error("fn is called although ctx is cancelled")
-			return nil
-		}), nil)
-		holds(t, s, record("a"), record("b"))
-		for name := range calls(s) {
-			refused(t, name, s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-				refused(t, name+" inside a transaction", calls(tx)[name](cancelled), nil)
-				return errHost
-			}), errHost)
-		}
-		holds(t, s, record("a"), record("b"))
-		commitLevel(t, s, record("c"))
-		holds(t, s, record("a"), record("b"), record("c"))
-	}},
-
-	{"RunInTx says whether it committed, also when ctx is cancelled in fn", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"))
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		err := s.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-			update(t, tx, record("a", role("x")))
-			seed(t, tx, record("b"))
-			cancel()
-			return nil
-		})
-		want := []storage.Record{record("a")}
-		if err == nil {
-			want = []storage.Record{record("a", role("x"), version(2)), record("b")}
-		}
-		holds(t, s, want...)
-
-		commit(t, s, func(outer context.Context, tx storage.Storage) error {
-			ctx, cancel := context.WithCancel(outer)
-			defer cancel()
-			err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
-				seed(t, tx, record("c"))
-				cancel()
-				return nil
-			})
-			if err == nil {
-				holds(t, tx, append(want, record("c"))...)
-			} else {
-				holds(t, tx, want...)
-			}
-			_, err = tx.Delete(outer, "c")
-			return err
-		})
-		holds(t, s, want...)
-	}},
-
-	{"a handle is of no use once its fn has returned", func(t *testing.T, s storage.Storage) {
-		seed(t, s, record("a"), record("b"))
-		useless := func(what string, handle storage.Storage) {
-			t.Helper()
-			for name, call := range calls(handle) {
-				refused(t, name+" on the handle of "+what, call(t.Context()), nil)
-			}
-			refused(t, "RunInTx on the handle of "+what,
-				handle.RunInTx(t.Context(), func(context.Context, storage.Storage) error {
-					t.Errorf("RunInTx on the handle of %s calls fn", what)
-					return nil
-				}), nil)
-		}
-		var handle, level storage.Storage
-		commit(t, s, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
-		useless("a committed transaction", handle)
-		refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-			handle = tx
-			return errHost
-		}), errHost)
-		useless("a failed transaction", handle)
-		panics(func() {
-			_ = s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error { handle = tx; panic("fn") })
-		})
-		useless("a transaction that panicked", handle)
-
-		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-			err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil })
-			if err != nil {
-				return err
-			}
-			useless("a committed level", level)
-			_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return errHost })
-			useless("a failed level", level)
-			panics(func() {
-				_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; panic("fn") })
-			})
-			useless("a level that panicked", level)
-			holds(t, tx, record("a"), record("b"))
-			return nil
-		})
-		useless("a committed level, after the transaction", level)
-		holds(t, s, record("a"), record("b"))
-	}},
+var transactionCases = []testCase{
+	{name: "what fn wrote is committed when it returns nil", test: txCommits},
+	{name: "a transaction reads its own writes", test: txReadsOwnWrites},
+	{name: "RunInTx returns fn's error and passes on its panic, and undoes everything", test: txFails},
+	{name: "the storage errors of fn come back as they are", test: txErrors},
+	{name: "a refused call leaves the transaction usable and its earlier work alone", test: txRefusals},
+	{name: "fn's ctx has the values of the caller's, and is alive", test: txContextValues},
+	{name: "fn's ctx is cancelled with the caller's", test: txContextEnds},
+	{name: "a ctx cancelled before a call is an error and changes nothing", test: txCancelled},
+	{name: "RunInTx says whether it committed, also when ctx is cancelled in fn", test: txOutcome},
+	{name: "a handle is of no use once its fn has returned", test: txHandleEnds},
 }
 
-// commitLevel inserts r in a transaction of its own, or in a level of s where s is one.
+// RunInTx commits what fn wrote when fn returns nil.
+func txCommits(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		if err := tx.Insert(ctx, record("c")); err != nil {
+			return err
+		}
+		if err := tx.Update(ctx, record("a", role("x"))); err != nil {
+			return err
+		}
+		_, err := tx.Delete(ctx, "b")
+		return err
+	})
+	holds(t, s, record("a", role("x"), version(2)), record("c"))
+}
+
+// A transaction sees its own writes.
+func txReadsOwnWrites(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		holds(t, tx, record("a"), record("b"))
+		seed(t, tx, record("c"))
+		holds(t, tx, record("a"), record("b"), record("c"))
+		update(t, tx, record("a", role("x")))
+		holds(t, tx, record("a", role("x"), version(2)), record("b"), record("c"))
+		if n, err := tx.Delete(ctx, "b"); n != 1 || err != nil {
+			t.Errorf("Delete = %d, %v", n, err)
+		}
+		holds(t, tx, record("a", role("x"), version(2)), record("c"))
+		finds(t, tx, storage.Query{Filter: storage.Filter{IDs: []string{"a", "b", "c"}}, ForUpdate: true}, "c", "a")
+		missing(t, tx, "b")
+		return nil
+	})
+	holds(t, s, record("a", role("x"), version(2)), record("c"))
+}
+
+// RunInTx returns fn's error or passes on its panic, and undoes everything, also when ctx is cancelled by then.
+func txFails(t *testing.T, s storage.Storage) {
+	undoesEverything(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
+}
+
+// undoesEverything runs transactions that write, go on with more and fail, and expects nothing of them to be left.
+func undoesEverything(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+	t.Helper()
+	seed(t, s, record("a"), record("b"))
+	for _, end := range ends {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var err error
+		value := panics(func() {
+			err = s.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
+				seed(t, tx, record("c"))
+				update(t, tx, record("a", role("x")))
+				if n, err := tx.Delete(t.Context(), "b"); n != 1 || err != nil {
+					t.Errorf("Delete = %d, %v", n, err)
+				}
+				more(tx)
+				if end.cancel {
+					cancel()
+				}
+				if end.panics {
+					panic(&end)
+				}
+				return fmt.Errorf("wrapped: %w", errHost)
+			})
+		})
+		switch {
+		case end.panics && value != any(&end):
+			t.Errorf("%s: RunInTx panics with %v, want the value of fn's panic", end.name, value)
+		case !end.panics && value != nil:
+			t.Errorf("%s: RunInTx panics: %v", end.name, value)
+		case !end.panics:
+			refused(t, end.name, err, errHost)
+		}
+		holds(t, s, record("a"), record("b"))
+	}
+	commitLevel(t, s, record("c"))
+	holds(t, s, record("a"), record("b"), record("c"))
+}
+
+// RunInTx returns the errors of storage that fn returns as they are.
+func txErrors(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"))
+	taken(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		return tx.Insert(ctx, record("b"), record("a"))
+	}), 1)
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		return tx.Update(ctx, record("a", version(3)))
+	}), storage.ErrConflict)
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		_, err := tx.Get(ctx, "none")
+		return err
+	}), storage.ErrNotFound)
+	holds(t, s, record("a"))
+}
+
+// After ErrNotFound, ErrConflict and ErrExists the transaction is as usable as before.
+func txRefusals(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		seed(t, tx, record("c"))
+		update(t, tx, record("a", role("x")))
+		inside := []storage.Record{record("a", role("x"), version(2)), record("b"), record("c")}
+		for range 2 {
+			missing(t, tx, "none")
+			refused(t, "Update", tx.Update(ctx, record("b", role("y")), record("none")), storage.ErrNotFound)
+			refused(t, "Update", tx.Update(ctx, record("b", role("y")), record("a")), storage.ErrConflict)
+			taken(t, "Insert", tx.Insert(ctx, record("d"), record("a")), 1)
+			taken(t, "Insert", tx.Insert(ctx, record("d"), record("e", to(record("c").EmailKey))), 1)
+			taken(t, "Update", tx.Update(ctx, record("a", role("z"), version(2)), record("b", to(record("c").EmailKey))), 1)
+			holds(t, tx, inside...)
+		}
+		seed(t, tx, record("d"))
+		return nil
+	})
+	holds(t, s, record("a", role("x"), version(2)), record("b"), record("c"), record("d"))
+}
+
+// RunInTx hands fn a ctx with the values of the caller's.
+func txContextValues(t *testing.T, s storage.Storage) {
+	ctx := context.WithValue(t.Context(), contextKey{}, "value")
+	ran := 0
+	err := transact(ctx, s, func(ctx context.Context, _ storage.Storage) error {
+		ran++
+		if ctx.Value(contextKey{}) != "value" || ctx.Err() != nil {
+			t.Errorf("fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
+		}
+		return nil
+	})
+	if err != nil || ran < 1 {
+		t.Errorf("RunInTx: %v, after %d calls of fn", err, ran)
+	}
+}
+
+// The ctx of fn is cancelled with the caller's, and nothing is committed then.
+func txContextEnds(t *testing.T, s storage.Storage) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		seed(t, tx, record("a"))
+		cancel()
+		if ctx.Err() == nil {
+			t.Error("fn's ctx outlives the caller's")
+		}
+		return tx.Insert(ctx, record("b"))
+	})
+	refused(t, "RunInTx", err, nil)
+	holds(t, s)
+}
+
+// Every call with a ctx that is cancelled already is an error and changes nothing.
+func txCancelled(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range calls(s) {
+		refused(t, name, call(cancelled), nil)
+	}
+	refused(t, "RunInTx", s.RunInTx(cancelled, func(context.Context, storage.Storage) error {
+		t.Error("fn is called although ctx is cancelled")
+		return nil
+	}), nil)
+	holds(t, s, record("a"), record("b"))
+	for name := range calls(s) {
+		refused(t, name, s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
+			refused(t, name+" inside a transaction", calls(tx)[name](cancelled), nil)
+			return errHost
+		}), errHost)
+	}
+	holds(t, s, record("a"), record("b"))
+	commitLevel(t, s, record("c"))
+	holds(t, s, record("a"), record("b"), record("c"))
+}
+
+// RunInTx returns nil exactly when it committed, also when ctx is cancelled in fn.
+func txOutcome(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := s.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
+		update(t, tx, record("a", role("x")))
+		seed(t, tx, record("b"))
+		cancel()
+		return nil
+	})
+	want := []storage.Record{record("a")}
+	if err == nil {
+		want = []storage.Record{record("a", role("x"), version(2)), record("b")}
+	}
+	holds(t, s, want...)
+}
+
+// Once fn has returned, every call on its tx is an error.
+func txHandleEnds(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	var handle storage.Storage
+	commit(t, s, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
+	useless(t, "a committed transaction", handle)
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
+		handle = tx
+		return errHost
+	}), errHost)
+	useless(t, "a failed transaction", handle)
+	panics(func() {
+		_ = s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error { handle = tx; panic("fn") })
+	})
+	useless(t, "a transaction that panicked", handle)
+	holds(t, s, record("a"), record("b"))
+}
+
+// useless expects every call on the handle of a transaction that has ended to be an error.
+func useless(t *testing.T, what string, handle storage.Storage) {
+	t.Helper()
+	for name, call := range calls(handle) {
+		refused(t, name+" on the handle of "+what, call(t.Context()), nil)
+	}
+	refused(t, "RunInTx on the handle of "+what,
+		handle.RunInTx(t.Context(), func(context.Context, storage.Storage) error {
+			t.Errorf("RunInTx on the handle of %s calls fn", what)
+			return nil
+		}), nil)
+}
+
+// commitLevel inserts r in a transaction of its own, which is nested where s is in one.
 func commitLevel(t *testing.T, s storage.Storage, r storage.Record) {
 	t.Helper()
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, r) })

@@ -51,188 +51,209 @@ func readsBack(t *testing.T, s storage.Storage, want storage.Record) {
 	}
 }
 
-var valueRules = []rule{
-	{"times come back in UTC from any zone", func(t *testing.T, s storage.Storage) {
-		for i, zone := range []*time.Location{
-			time.UTC, time.Local, time.FixedZone("", 0), time.FixedZone("UTC", 0), time.FixedZone("Tokyo", 9*3600),
-			time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("west", -11*3600), time.FixedZone("odd", 1234),
-		} {
-			r := record(number(i), times(epoch.In(zone), time.Hour))
-			keeps(t, s, r)
-			if got := get(t, s, r.ID).CreatedAt; got != epoch || got.Location() != time.UTC {
-				t.Errorf("CreatedAt is %#v, want %#v", got, epoch)
-			}
-		}
-	}},
+var valueCases = []testCase{
+	{name: "times come back in UTC from any zone", test: valueZones},
+	{name: "times are cut to the microsecond, not rounded", test: valuePrecision},
+	{name: "times come back from year 1 to 9999, the zero time included", test: valueYears},
+	{name: "every time has a place of its own", test: valueTimes},
+	{name: "integers come back in full", test: valueIntegers},
+	{name: "metadata comes back byte for byte", test: valueMetadata},
+	{name: "empty metadata is {}", test: valueEmptyMetadata},
+	{name: "nothing passed in is shared with what is stored", test: valueGiven},
+	{name: "nothing returned is shared with what is stored", test: valueReturned},
+	{name: "what no record may hold is refused, and nothing of the call written", test: valueInvalid},
+}
 
-	{"times are cut to the microsecond, not rounded", func(t *testing.T, s storage.Storage) {
-		for i, c := range []struct{ given, want time.Time }{
-			{epoch.Add(1), epoch},
-			{epoch.Add(500), epoch},
-			{epoch.Add(999), epoch},
-			{epoch.Add(999_999_999), epoch.Add(999_999_000)},
-			{time.Unix(1798761599, 999_999_999), time.Unix(1798761599, 999_999_000).UTC()},
-			{time.Unix(-1, 999_999_999), time.Unix(-1, 999_999_000).UTC()},
-			{time.Unix(-14182940, 1), time.Unix(-14182940, 0).UTC()},
-			{time.Date(1, 1, 1, 0, 0, 0, 1999, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)},
-		} {
-			keeps(t, s, record(number(i), times(c.given, 0)))
-			if got := get(t, s, number(i)).SentAt; got != c.want {
-				t.Errorf("%v comes back as %v, want %v", c.given, got, c.want)
-			}
+// Times come back in UTC, whatever zone they were given in.
+func valueZones(t *testing.T, s storage.Storage) {
+	for i, zone := range []*time.Location{
+		time.UTC, time.Local, time.FixedZone("", 0), time.FixedZone("UTC", 0), time.FixedZone("Tokyo", 9*3600),
+		time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("west", -11*3600), time.FixedZone("odd", 1234),
+	} {
+		r := record(number(i), times(epoch.In(zone), time.Hour))
+		keeps(t, s, r)
+		if got := get(t, s, r.ID).CreatedAt; got != epoch || got.Location() != time.UTC {
+			t.Errorf("CreatedAt is %#v, want %#v", got, epoch)
 		}
-	}},
+	}
+}
 
-	{"times come back from year 1 to 9999, the zero time included", func(t *testing.T, s storage.Storage) {
-		for i, at := range []time.Time{
-			{},
-			time.Time{}.In(time.FixedZone("", 3600)),
-			time.Time{}.Add(time.Microsecond),
-			time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
-			time.Date(1, 12, 31, 23, 59, 59, 999999000, time.UTC),
-			time.Date(999, 1, 1, 0, 0, 0, 0, time.UTC),
-			time.Date(1582, 10, 10, 0, 0, 0, 0, time.UTC),
-			time.Date(1900, 2, 28, 23, 59, 59, 0, time.UTC),
-			time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
-			time.Unix(0, 0),
-			time.Date(2000, 2, 29, 12, 0, 0, 1000, time.UTC),
-			time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
-			time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC),
-			time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
-		} {
-			keeps(t, s, record(number(i), times(at, 0)))
+// Times are kept to the microsecond; a finer time is cut, not rounded.
+func valuePrecision(t *testing.T, s storage.Storage) {
+	for i, c := range []struct{ given, want time.Time }{
+		{epoch.Add(1), epoch},
+		{epoch.Add(500), epoch},
+		{epoch.Add(999), epoch},
+		{epoch.Add(999_999_999), epoch.Add(999_999_000)},
+		{time.Unix(1798761599, 999_999_999), time.Unix(1798761599, 999_999_000).UTC()},
+		{time.Unix(-1, 999_999_999), time.Unix(-1, 999_999_000).UTC()},
+		{time.Unix(-14182940, 1), time.Unix(-14182940, 0).UTC()},
+		{time.Date(1, 1, 1, 0, 0, 0, 1999, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)},
+	} {
+		keeps(t, s, record(number(i), times(c.given, 0)))
+		if got := get(t, s, number(i)).SentAt; got != c.want {
+			t.Errorf("%v comes back as %v, want %v", c.given, got, c.want)
 		}
-		if r := get(t, s, number(0)); r.ResolvedAt != (time.Time{}) || r.CreatedAt != (time.Time{}) {
-			t.Errorf("the zero time comes back as %v and %v", r.CreatedAt, r.ResolvedAt)
-		}
-	}},
+	}
+}
 
-	{"every time has a place of its own", func(t *testing.T, s storage.Storage) {
-		keeps(t, s, record("a", times(epoch, time.Hour)))
-		keeps(t, s, record("b", times(epoch, -time.Hour)))
-		unresolved := record("c", times(epoch, time.Hour), func(r *storage.Record) { r.ResolvedAt = time.Time{} })
-		keeps(t, s, unresolved)
-	}},
+// Times from year 1 to 9999 come back, the zero time included.
+func valueYears(t *testing.T, s storage.Storage) {
+	for i, at := range []time.Time{
+		{},
+		time.Time{}.In(time.FixedZone("", 3600)),
+		time.Time{}.Add(time.Microsecond),
+		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
+		time.Date(1, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		time.Date(999, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(1582, 10, 10, 0, 0, 0, 0, time.UTC),
+		time.Date(1900, 2, 28, 23, 59, 59, 0, time.UTC),
+		time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		time.Unix(0, 0),
+		time.Date(2000, 2, 29, 12, 0, 0, 1000, time.UTC),
+		time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
+		time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+	} {
+		keeps(t, s, record(number(i), times(at, 0)))
+	}
+	if r := get(t, s, number(0)); r.ResolvedAt != (time.Time{}) || r.CreatedAt != (time.Time{}) {
+		t.Errorf("the zero time comes back as %v and %v", r.CreatedAt, r.ResolvedAt)
+	}
+}
 
-	{"integers come back in full", func(t *testing.T, s storage.Storage) {
-		for i, n := range []int64{0, -1, 1<<31 - 1, 1 << 31, 1 << 53, 1<<53 + 1, 1<<63 - 1, -1 << 63} {
-			keeps(t, s, record(number(i), func(r *storage.Record) { r.Generation = n }))
-		}
-	}},
+// No time of a record is stored in the place of another.
+func valueTimes(t *testing.T, s storage.Storage) {
+	keeps(t, s, record("a", times(epoch, time.Hour)))
+	keeps(t, s, record("b", times(epoch, -time.Hour)))
+	unresolved := record("c", times(epoch, time.Hour), func(r *storage.Record) { r.ResolvedAt = time.Time{} })
+	keeps(t, s, unresolved)
+}
 
-	{"metadata comes back byte for byte", func(t *testing.T, s storage.Storage) {
-		for i, text := range metadata {
-			keeps(t, s, record(fmt.Sprint("public-", i), func(r *storage.Record) { r.PublicMetadata = []byte(text) }))
-			keeps(t, s, record(fmt.Sprint("private-", i), func(r *storage.Record) { r.PrivateMetadata = []byte(text) }))
-		}
-	}},
+// Integers come back with all of their 64 bits.
+func valueIntegers(t *testing.T, s storage.Storage) {
+	for i, n := range []int64{0, -1, 1<<31 - 1, 1 << 31, 1 << 53, 1<<53 + 1, 1<<63 - 1, -1 << 63} {
+		keeps(t, s, record(number(i), func(r *storage.Record) { r.Generation = n }))
+	}
+}
 
-	{"empty metadata is {}", func(t *testing.T, s storage.Storage) {
-		for i, empty := range [][]byte{nil, {}, []byte("{}"), make([]byte, 0, 8)} {
-			id := number(i)
-			keeps(t, s, record(id, func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = empty, empty }))
-			r := get(t, s, id)
-			if string(r.PublicMetadata) != "{}" || string(r.PrivateMetadata) != "{}" {
-				t.Errorf("empty metadata comes back as %q and %q", r.PublicMetadata, r.PrivateMetadata)
-			}
-		}
-	}},
+// Metadata comes back byte for byte.
+func valueMetadata(t *testing.T, s storage.Storage) {
+	for i, text := range metadata {
+		keeps(t, s, record(fmt.Sprint("public-", i), func(r *storage.Record) { r.PublicMetadata = []byte(text) }))
+		keeps(t, s, record(fmt.Sprint("private-", i), func(r *storage.Record) { r.PrivateMetadata = []byte(text) }))
+	}
+}
 
-	{"nothing passed in is shared with what is stored", func(t *testing.T, s storage.Storage) {
-		spoil := func(records []storage.Record) {
-			for i := range records {
-				copy(records[i].PublicMetadata, "overwrit")
-				copy(records[i].PrivateMetadata, "overwrit")
-				records[i] = storage.Record{ID: "spoilt"}
-			}
+// Nil or empty metadata is stored as {}.
+func valueEmptyMetadata(t *testing.T, s storage.Storage) {
+	for i, empty := range [][]byte{nil, {}, []byte("{}"), make([]byte, 0, 8)} {
+		id := number(i)
+		keeps(t, s, record(id, func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = empty, empty }))
+		r := get(t, s, id)
+		if string(r.PublicMetadata) != "{}" || string(r.PrivateMetadata) != "{}" {
+			t.Errorf("empty metadata comes back as %q and %q", r.PublicMetadata, r.PrivateMetadata)
 		}
-		given := []storage.Record{record("a"), record("b")}
-		if err := s.Insert(t.Context(), given...); err != nil {
-			t.Fatal(err)
-		}
-		spoil(given)
-		holds(t, s, record("a"), record("b"))
-		given = []storage.Record{record("a", role("x")), record("b", role("y"))}
-		update(t, s, given...)
-		spoil(given)
-		holds(t, s, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
-		doomed := []string{"a"}
-		if _, err := s.Delete(t.Context(), doomed...); err != nil {
-			t.Fatal(err)
-		}
-		doomed[0] = "b"
-		holds(t, s, record("b", role("y"), version(2)))
-	}},
+	}
+}
 
-	{"nothing returned is shared with what is stored", func(t *testing.T, s storage.Storage) {
-		empty := record("b", func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = nil, nil })
-		seed(t, s, record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil }))
-		want := []storage.Record{record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil })}
-		q := storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}
-		first, second := list(t, s, q), list(t, s, q)
-		for i := range first {
-			_ = append(first[i].PublicMetadata, "overwrit"...)
-			_ = append(first[i].PrivateMetadata, "overwrit"...)
+// A store shares no memory with what it is given.
+func valueGiven(t *testing.T, s storage.Storage) {
+	spoil := func(records []storage.Record) {
+		for i := range records {
+			copy(records[i].PublicMetadata, "overwrit")
+			copy(records[i].PrivateMetadata, "overwrit")
+			records[i] = storage.Record{ID: "spoilt"}
 		}
-		for i := range first {
-			same(t, first[i], want[i].Stored())
-			copy(first[i].PublicMetadata, "overwrit")
-			copy(first[i].PrivateMetadata, "overwrit")
-			same(t, second[i], want[i].Stored())
-		}
-		holds(t, s, want...)
-		for _, r := range want {
-			got, again := get(t, s, r.ID), get(t, s, r.ID)
-			copy(got.PublicMetadata, "overwrit")
-			if string(got.PrivateMetadata) != string(r.Stored().PrivateMetadata) {
-				t.Errorf("record %q: public and private metadata share memory", r.ID)
-			}
-			copy(got.PrivateMetadata, "overwrit")
-			same(t, again, r.Stored())
-		}
-		holds(t, s, want...)
-	}},
+	}
+	given := []storage.Record{record("a"), record("b")}
+	if err := s.Insert(t.Context(), given...); err != nil {
+		t.Fatal(err)
+	}
+	spoil(given)
+	holds(t, s, record("a"), record("b"))
+	given = []storage.Record{record("a", role("x")), record("b", role("y"))}
+	update(t, s, given...)
+	spoil(given)
+	holds(t, s, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
+	doomed := []string{"a"}
+	if _, err := s.Delete(t.Context(), doomed...); err != nil {
+		t.Fatal(err)
+	}
+	doomed[0] = "b"
+	holds(t, s, record("b", role("y"), version(2)))
+}
 
-	{"what no record may hold is refused, and nothing of the call written", func(t *testing.T, s storage.Storage) {
-		kept := record("kept")
-		seed(t, s, kept)
-		tries := func(what string, spoil func(*storage.Record)) {
-			t.Helper()
-			bad := record("bad", spoil)
-			if bad.Validate() == nil {
-				t.Fatalf("%s: Validate lets it pass", what)
-			}
-			refused(t, "Insert, "+what, s.Insert(t.Context(), bad), nil)
-			refused(t, "Insert after a good one, "+what, s.Insert(t.Context(), record("good"), bad), nil)
+// A store shares no memory with what it returns.
+func valueReturned(t *testing.T, s storage.Storage) {
+	empty := record("b", func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = nil, nil })
+	seed(t, s, record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil }))
+	want := []storage.Record{record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil })}
+	q := storage.Query{Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}
+	first, second := list(t, s, q), list(t, s, q)
+	for i := range first {
+		_ = append(first[i].PublicMetadata, "overwrit"...)
+		_ = append(first[i].PrivateMetadata, "overwrit"...)
+	}
+	for i := range first {
+		same(t, first[i], want[i].Stored())
+		copy(first[i].PublicMetadata, "overwrit")
+		copy(first[i].PrivateMetadata, "overwrit")
+		same(t, second[i], want[i].Stored())
+	}
+	holds(t, s, want...)
+	for _, r := range want {
+		got, again := get(t, s, r.ID), get(t, s, r.ID)
+		copy(got.PublicMetadata, "overwrit")
+		if string(got.PrivateMetadata) != string(r.Stored().PrivateMetadata) {
+			t.Errorf("record %q: public and private metadata share memory", r.ID)
+		}
+		copy(got.PrivateMetadata, "overwrit")
+		same(t, again, r.Stored())
+	}
+	holds(t, s, want...)
+}
+
+// Insert and Update refuse what [storage.Record.Validate] refuses, and write nothing of the call.
+func valueInvalid(t *testing.T, s storage.Storage) {
+	kept := record("kept")
+	seed(t, s, kept)
+	tries := func(what string, spoil func(*storage.Record)) {
+		t.Helper()
+		bad := record("bad", spoil)
+		if bad.Validate() == nil {
+			t.Fatalf("%s: Validate lets it pass", what)
+		}
+		refused(t, "Insert, "+what, s.Insert(t.Context(), bad), nil)
+		refused(t, "Insert after a good one, "+what, s.Insert(t.Context(), record("good"), bad), nil)
+		holds(t, s, kept)
+		if bad.ID == "bad" {
+			bad.ID = "kept"
+			refused(t, "Update, "+what, s.Update(t.Context(), bad), nil)
 			holds(t, s, kept)
-			if bad.ID == "bad" {
-				bad.ID = "kept"
-				refused(t, "Update, "+what, s.Update(t.Context(), bad), nil)
-				holds(t, s, kept)
-			}
 		}
-		fields := reflect.TypeFor[storage.Record]()
-		for name, most := range limits {
-			i, ok := fields.FieldByName(name)
-			if !ok {
-				t.Fatalf("no field %s", name)
-			}
-			set := func(text string) func(*storage.Record) {
-				return func(r *storage.Record) { reflect.ValueOf(r).Elem().FieldByIndex(i.Index).SetString(text) }
-			}
-			tries(name+" too long", set(strings.Repeat("x", most+1)))
-			tries(name+" too long in bytes only", set(strings.Repeat("\u00e9", most/2)+"x"))
-			tries(name+" with trailing spaces too long", set("x"+strings.Repeat(" ", most)))
-			for _, text := range impossible {
-				tries(fmt.Sprintf("%s %q", name, text), set(text))
-			}
+	}
+	fields := reflect.TypeFor[storage.Record]()
+	for name, most := range limits {
+		i, ok := fields.FieldByName(name)
+		if !ok {
+			t.Fatalf("no field %s", name)
 		}
-		tries("no ID", func(r *storage.Record) { r.ID = "" })
-		for _, text := range []string{"{\"a\":\"\x00\"}", "{\"a\":\"\xff\"}"} {
-			tries("public metadata", func(r *storage.Record) { r.PublicMetadata = []byte(text) })
-			tries("private metadata", func(r *storage.Record) { r.PrivateMetadata = []byte(text) })
+		set := func(text string) func(*storage.Record) {
+			return func(r *storage.Record) { reflect.ValueOf(r).Elem().FieldByIndex(i.Index).SetString(text) }
 		}
-	}},
+		tries(name+" too long", set(strings.Repeat("x", most+1)))
+		tries(name+" too long in bytes only", set(strings.Repeat("\u00e9", most/2)+"x"))
+		tries(name+" with trailing spaces too long", set("x"+strings.Repeat(" ", most)))
+		for _, text := range impossible {
+			tries(fmt.Sprintf("%s %q", name, text), set(text))
+		}
+	}
+	tries("no ID", func(r *storage.Record) { r.ID = "" })
+	for _, text := range []string{"{\"a\":\"\x00\"}", "{\"a\":\"\xff\"}"} {
+		tries("public metadata", func(r *storage.Record) { r.PublicMetadata = []byte(text) })
+		tries("private metadata", func(r *storage.Record) { r.PrivateMetadata = []byte(text) })
+	}
 }
 
 // limits are the text fields of a record and the most bytes each may have.

@@ -29,6 +29,8 @@ type Engine struct {
 	Variable string
 	// Single is set where every handle is a database of its own, so that nobody can share it.
 	Single bool
+	// Cluster is set where the connections of a handle are spread over the nodes of a cluster.
+	Cluster bool
 
 	conns int
 	on    func(pool *sql.DB) *bun.DB // with the dialect

@@ -29,6 +29,9 @@ func mysql() []Engine {
 	set := func(name, value string) func(*gomysql.Config) {
 		return func(c *gomysql.Config) { c.Params[name] = value }
 	}
+	galera := onMySQL("galera", "ORGINVITE_GALERA",
+		func(c *gomysql.Config) { c.ParseTime = true }, set("wsrep_sync_wait", "1"))
+	galera.Cluster = true
 	return []Engine{
 		onMySQL("mariadb", "ORGINVITE_MARIADB", func(c *gomysql.Config) { c.ParseTime = true }),
 		onMySQL("mariadb-text-times", "ORGINVITE_MARIADB",
@@ -36,7 +39,7 @@ func mysql() []Engine {
 		onMySQL("mariadb-options", "ORGINVITE_MARIADB",
 			func(c *gomysql.Config) { c.ParseTime, c.ClientFoundRows, c.InterpolateParams = true, true, true },
 			set("tx_isolation", "'READ-COMMITTED'")),
-		onMySQL("galera", "ORGINVITE_GALERA", func(c *gomysql.Config) { c.ParseTime = true }, set("wsrep_sync_wait", "1")),
+		galera,
 	}
 }
 

@@ -55,6 +55,10 @@ func postgresServer(address string) (server string, rewrite func(string) string,
 	}, nil
 }
 
+// pgxOnly are the parameters of a URL that pgx keeps for itself. Any other driver passes them on to the server, which
+// refuses them. Each engine sets its own, whatever the address of the server says.
+var pgxOnly = []string{"default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity"}
+
 var admins sync.Map // of *sql.DB, by address; they last as long as the process
 
 // newSchema creates a schema and returns the address of a database that knows no other.
@@ -85,6 +89,9 @@ func newSchema(t testing.TB, server string, settings url.Values) string {
 		}
 	})
 	all := u.Query()
+	for _, name := range pgxOnly {
+		all.Del(name)
+	}
 	for key, value := range settings {
 		all[key] = value
 	}

@@ -1,0 +1,217 @@
+package bunstore_test
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationtest"
+)
+
+// respond writes what an operation returned: v as JSON, or the error with its status.
+func respond(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json") // exactly: one client breaks on a charset
+	body, failed := json.Marshal(v)
+	if err = cmp.Or(err, failed); err != nil {
+		var refusal *invitation.Error
+		if errors.As(err, &refusal) && refusal.Code == invitation.CodeTooManyRequests {
+			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
+		}
+		if invitation.HTTPStatus(err) >= http.StatusInternalServerError {
+			log.Print(err) // the answer says nothing about the inside
+		}
+		w.WriteHeader(invitation.HTTPStatus(err))
+		body = invitation.ErrorBody(err)
+	}
+	_, _ = w.Write(body)
+}
+
+// route is a handler that reads its parameters and calls an operation.
+func route[P any](read func(*http.Request) (P, error), call func(r *http.Request, p P) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p, err := read(r)
+		var v any
+		if err == nil {
+			v, err = call(r, p)
+		}
+		respond(w, v, err)
+	}
+}
+
+// What a route reads.
+func query(r *http.Request) (invitation.ListParams, error) {
+	return invitation.ParseListParams(r.URL.Query())
+}
+func create(r *http.Request) (invitation.CreateParams, error) {
+	return invitation.Decode[invitation.CreateParams](r.Body)
+}
+func bulk(r *http.Request) ([]invitation.CreateParams, error) {
+	return invitation.Decode[[]invitation.CreateParams](r.Body)
+}
+func revoke(r *http.Request) (invitation.RevokeParams, error) {
+	return invitation.Decode[invitation.RevokeParams](r.Body)
+}
+func nothing(*http.Request) (struct{}, error) { return struct{}{}, nil }
+
+// backend is the reference's API for the application's own servers: it trusts whoever calls it, and shows everything.
+// Never let a browser reach it; see the example of the browser.
+func backend(svc *invitation.Service) http.Handler {
+	mux := http.NewServeMux()
+	org := func(r *http.Request) string { return r.PathValue("organization_id") }
+	id := func(r *http.Request) string { return r.PathValue("invitation_id") }
+	const invitations = "/organizations/{organization_id}/invitations"
+
+	mux.Handle("POST "+invitations, route(create, func(r *http.Request, p invitation.CreateParams) (any, error) {
+		inv, err := svc.Create(r.Context(), org(r), p)
+		return inv.Backend(), err
+	}))
+	mux.Handle("POST "+invitations+"/bulk", route(bulk, func(r *http.Request, ps []invitation.CreateParams) (any, error) {
+		invs, err := svc.CreateBulk(r.Context(), org(r), ps)
+		return invitation.Page{Data: invs, TotalCount: len(invs)}.Backend(), err
+	}))
+	mux.Handle("GET "+invitations, route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		page, err := svc.List(r.Context(), org(r), p)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET "+invitations+"/pending", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		//lint:ignore SA1019 deprecated in the reference too, whose clients still call it
+		page, err := svc.ListPending(r.Context(), org(r), p.Limit, p.Offset)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET "+invitations+"/{invitation_id}", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+		inv, err := svc.Get(r.Context(), org(r), id(r))
+		return inv.Backend(), err
+	}))
+	mux.Handle("POST "+invitations+"/{invitation_id}/revoke",
+		route(revoke, func(r *http.Request, p invitation.RevokeParams) (any, error) {
+			inv, err := svc.Revoke(r.Context(), org(r), id(r), p)
+			return inv.Backend(), err
+		}))
+	mux.Handle("GET /organization_invitations", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+		page, err := svc.ListAll(r.Context(), p)
+		return page.Backend(), err
+	}))
+	mux.Handle("GET /users/{user_id}/organization_invitations",
+		route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+			page, err := svc.ListForUser(r.Context(), r.PathValue("user_id"), p)
+			return page.Backend(), err
+		}))
+	return mux
+}
+
+// caller calls a server on loopback and prints the status, the content type and the answer.
+type caller struct{ server *httptest.Server }
+
+func (c caller) call(method, path, contentType, body string) map[string]any {
+	req, err := http.NewRequest(method, c.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	res, err := c.server.Client().Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer res.Body.Close()
+	var v map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
+		log.Fatal(err)
+	}
+	path, _, _ = strings.Cut(path, "=")
+	if before, _, found := strings.Cut(path, "orginv_"); found {
+		path = before + "orginv_…"
+	}
+	fmt.Println(method, path, res.StatusCode, res.Header.Get("Content-Type"))
+	return v
+}
+
+func (c caller) get(path string) map[string]any { return c.call("GET", path, "", "") }
+
+func (c caller) post(path, body string) map[string]any {
+	return c.call("POST", path, "application/json", body)
+}
+
+// The eight operations of the reference, for the application's own servers.
+func Example_handlers() {
+	must := func(err error) {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	sqldb, err := sql.Open("sqlite", ":memory:")
+	must(err)
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	db := bun.NewDB(sqldb, sqlitedialect.New())
+	defer func() { _ = db.Close() }()
+	store, err := bunstore.New(db, nil)
+	must(err)
+	must(store.Migrate(ctx))
+	host := invitationtest.NewHost() // in place of the application's own Directory
+	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
+	host.AddUser("ann", "ann@acme.example")
+	host.AddUser("bob", "bob@example.com")
+	host.AddMember("acme", "ann", invitation.RoleAdmin)
+	svc, err := invitation.NewService(store, host, &invitation.Config{Organizations: host.Organizations})
+	must(err)
+	server := httptest.NewServer(backend(svc))
+	defer server.Close()
+	api := caller{server}
+
+	inv := api.post("/organizations/acme/invitations",
+		`{"email_address":"Bob@example.com","role":"org:member","inviter_user_id":"ann","expires_in_days":7}`)
+	fmt.Println(" ", inv["object"], inv["email_address"], inv["role_name"], inv["status"])
+	page := api.post("/organizations/acme/invitations/bulk", `[
+		{"email_address":"carol@example.com","role":"org:member"},
+		{"email_address":"dave@example.com","role":"org:member"}]`)
+	fmt.Println(" ", page["total_count"], "created")
+	carol := fmt.Sprint("/organizations/acme/invitations/", page["data"].([]any)[0].(map[string]any)["id"])
+	page = api.get("/organizations/acme/invitations?status=pending&order_by=-email_address&limit=1")
+	fmt.Println(" ", page["data"].([]any)[0].(map[string]any)["email_address"], "of", page["total_count"])
+	page = api.get("/organizations/acme/invitations/pending")
+	fmt.Println(" ", page["total_count"])
+	page = api.get("/organization_invitations?query=CAROL")
+	fmt.Println(" ", page["data"].([]any)[0].(map[string]any)["public_organization_data"].(map[string]any)["name"])
+	page = api.get("/users/bob/organization_invitations")
+	fmt.Println(" ", page["total_count"])
+	fmt.Println(" ", api.post(carol+"/revoke", "")["status"])
+	fmt.Println(" ", api.get(carol)["status"])
+
+	fmt.Println("what is refused")
+	body, err := json.Marshal(api.post("/organizations/acme/invitations", `{"email_address":"bob","rôle":1}`))
+	must(err)
+	fmt.Println(" ", string(body))
+	// Output:
+	// POST /organizations/acme/invitations 200 application/json
+	//   organization_invitation Bob@example.com Member pending
+	// POST /organizations/acme/invitations/bulk 200 application/json
+	//   2 created
+	// GET /organizations/acme/invitations?status 200 application/json
+	//   dave@example.com of 3
+	// GET /organizations/acme/invitations/pending 200 application/json
+	//   3
+	// GET /organization_invitations?query 200 application/json
+	//   Acme
+	// GET /users/bob/organization_invitations 200 application/json
+	//   1
+	// POST /organizations/acme/invitations/orginv_… 200 application/json
+	//   revoked
+	// GET /organizations/acme/invitations/orginv_… 200 application/json
+	//   revoked
+	// what is refused
+	// POST /organizations/acme/invitations 422 application/json
+	//   {"errors":[{"code":"form_param_unknown","long_message":"is not a parameter; leave it out","message":"Unknown parameter","meta":{"param_name":"rôle"}}]}
+}

@@ -1,0 +1,56 @@
+package storagetest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct {
+		opts  []Option
+		want  []Group
+		wrong string
+	}{
+		{nil, names(), ""},
+		{[]Option{Only(Locks, State)}, []Group{State, Locks}, ""},
+		{[]Option{Only(Locks, State, Text), Without(State), Only(Locks, Pages)}, []Group{Locks}, ""},
+		{[]Option{Without()}, names(), ""},
+		{[]Option{Without(names()[1:]...)}, names()[:1], ""},
+		{[]Option{Only()}, nil, "leave no group"},
+		{[]Option{Only(Locks), Without(Locks)}, nil, "leave no group"},
+		{[]Option{Only(Locks, "lock")}, nil, `no group "lock"`},
+		{[]Option{Without("State")}, nil, `no group "State"`},
+	} {
+		chosen, err := choose(c.opts)
+		got := slices.DeleteFunc(names(), func(g Group) bool { return !chosen[g] })
+		switch {
+		case c.wrong == "" && (err != nil || !slices.Equal(got, c.want) || len(got) != len(chosen)):
+			t.Errorf("chosen are %q, %v; want %q", slices.Sorted(maps.Keys(chosen)), err, c.want)
+		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
+			t.Errorf("the error is %v; want %s", err, c.wrong)
+		}
+	}
+}
+
+// Names tell cases apart, and what a case needs is a group.
+func TestCases(t *testing.T) {
+	seen := map[string]bool{}
+	for _, g := range groups {
+		if seen[string(g.name)] || len(g.cases) == 0 {
+			t.Errorf("group %q comes twice, or has no case", g.name)
+		}
+		seen[string(g.name)] = true
+		for _, c := range g.cases {
+			if name := string(g.name) + "/" + c.name; c.name == "" || c.test == nil || seen[name] {
+				t.Errorf("%q comes twice, or has no test", name)
+			} else {
+				seen[name] = true
+			}
+			if c.needs != "" && (c.needs == g.name || !slices.Contains(names(), c.needs)) {
+				t.Errorf("%q needs %q", c.name, c.needs)
+			}
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+var nestingCases = []testCase{
+	{name: "a failed level undoes exactly its own work", test: nestFails},
+	{name: "levels fail and succeed at any depth", test: nestDepth},
+	{name: "a failed transaction undoes its levels", test: nestUndone},
+	{name: "a level reads the writes of the transaction, and its own", test: nestReadsWrites},
+	{name: "the storage errors of a level's fn come back as they are", test: nestErrors},
+	{name: "the ctx of a level's fn has the values of the caller's, and is alive", test: nestContextValues},
+	{name: "a level says whether it was undone, also when ctx is cancelled in fn", test: nestOutcome},
+	{name: "a level's handle is of no use once its fn has returned", test: nestHandleEnds},
+	{name: "read, change and write under a lock taken in a level loses nothing", test: nestNoLostUpdate, needs: Locks},
+	{
+		name: "nobody sees what a level wrote before the transaction is committed", test: nestUncommitted,
+		needs: Concurrency,
+	},
+}
+
+// An error or panic in a nested transaction undoes exactly its own work, also when its ctx is cancelled.
+func nestFails(t *testing.T, s storage.Storage) {
+	for i, end := range ends {
+		id := func(name string) string { return fmt.Sprint(name, "-", i) }
+		seed(t, s, record(id("kept")), record(id("gone")))
+		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+			seed(t, tx, record(id("before")))
+			update(t, tx, record(id("kept"), role("before")))
+			commitLevel(t, tx, record(id("sibling")))
+			inner, cancel := context.WithCancel(ctx)
+			defer cancel()
+			var err error
+			value := panics(func() {
+				err = tx.RunInTx(inner, func(ctx context.Context, level storage.Storage) error {
+					seed(t, level, record(id("inside")))
+					update(t, level, record(id("kept"), role("inside"), version(2)), record(id("before"), role("inside")))
+					if n, err := level.Delete(ctx, id("gone"), id("sibling")); n != 2 || err != nil {
+						t.Errorf("Delete = %d, %v", n, err)
+					}
+					commitLevel(t, level, record(id("deep")))
+					if end.cancel {
+						cancel()
+					}
+					if end.panics {
+						panic(&end)
+					}
+					return errHost
+				})
+			})
+			if end.panics && value != any(&end) || !end.panics && value != nil {
+				t.Errorf("%s: RunInTx panics with %v", end.name, value)
+			}
+			if !end.panics {
+				refused(t, end.name, err, errHost)
+			}
+			same(t, get(t, tx, id("kept")), edit(record(id("kept"), role("before"), version(2)).Stored()))
+			missing(t, tx, id("inside"))
+			missing(t, tx, id("deep"))
+			byID(t, tx, storage.Filter{OrganizationID: "org-1", IDs: []string{
+				id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
+			}}, id("before"), id("gone"), id("kept"), id("sibling"))
+			// The slots are as before, too.
+			taken(t, "Insert", tx.Insert(ctx, record(id("other"), to(record(id("gone")).EmailKey))), 0)
+			seed(t, tx, record(id("after"), to(record(id("inside")).EmailKey)))
+			return nil
+		})
+		byID(t, s, storage.Filter{IDs: []string{
+			id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
+		}}, id("after"), id("before"), id("gone"), id("kept"), id("sibling"))
+		same(t, get(t, s, id("kept")), record(id("kept"), role("before"), version(2)).Stored())
+		same(t, get(t, s, id("before")), record(id("before")).Stored())
+	}
+}
+
+// Transactions nest to any depth, and each fails or succeeds by itself.
+func nestDepth(t *testing.T, s storage.Storage) {
+	commit(t, s, func(ctx context.Context, tx1 storage.Storage) error {
+		seed(t, tx1, record("1"))
+		err := tx1.RunInTx(ctx, func(ctx context.Context, tx2 storage.Storage) error {
+			seed(t, tx2, record("2"))
+			err := tx2.RunInTx(ctx, func(ctx context.Context, tx3 storage.Storage) error {
+				seed(t, tx3, record("3"))
+				err := tx3.RunInTx(ctx, func(_ context.Context, tx4 storage.Storage) error {
+					seed(t, tx4, record("4"))
+					holds(t, tx4, record("1"), record("2"), record("3"), record("4"))
+					return nil
+				})
+				if err != nil {
+					t.Errorf("level 4: %v", err)
+				}
+				return errHost
+			})
+			refused(t, "level 3", err, errHost)
+			holds(t, tx2, record("1"), record("2"))
+			err = tx2.RunInTx(ctx, func(_ context.Context, tx3 storage.Storage) error {
+				seed(t, tx3, record("3", role("again")))
+				return nil
+			})
+			holds(t, tx2, record("1"), record("2"), record("3", role("again")))
+			return err
+		})
+		holds(t, tx1, record("1"), record("2"), record("3", role("again")))
+		return err
+	})
+	holds(t, s, record("1"), record("2"), record("3", role("again")))
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
+		commitLevel(t, tx, record("4"))
+		return errHost
+	}), errHost)
+	holds(t, s, record("1"), record("2"), record("3", role("again")))
+}
+
+// What a nested transaction committed is undone with the transaction around it.
+func nestUndone(t *testing.T, s storage.Storage) {
+	undoesEverything(t, s, func(tx storage.Storage) { commitLevel(t, tx, record("d")) })
+}
+
+// A nested transaction sees the writes of the transaction around it, which sees its writes.
+func nestReadsWrites(t *testing.T, s storage.Storage) {
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		seed(t, tx, record("a"), record("b"))
+		update(t, tx, record("a", role("x")))
+		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
+			holds(t, tx, record("a", role("x"), version(2)), record("b"))
+			update(t, tx, record("b", role("y")))
+			holds(t, tx, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
+			return nil
+		})
+		holds(t, tx, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
+		return err
+	})
+	holds(t, s, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
+}
+
+// A nested RunInTx returns the errors of storage that fn returns as they are, and the transaction stays usable.
+func nestErrors(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"))
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			_, err := tx.Get(ctx, "none")
+			return err
+		})
+	}), storage.ErrNotFound)
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		for range 2 {
+			taken(t, "RunInTx", tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				return tx.Insert(ctx, record("d"), record("a"))
+			}), 1)
+			refused(t, "RunInTx", tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+				return tx.Update(ctx, record("a", version(3)))
+			}), storage.ErrConflict)
+			holds(t, tx, record("a"))
+		}
+		seed(t, tx, record("d"))
+		return nil
+	})
+	holds(t, s, record("a"), record("d"))
+}
+
+// A nested RunInTx hands fn a ctx with the values of its caller's.
+func nestContextValues(t *testing.T, s storage.Storage) {
+	ran := 0
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		return tx.RunInTx(context.WithValue(ctx, contextKey{}, "inner"), func(ctx context.Context, _ storage.Storage) error {
+			ran++
+			if ctx.Value(contextKey{}) != "inner" || ctx.Err() != nil {
+				t.Errorf("inner fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
+			}
+			return nil
+		})
+	})
+	if ran < 1 {
+		t.Error("fn was not called")
+	}
+}
+
+// A nested RunInTx returns nil exactly when its writes stand, also when its ctx is cancelled in fn.
+func nestOutcome(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"))
+	commit(t, s, func(outer context.Context, tx storage.Storage) error {
+		ctx, cancel := context.WithCancel(outer)
+		defer cancel()
+		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error {
+			seed(t, tx, record("c"))
+			cancel()
+			return nil
+		})
+		if err == nil {
+			holds(t, tx, record("a"), record("c"))
+		} else {
+			holds(t, tx, record("a"))
+		}
+		_, err = tx.Delete(outer, "c")
+		return err
+	})
+	holds(t, s, record("a"))
+}
+
+// Once the fn of a nested transaction has returned, every call on its tx is an error.
+func nestHandleEnds(t *testing.T, s storage.Storage) {
+	seed(t, s, record("a"), record("b"))
+	var level storage.Storage
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil })
+		if err != nil {
+			return err
+		}
+		useless(t, "a committed level", level)
+		_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return errHost })
+		useless(t, "a failed level", level)
+		panics(func() {
+			_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; panic("fn") })
+		})
+		useless(t, "a level that panicked", level)
+		holds(t, tx, record("a"), record("b"))
+		return nil
+	})
+	useless(t, "a committed level, after the transaction", level)
+	holds(t, s, record("a"), record("b"))
+}
+
+// A lock that was taken in a nested transaction protects the transaction around it too.
+func nestNoLostUpdate(t *testing.T, s storage.Storage) { losesNothing(t, s, nestedLocks) }
+
+// A reader sees nothing of a committed nested transaction before the outermost one is committed.
+func nestUncommitted(t *testing.T, s storage.Storage) {
+	hidesUncommitted(t, s, func(tx storage.Storage) { commitLevel(t, tx, record("d")) })
+}

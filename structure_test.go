@@ -1,0 +1,234 @@
+package orginvite_test
+
+import (
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/matryer/is"
+)
+
+// TestImportDirections keeps the packages pointing one way: a store knows nothing of invitations, and nothing but
+// tests knows an SQL dialect or driver.
+func TestImportDirections(t *testing.T) {
+	const (
+		module = "github.com/orginvite/orginvite/"
+		bun    = "github.com/uptrace/bun"
+	)
+	// What the code in a directory may import besides the standard library. Test files may import more.
+	allowed := map[string][]string{
+		".":                         {},
+		"clock":                     {},
+		"storage":                   {},
+		"storage/storagetest":       {module + "storage"},
+		"memstore":                  {module + "storage", "github.com/tidwall/btree"},
+		"bunstore":                  {module + "storage", bun, bun + "/dialect", bun + "/schema"},
+		"bunstore/internal/faults":  {},
+		"bunstore/internal/servers": {"github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5/stdlib"},
+		"bunstore/internal/engines": {module + "bunstore/internal/faults", bun, bun + "/dialect/sqlitedialect",
+			bun + "/dialect/pgdialect", bun + "/dialect/mysqldialect", bun + "/driver/pgdriver", "modernc.org/sqlite",
+			"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/stdlib", "github.com/go-sql-driver/mysql"},
+		"invitation": {module + "storage", module + "clock", "github.com/go-playground/validator/v10",
+			"github.com/oklog/ulid/v2", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
+		"invitation/invitationtest": {module + "storage", module + "memstore", module + "invitation"},
+	}
+	checked := map[string]bool{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || file != "." && strings.ContainsAny(d.Name()[:1], "._")):
+			return fs.SkipDir // as the go command does
+		case d.IsDir() && file != "." && isModule(file):
+			return fs.SkipDir // it has requirements of its own
+		case path.Ext(file) != ".go":
+			return nil
+		}
+		dir, test := path.Dir(file), strings.HasSuffix(file, "_test.go")
+		may, known := allowed[dir]
+		if !known {
+			t.Errorf("%s: the directory is new; say in this test what it may import", file)
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(file), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		checked[dir] = true
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			root, _, _ := strings.Cut(imported, "/")
+			domain := strings.HasPrefix(imported, module+"invitation")
+			switch {
+			case !strings.Contains(root, "."): // standard library
+			case !test && !slices.Contains(may, imported):
+				t.Errorf("%s imports %s", file, imported)
+			case test && domain && !slices.Contains([]string{".", "invitation", "invitation/invitationtest"}, dir) &&
+				f.Name.Name != "bunstore_test":
+				t.Errorf("%s, a test, imports %s", file, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir := range allowed {
+		if !checked[dir] {
+			t.Errorf("%s: no Go file there; drop it from this test", dir)
+		}
+	}
+}
+
+// exampleFiles are the files of examples, with slashes.
+func exampleFiles(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("*", "example_*test.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files of examples: %q, %v", files, err)
+	}
+	for i := range files {
+		files[i] = filepath.ToSlash(files[i])
+	}
+	return files
+}
+
+// TestExamples keeps example_THEME_test.go a whole-file example, of which the documentation shows the types too: one
+// example and what it needs, and no test.
+func TestExamples(t *testing.T) {
+	for _, file := range exampleFiles(t) {
+		if path.Base(file) == "example_test.go" {
+			continue // examples of single methods
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(file), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples := doc.Examples(f)
+		if len(examples) != 1 || examples[0].Output == "" || examples[0].Code != ast.Node(f) {
+			t.Errorf("%s is not a whole-file example with an output: see go.dev/blog/examples", file)
+		}
+	}
+}
+
+// TestThreatsOfComments keeps a comment that names a threat, such as C05, one that names a case of TestThreat.
+func TestThreatsOfComments(t *testing.T) {
+	threat, leading := regexp.MustCompile(`\bC\d+\b`), regexp.MustCompile(`^"(C\d\d)_`)
+	named, comments := map[string]bool{}, map[string]string{}
+	for _, dir := range []string{"storage", "storage/storagetest", "memstore", "bunstore", "invitation"} {
+		files, err := filepath.Glob(filepath.FromSlash(dir + "/*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, group := range f.Comments {
+				for _, id := range threat.FindAllString(group.Text(), -1) {
+					comments[id] = file
+				}
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if l, ok := n.(*ast.BasicLit); ok && leading.MatchString(l.Value) {
+					named[leading.FindStringSubmatch(l.Value)[1]] = true
+				}
+				return true
+			})
+		}
+	}
+	if len(named) == 0 || len(comments) == 0 {
+		t.Fatalf("%d threats are named, and %d in comments", len(named), len(comments))
+	}
+	for id, file := range comments {
+		if !named[id] {
+			t.Errorf("%s: a comment names %s, which is no case of TestThreat", file, id)
+		}
+	}
+}
+
+// isModule reports whether a directory is the root of a module.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(filepath.FromSlash(dir), "go.mod"))
+	return err == nil
+}
+
+// TestREADME keeps the README's code the code that the tests run: its quickstart is all of the example's file but
+// package and imports, and every other block of Go stands in one of the example files.
+func TestREADME(t *testing.T) {
+	is := is.New(t)
+	const quickstart = "invitation/example_quickstart_test.go"
+	read := func(file string) string {
+		b, err := os.ReadFile(filepath.FromSlash(file))
+		is.NoErr(err)
+		return string(b)
+	}
+	flat := func(code string) string { // indentation differs, the rest does not
+		lines := strings.Split(strings.TrimSpace(code), "\n")
+		for i := range lines {
+			lines[i] = strings.TrimSpace(lines[i])
+		}
+		return strings.Join(lines, "\n")
+	}
+	var blocks []string
+	for _, part := range strings.Split(read("README.md"), "```go\n")[1:] {
+		code, _, closed := strings.Cut(part, "```")
+		is.True(closed)
+		blocks = append(blocks, code)
+	}
+	is.True(len(blocks) > 0)
+
+	_, body, ok := strings.Cut(read(quickstart), "\n)\n") // the end of the imports
+	is.True(ok)
+	is.Equal(strings.TrimSpace(blocks[0]), strings.TrimSpace(body)) // copy the example's code to the README
+	var examples string
+	for _, file := range exampleFiles(t) {
+		examples += flat(read(file))
+	}
+	for _, block := range blocks[1:] {
+		if !strings.Contains(examples, flat(block)) {
+			t.Errorf("no example has this code of the README:\n%s", block)
+		}
+	}
+
+	// What curl is answered is what the golden files have, broken into lines and cut short at each …
+	golden, err := filepath.Glob("invitation/testdata/wire/*.json")
+	is.NoErr(err)
+	var bodies []string
+	for _, file := range golden {
+		bodies = append(bodies, read(filepath.ToSlash(file)))
+	}
+	calls := strings.Split(read("README.md"), "    $ curl ")[1:]
+	is.True(len(calls) > 0)
+	for _, call := range calls {
+		_, answer, _ := strings.Cut(call, "\n")
+		answer, _, _ = strings.Cut(answer, "\n\n")
+		answer = strings.ReplaceAll(flat(answer), "\n", "")
+		if !slices.ContainsFunc(bodies, func(body string) bool {
+			for part := range strings.SplitSeq(answer, "…") {
+				_, rest, found := strings.Cut(body, part)
+				if !found {
+					return false
+				}
+				body = rest
+			}
+			return true
+		}) {
+			t.Errorf("no golden file has this answer of the README:\n%s", answer)
+		}
+	}
+}
