@@ -151,57 +151,20 @@ func detach(records []storage.Record) {
 	}
 }
 
-// A slot is what only one pending record may hold.
-type slot struct{ organization, key string }
-
-// claims are the ids and slots that the accepted arguments of a call hold, and the positions of the refused ones.
-type claims struct {
-	ids     map[string]bool
-	slots   map[slot]bool
-	refused []int
-}
-
-func newClaims(n int) *claims {
-	return &claims{ids: make(map[string]bool, n), slots: make(map[slot]bool, n)}
-}
-
-// accept takes the slot of argument i, if it needs one, or refuses the argument.
-func (c *claims) accept(i int, r storage.Record, taken bool) bool {
-	pending, s := r.Status == storage.Pending, slot{r.OrganizationID, r.EmailKey}
-	if taken || pending && c.slots[s] {
-		c.refused = append(c.refused, i)
-		return false
-	}
-	if pending {
-		c.slots[s] = true
-	}
-	return true
-}
-
-func (c *claims) err() error {
-	if c.refused == nil {
-		return nil
-	}
-	return fmt.Errorf("memstore: %w", &storage.ExistsError{Indexes: c.refused})
-}
-
 // insert looks at every record before it writes the first, so that it writes all or none.
 func (s *state) insert(records []storage.Record) error {
 	if err := validate(records); err != nil {
 		return err
 	}
-	claims := newClaims(len(records))
-	for i, r := range records {
+	err := storage.Taken(records, func(r storage.Record) bool {
 		_, taken := s.row(r.ID)
 		if r.Status == storage.Pending && !taken {
 			_, taken = s.holder(r)
 		}
-		if claims.accept(i, r, taken || claims.ids[r.ID]) {
-			claims.ids[r.ID] = true
-		}
-	}
-	if err := claims.err(); err != nil {
-		return err
+		return taken
+	})
+	if err != nil {
+		return fmt.Errorf("memstore: %w", err)
 	}
 	for _, r := range records {
 		s.add(r, 1)
@@ -229,17 +192,15 @@ func (s *state) update(records []storage.Record) error {
 	if err := validate(records); err != nil {
 		return err
 	}
-	claims := newClaims(len(records))
-	for i, r := range records {
-		taken := false
-		if r.Status == storage.Pending {
-			holder, ok := s.holder(r)
-			taken = ok && !updated[holder.ID]
+	err := storage.Taken(records, func(r storage.Record) bool {
+		if r.Status != storage.Pending {
+			return false
 		}
-		claims.accept(i, r, taken)
-	}
-	if err := claims.err(); err != nil {
-		return err
+		holder, held := s.holder(r)
+		return held && !updated[holder.ID]
+	})
+	if err != nil {
+		return fmt.Errorf("memstore: %w", err)
 	}
 	for _, r := range old {
 		s.remove(r)

@@ -46,6 +46,30 @@ func (e *ExistsError) Error() string {
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
+// Taken is the meaning of [ErrExists], in Go: the reference for every store. It returns the [*ExistsError] of the records
+// that one Insert or Update must refuse, or nil if it refuses none. held reports whether a stored record that the call
+// does not replace has the id or the pending slot of a record. So do the records that Taken accepted before it.
+func Taken(records []Record, held func(Record) bool) error {
+	type slot struct{ organizationID, emailKey string }
+	var refused []int
+	ids, slots := make(map[string]bool, len(records)), make(map[slot]bool, len(records))
+	for i, r := range records {
+		at, pending := slot{r.OrganizationID, r.EmailKey}, r.Status == Pending
+		if ids[r.ID] || pending && slots[at] || held(r) {
+			refused = append(refused, i)
+			continue
+		}
+		ids[r.ID] = true
+		if pending {
+			slots[at] = true
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return &ExistsError{Indexes: refused}
+}
+
 // Classifier is an optional interface of a [Storage] that lends its database handle to hosts. Classify adds [ErrAborted]
 // or [ErrUnavailable] to the chain of a database error that a host got on that handle. It also adds the error of ctx if
 // ctx has ended. It returns every other error, and nil, unchanged.

@@ -189,3 +189,39 @@ func TestClassify(t *testing.T) {
 		is.NoErr(storage.Classify(t.Context(), s, nil))
 	}
 }
+
+func TestTaken(t *testing.T) {
+	is := is.New(t)
+	pending := func(id, organization, key string) storage.Record {
+		return storage.Record{ID: id, OrganizationID: organization, EmailKey: key, Status: storage.Pending}
+	}
+	ended := func(id string) storage.Record {
+		return storage.Record{ID: id, OrganizationID: "o", EmailKey: "k", Status: "accepted"}
+	}
+	none := func(storage.Record) bool { return false }
+	for name, c := range map[string]struct {
+		records []storage.Record
+		held    func(storage.Record) bool
+		want    []int
+	}{
+		"nothing":                       {nil, none, nil},
+		"all different":                 {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "l"), pending("c", "p", "k")}, none, nil},
+		"an id twice":                   {[]storage.Record{ended("a"), ended("b"), ended("a"), ended("a")}, none, []int{2, 3}},
+		"a slot twice":                  {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "k"), pending("c", "o", "k")}, none, []int{1, 2}},
+		"no slot without being pending": {[]storage.Record{pending("a", "o", "k"), ended("b"), ended("c")}, none, nil},
+		"a stored one":                  {[]storage.Record{ended("a"), ended("b")}, func(r storage.Record) bool { return r.ID == "a" }, []int{0}},
+		"a refused one holds no slot":   {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "k")}, func(r storage.Record) bool { return r.ID == "a" }, []int{0}},
+		"a refused one holds no id":     {[]storage.Record{pending("a", "o", "k"), pending("a", "o", "l")}, func(r storage.Record) bool { return r.EmailKey == "k" }, []int{0}},
+		"two keys are not one joined":   {[]storage.Record{pending("a", "o", "pk"), pending("b", "op", "k")}, none, nil},
+	} {
+		err := storage.Taken(c.records, c.held)
+		var taken *storage.ExistsError
+		if !errors.As(err, &taken) {
+			is.NoErr(err)
+			taken = &storage.ExistsError{}
+		}
+		if !slices.Equal(taken.Indexes, c.want) {
+			t.Errorf("%s: %v, want %v", name, taken.Indexes, c.want)
+		}
+	}
+}

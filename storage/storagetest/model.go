@@ -23,33 +23,34 @@ func slotOf(r storage.Record) (slot, bool) {
 }
 
 func (m model) insert(records []storage.Record) error {
-	next, held := maps.Clone(m), map[slot]bool{}
-	for _, r := range m {
-		if s, ok := slotOf(r); ok {
-			held[s] = true
-		}
+	held := m.slots(nil)
+	err := storage.Taken(records, func(r storage.Record) bool {
+		at, pending := slotOf(r)
+		_, stored := m[r.ID]
+		return stored || pending && held[at]
+	})
+	if err != nil {
+		return err
 	}
-	var taken []int
-	for i, r := range records {
-		s, pending := slotOf(r)
-		if _, ok := next[r.ID]; ok || pending && held[s] {
-			taken = append(taken, i)
-			continue
-		}
-		if pending {
-			held[s] = true
-		}
-		next[r.ID] = edit(r.Stored(), version(1))
+	for _, r := range records {
+		m[r.ID] = edit(r.Stored(), version(1))
 	}
-	if taken != nil {
-		return &storage.ExistsError{Indexes: taken}
-	}
-	maps.Copy(m, next)
 	return nil
 }
 
+// slots are those that stored records hold, but for the ones that a call replaces.
+func (m model) slots(replaced map[string]bool) map[slot]bool {
+	held := map[slot]bool{}
+	for _, r := range m {
+		if at, pending := slotOf(r); pending && !replaced[r.ID] {
+			held[at] = true
+		}
+	}
+	return held
+}
+
 func (m model) update(records []storage.Record) error {
-	seen, next, held := map[string]bool{}, maps.Clone(m), map[slot]bool{}
+	seen := map[string]bool{}
 	var notFound, conflict bool
 	for _, r := range records {
 		old, ok := m[r.ID]
@@ -63,27 +64,17 @@ func (m model) update(records []storage.Record) error {
 	case conflict:
 		return storage.ErrConflict
 	}
-	for _, r := range m {
-		if s, ok := slotOf(r); ok && !seen[r.ID] {
-			held[s] = true
-		}
+	held := m.slots(seen)
+	err := storage.Taken(records, func(r storage.Record) bool {
+		at, pending := slotOf(r)
+		return pending && held[at]
+	})
+	if err != nil {
+		return err
 	}
-	var taken []int
-	for i, r := range records {
-		s, pending := slotOf(r)
-		if pending && held[s] {
-			taken = append(taken, i)
-			continue
-		}
-		if pending {
-			held[s] = true
-		}
-		next[r.ID] = edit(r.Stored(), version(r.Version+1))
+	for _, r := range records {
+		m[r.ID] = edit(r.Stored(), version(r.Version+1))
 	}
-	if taken != nil {
-		return &storage.ExistsError{Indexes: taken}
-	}
-	maps.Copy(m, next)
 	return nil
 }
 
