@@ -125,7 +125,7 @@ func (c caller) call(method, path, contentType, body string) map[string]any {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	var v map[string]any
 	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
 		log.Fatal(err)

@@ -35,9 +35,9 @@ func TestRoundTrips(t *testing.T) {
 		if e.Name == "mariadb" {
 			on = onMariaDB
 		}
-		pending, lapsed := create("u1@example.com"), create("u2@example.com")
+		_, lapsed := create("u1@example.com"), create("u2@example.com")
 		h.clock.Set(lapsed.ExpiresAt)
-		pending = create("u3@example.com")
+		pending := create("u3@example.com")
 		for _, c := range []struct {
 			name string
 			want [2]int // on PostgreSQL, on MariaDB
