@@ -50,7 +50,8 @@
 // Service.Get, and lists of an organization (Service.List), of a user (Service.ListForUser) and of everything
 // (Service.ListAll). Beyond the reference there are Service.Preview, for the page behind the link, Service.Link, for
 // the mail worker, and Service.Each, an iterator; Service.Resend and Service.Update for what is pending; and for the
-// life of the application Service.RevokeAll, Service.ExpireDue, Service.Purge, Service.DeleteOrganization and Service.EraseEmail.
+// life of the application Service.RevokeAll, Service.ExpireDue, Service.Purge, Service.DeleteOrganization and
+// Service.EraseEmail.
 //
 // Lists are paged by offset, by page number (invitation.PageNumber) or by cursor, with the total of the filter.
 //
@@ -81,9 +82,9 @@
 // # Roles, invitees, metadata
 //
 // invitation.Roles say which roles may manage invitations, and which roles each of them grants. Who accepts must have
-// verified the invitation's address, unless Config.TicketProvesEmail lets the ticket stand for that. Links reach the back end
-// alone, which mails them, unless Config.ManagersSeeLinks is set; so the example signUp can create an account verified.
-// invitation.Metadata, public and private, arrives on the membership.
+// verified the invitation's address, unless Config.TicketProvesEmail lets the ticket stand for that. Links reach the
+// back end alone, which mails them, unless Config.ManagersSeeLinks is set; so the example signUp can create an account
+// verified. invitation.Metadata, public and private, arrives on the membership.
 //
 // # Tickets
 //

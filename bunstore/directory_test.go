@@ -21,8 +21,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// createTables creates tables of a host, if they are not there yet. Text compares byte for byte, whatever the default of
-// the database: MariaDB's takes "acme", "ACME" and "acme " for one.
+// createTables creates tables of a host, if they are not there yet. Text compares byte for byte, whatever the default
+// of the database: MariaDB's takes "acme", "ACME" and "acme " for one.
 func createTables(t testing.TB, db *bun.DB, models ...any) {
 	t.Helper()
 	for _, model := range models {

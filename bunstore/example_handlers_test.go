@@ -191,9 +191,10 @@ func Example_handlers() {
 	fmt.Println(" ", api.get(carol)["status"])
 
 	fmt.Println("what is refused")
-	body, err := json.Marshal(api.post("/organizations/acme/invitations", `{"email_address":"bob","rôle":1}`))
-	must(err)
-	fmt.Println(" ", string(body))
+	refusal := api.post("/organizations/acme/invitations", `{"email_address":"bob","rôle":1}`)
+	for _, e := range refusal["errors"].([]any) {
+		fmt.Println(" ", e.(map[string]any)["code"], e.(map[string]any)["meta"], e.(map[string]any)["long_message"])
+	}
 	// Output:
 	// POST /organizations/acme/invitations 200 application/json
 	//   organization_invitation Bob@example.com Member pending
@@ -213,5 +214,5 @@ func Example_handlers() {
 	//   revoked
 	// what is refused
 	// POST /organizations/acme/invitations 422 application/json
-	//   {"errors":[{"code":"form_param_unknown","long_message":"is not a parameter; leave it out","message":"Unknown parameter","meta":{"param_name":"rôle"}}]}
+	//   form_param_unknown map[param_name:rôle] is not a parameter; leave it out
 }

@@ -20,7 +20,9 @@ func TestServiceSweepers(t *testing.T) {
 	onStages(t, func(t *testing.T, s *stage) {
 		ps := make([]invitation.CreateParams, 700)
 		for i := range ps {
-			ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("p%d@example.com", i), Role: member, ExpiresIn: time.Duration(i+1) * time.Second}
+			ps[i] = invitation.CreateParams{
+				EmailAddress: fmt.Sprintf("p%d@example.com", i), Role: member, ExpiresIn: time.Duration(i+1) * time.Second,
+			}
 		}
 		_, err := s.svc.CreateBulk(s.ctx, "acme", ps)
 		s.is.NoErr(err)
@@ -28,14 +30,16 @@ func TestServiceSweepers(t *testing.T) {
 		var mu sync.Mutex
 		told := map[string]bool{}
 		// OnEvents may be told again when the engine gave a transaction up: what counts is what was committed.
-		svc := s.with(invitation.Config{OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
-			mu.Lock()
-			defer mu.Unlock()
-			for _, e := range events {
-				told[e.Invitation.ID] = true
-			}
-			return nil
-		}})
+		svc := s.with(invitation.Config{
+			OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, e := range events {
+					told[e.Invitation.ID] = true
+				}
+				return nil
+			},
+		})
 		total := 0
 		var calls []func()
 		for range 3 {
@@ -58,7 +62,9 @@ func TestServiceSweepers(t *testing.T) {
 		}
 		s.is.Equal(total, len(ps)) // none counted twice
 		s.is.Equal(len(told), len(ps))
-		page, err := s.svc.List(s.ctx, "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusExpired}, Limit: 1})
+		page, err := s.svc.List(s.ctx, "acme", invitation.ListParams{
+			Statuses: []invitation.Status{invitation.StatusExpired}, Limit: 1,
+		})
 		s.is.NoErr(err)
 		s.is.Equal(page.TotalCount, len(ps))
 		r, err := s.store.Get(s.ctx, page.Data[0].ID)
@@ -77,7 +83,9 @@ func TestServiceMaintenance(t *testing.T) {
 		s.invite("U1@example.com", member)
 		s.invite("u2@example.com", member)
 		for _, email := range []string{"u1@example.com", "u3@example.com"} {
-			_, err := s.svc.Create(s.ctx, "other", invitation.CreateParams{EmailAddress: email, Role: member, InviterUserID: "u0"})
+			_, err := s.svc.Create(s.ctx, "other", invitation.CreateParams{
+				EmailAddress: email, Role: member, InviterUserID: "u0",
+			})
 			s.is.NoErr(err)
 		}
 		s.clock.Advance(time.Hour)
@@ -106,7 +114,10 @@ func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		const limit, guests = 4, 10
 		h := build(t, db, invitation.Config{})
-		s := &stage{people: inSQL{h, t.Context()}, t: t, is: h.is, ctx: t.Context(), clock: h.clock, store: h.store, dir: h.host, svc: h.svc}
+		s := &stage{
+			people: inSQL{h, t.Context()}, t: t, is: h.is, ctx: t.Context(), clock: h.clock, store: h.store, dir: h.host,
+			svc: h.svc,
+		}
 		svc := s.with(invitation.Config{Seats: s.seats(limit)})
 		var invs []invitation.Invitation
 		for i := range guests {

@@ -514,8 +514,8 @@ func TestPostgresZones(t *testing.T) {
 	})
 }
 
-// A host's transaction may switch standard_conforming_strings off, after the connection was found safe. A backslash in a
-// plain literal is an escape then: it would be lost, or let the text out of its quotes.
+// A host's transaction may switch standard_conforming_strings off, after the connection was found safe. A backslash in
+// a plain literal is an escape then: it would be lost, or let the text out of its quotes.
 func TestPostgresHostsBackslashes(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)

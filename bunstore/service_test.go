@@ -46,9 +46,12 @@ type sqlHost struct {
 	afterJoin func(ctx context.Context, db bun.IDB) error // what a Join still does behind its insert
 }
 
-func (h *sqlHost) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+func (h *sqlHost) Role(
+	ctx context.Context, tx storage.Storage, organizationID, userID string,
+) (invitation.Role, error) {
 	var ms []hostMember
-	err := bunstore.DB(tx).NewSelect().Model(&ms).Where("organization_id = ? AND user_id = ?", organizationID, userID).Scan(ctx)
+	err := bunstore.DB(tx).NewSelect().Model(&ms).
+		Where("organization_id = ? AND user_id = ?", organizationID, userID).Scan(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +61,9 @@ func (h *sqlHost) Role(ctx context.Context, tx storage.Storage, organizationID, 
 	return invitation.Role(ms[0].Role), nil
 }
 
-func (h *sqlHost) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+func (h *sqlHost) MemberEmails(
+	ctx context.Context, tx storage.Storage, organizationID string, emails []string,
+) ([]string, error) {
 	var found []string
 	err := bunstore.DB(tx).NewSelect().Model((*hostUser)(nil)).Column("email").
 		Where("LOWER(email) IN (?)", bun.List(emails)).
@@ -81,7 +86,9 @@ func (h *sqlHost) Join(ctx context.Context, tx storage.Storage, m invitation.Mem
 		return err
 	}
 	db := bunstore.DB(tx)
-	res, err := db.NewInsert().Ignore().Model(&hostMember{OrganizationID: m.OrganizationID, UserID: m.UserID, Role: string(m.Role), Metadata: string(b)}).Exec(ctx)
+	res, err := db.NewInsert().Ignore().Model(&hostMember{
+		OrganizationID: m.OrganizationID, UserID: m.UserID, Role: string(m.Role), Metadata: string(b),
+	}).Exec(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,7 +123,9 @@ func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	}
 	_, err := db.NewInsert().Model(&users).Exec(ctx)
 	h.is.NoErr(err)
-	_, err = db.NewInsert().Model(&hostMember{OrganizationID: "acme", UserID: "ann", Role: string(invitation.RoleAdmin)}).Exec(ctx)
+	_, err = db.NewInsert().Model(&hostMember{
+		OrganizationID: "acme", UserID: "ann", Role: string(invitation.RoleAdmin),
+	}).Exec(ctx)
 	h.is.NoErr(err)
 	h.store, err = bunstore.New(db, nil)
 	h.is.NoErr(err)
@@ -127,7 +136,9 @@ func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 // attach is a service on a database that has been built.
 func attach(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	t.Helper()
-	h := &house{is: is.New(t), db: db, host: &sqlHost{}, clock: clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	h := &house{
+		is: is.New(t), db: db, host: &sqlHost{}, clock: clock.NewFake(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
+	}
 	var err error
 	h.store, err = bunstore.New(db, nil)
 	h.is.NoErr(err)
@@ -144,7 +155,9 @@ func (h *house) members(t testing.TB) int {
 
 func (h *house) invite(t testing.TB, email string) invitation.Invitation {
 	t.Helper()
-	inv, err := h.svc.Create(t.Context(), "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann"})
+	inv, err := h.svc.Create(t.Context(), "acme", invitation.CreateParams{
+		EmailAddress: email, Role: invitation.RoleMember, InviterUserID: "ann",
+	})
 	h.is.NoErr(err)
 	return inv
 }
@@ -167,7 +180,9 @@ func TestServiceMainJob(t *testing.T) {
 		got, err := h.svc.Get(t.Context(), "acme", inv.ID)
 		h.is.NoErr(err)
 		h.is.Equal(got, want) // what Create returned is what is stored, to the microsecond
-		_, err = h.svc.Create(t.Context(), "acme", invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+		_, err = h.svc.Create(t.Context(), "acme", invitation.CreateParams{
+			EmailAddress: "u1@example.com", Role: invitation.RoleMember,
+		})
 		h.is.True(errors.Is(err, invitation.ErrDuplicate))
 
 		h.clock.Advance(time.Minute)
@@ -178,7 +193,9 @@ func TestServiceMainJob(t *testing.T) {
 		h.is.NoErr(db.NewSelect().Model(&m).Where("user_id = 'u1'").Scan(t.Context()))
 		h.is.Equal(m.Role, string(invitation.RoleMember))
 		h.is.Equal(m.Metadata, `{"z":9007199254740993,"a":"<é>"}`)
-		_, err = h.svc.Create(t.Context(), "acme", invitation.CreateParams{EmailAddress: "u1@example.com", Role: invitation.RoleMember})
+		_, err = h.svc.Create(t.Context(), "acme", invitation.CreateParams{
+			EmailAddress: "u1@example.com", Role: invitation.RoleMember,
+		})
 		h.is.True(errors.Is(err, invitation.ErrAlreadyMember))
 
 		lapsing := h.invite(t, "u2@example.com")
@@ -199,7 +216,9 @@ func TestServiceMainJob(t *testing.T) {
 		h.is.NoErr(err)
 		h.is.Equal(len(all.Data), 2)
 		// The iterator holds no connection while it yields: with one connection the write would wait for ever.
-		for one, err := range h.svc.Each(t.Context(), "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusPending}}) {
+		for one, err := range h.svc.Each(t.Context(), "acme", invitation.ListParams{
+			Statuses: []invitation.Status{invitation.StatusPending},
+		}) {
 			h.is.NoErr(err)
 			_, err = h.svc.Revoke(t.Context(), "acme", one.ID, invitation.RevokeParams{RequestingUserID: "ann"})
 			h.is.NoErr(err)
@@ -262,10 +281,12 @@ func TestServiceEventsAreAtomic(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
 		inv := h.invite(t, "u1@example.com")
-		svc := h.with(t, invitation.Config{OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
-			_, err := bunstore.DB(tx).ExecContext(ctx, "INSERT INTO no_such_queue VALUES (1)")
-			return err
-		}})
+		svc := h.with(t, invitation.Config{
+			OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {
+				_, err := bunstore.DB(tx).ExecContext(ctx, "INSERT INTO no_such_queue VALUES (1)")
+				return err
+			},
+		})
 		_, err := svc.Accept(t.Context(), accept(inv, "u1"))
 		h.is.True(err != nil)
 		h.is.Equal(h.members(t), 1)
@@ -378,7 +399,9 @@ func TestServiceConcurrentCreates(t *testing.T) {
 			}
 			return err
 		})
-		page, err = svc.List(t.Context(), "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusPending}})
+		page, err = svc.List(t.Context(), "acme", invitation.ListParams{
+			Statuses: []invitation.Status{invitation.StatusPending},
+		})
 		h.is.NoErr(err)
 		h.is.Equal(page.TotalCount, 1)
 	})
@@ -468,7 +491,8 @@ func TestServiceConcurrentLimits(t *testing.T) {
 		h := build(t, db, invitation.Config{})
 		const limit = 9
 		seats := func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
-			n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).Where("organization_id = ?", organizationID).Count(ctx)
+			n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).
+				Where("organization_id = ?", organizationID).Count(ctx)
 			return int(n), limit, err
 		}
 		var invs []invitation.Invitation
@@ -484,7 +508,9 @@ func TestServiceConcurrentLimits(t *testing.T) {
 
 		svc = h.with(t, invitation.Config{MaxPending: 30})
 		h.is.Equal(atOnce(t, 16, invitation.ErrQuotaExceeded, func(i int) error {
-			_, err := svc.Create(t.Context(), "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf("v%d@example.com", i), Role: invitation.RoleMember})
+			_, err := svc.Create(t.Context(), "acme", invitation.CreateParams{
+				EmailAddress: fmt.Sprintf("v%d@example.com", i), Role: invitation.RoleMember,
+			})
 			return err
 		}), 30-(24-(limit-1)))
 	})

@@ -59,7 +59,10 @@ func onStages(t *testing.T, fn func(t *testing.T, s *stage)) {
 	})
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
-		fn(t, &stage{people: inSQL{h, t.Context()}, t: t, is: h.is, ctx: t.Context(), clock: h.clock, store: h.store, dir: h.host, svc: h.svc})
+		fn(t, &stage{
+			people: inSQL{h, t.Context()}, t: t, is: h.is, ctx: t.Context(), clock: h.clock, store: h.store, dir: h.host,
+			svc: h.svc,
+		})
 	})
 }
 
@@ -76,7 +79,8 @@ func (s *stage) seats(limit int) func(context.Context, storage.Storage, string) 
 		return m.host.Seats(limit)
 	}
 	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
-		n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).Where("organization_id = ?", organizationID).Count(ctx)
+		n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).
+			Where("organization_id = ?", organizationID).Count(ctx)
 		return int(n), limit, err
 	}
 }
@@ -146,7 +150,8 @@ func (q inSQL) setRole(org, user string, role invitation.Role) {
 }
 
 func (q inSQL) remove(org, user string) {
-	_, err := q.db.NewDelete().Model((*hostMember)(nil)).Where("organization_id = ? AND user_id = ?", org, user).Exec(q.ctx)
+	_, err := q.db.NewDelete().Model((*hostMember)(nil)).
+		Where("organization_id = ? AND user_id = ?", org, user).Exec(q.ctx)
 	q.is.NoErr(err)
 }
 
@@ -191,9 +196,12 @@ func threatTwice(t *testing.T, s *stage) {
 	s.addUser("twin", "u1@example.com")
 	inv := s.invite("u1@example.com", member)
 	errs := make([]error, 6)
-	together(func() { _, errs[0] = s.svc.Accept(s.ctx, accept(inv, "u1")) }, func() { _, errs[1] = s.svc.Accept(s.ctx, accept(inv, "twin")) },
-		func() { _, errs[2] = s.svc.Accept(s.ctx, accept(inv, "u1")) }, func() { _, errs[3] = s.svc.Accept(s.ctx, accept(inv, "twin")) },
-		func() { _, errs[4] = s.svc.Accept(s.ctx, accept(inv, "u1")) }, func() { _, errs[5] = s.svc.Accept(s.ctx, accept(inv, "twin")) })
+	together(func() { _, errs[0] = s.svc.Accept(s.ctx, accept(inv, "u1")) },
+		func() { _, errs[1] = s.svc.Accept(s.ctx, accept(inv, "twin")) },
+		func() { _, errs[2] = s.svc.Accept(s.ctx, accept(inv, "u1")) },
+		func() { _, errs[3] = s.svc.Accept(s.ctx, accept(inv, "twin")) },
+		func() { _, errs[4] = s.svc.Accept(s.ctx, accept(inv, "u1")) },
+		func() { _, errs[5] = s.svc.Accept(s.ctx, accept(inv, "twin")) })
 	for i := range errs { // the clicks of one all succeed, those of the other are all told that it is taken
 		s.is.Equal(errs[i] == nil, errs[i%2] == nil)
 		if errs[i] != nil {
@@ -288,7 +296,9 @@ func threatMember(t *testing.T, s *stage) {
 func threatHalf(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	boom := errors.New("boom")
-	svc := s.with(invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom }})
+	svc := s.with(invitation.Config{
+		OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom },
+	})
 	_, err := svc.Accept(s.ctx, accept(inv, "u1")) // fails behind Join and behind the record
 	s.refused(err, boom)
 	s.is.Equal(len(s.roles("acme")), 1)
@@ -348,7 +358,9 @@ func threatQuota(t *testing.T, s *stage) {
 	calls = nil
 	for i := range 6 {
 		calls = append(calls, func() {
-			_, err := svc.Create(s.ctx, "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf("v%d@example.com", i), Role: member})
+			_, err := svc.Create(s.ctx, "acme", invitation.CreateParams{
+				EmailAddress: fmt.Sprintf("v%d@example.com", i), Role: member,
+			})
 			if err != nil {
 				s.refused(err, invitation.ErrQuotaExceeded)
 			}
@@ -381,7 +393,9 @@ func threatStale(t *testing.T, s *stage) {
 		_, err := s.svc.Create(s.ctx, "acme", invitation.CreateParams{EmailAddress: spelling, Role: admin})
 		s.refused(err, invitation.ErrDuplicate)
 	}
-	second, err := s.svc.Create(s.ctx, "acme", invitation.CreateParams{EmailAddress: "U1@example.com", Role: admin, Replace: true})
+	second, err := s.svc.Create(s.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "U1@example.com", Role: admin, Replace: true,
+	})
 	s.is.NoErr(err)
 	_, err = s.svc.Accept(s.ctx, accept(first, "u1"))
 	s.refused(err, invitation.ErrRevoked)
@@ -458,7 +472,8 @@ func threatLoose(t *testing.T, s *stage) {
 	s.is.Equal(s.roles("acme"), map[string]invitation.Role{"ann": admin})
 }
 
-// TestPeerDefects has ten defects that were reproduced by running a popular peer, better-auth 1.7.24. None happens here.
+// TestPeerDefects has ten defects that were reproduced by running a popular peer, better-auth 1.7.24.
+// None happens here.
 func TestPeerDefects(t *testing.T) {
 	for name, defect := range map[string]func(t *testing.T, s *stage){
 		"01_unverified_account_accepts": func(t *testing.T, s *stage) {

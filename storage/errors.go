@@ -46,9 +46,10 @@ func (e *ExistsError) Error() string {
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
-// Taken is the meaning of [ErrExists], in Go: the reference for every store. It returns the [*ExistsError] of the records
-// that one Insert or Update must refuse, or nil if it refuses none. held reports whether a stored record that the call
-// does not replace has the id or the pending slot of a record. So do the records that Taken accepted before it.
+// Taken is the meaning of [ErrExists], in Go: the reference for every store. It returns the [*ExistsError] of the
+// records that one Insert or Update must refuse, or nil if it refuses none. held reports whether a stored record that
+// the call does not replace has the id or the pending slot of a record. So do the records that Taken accepted before
+// it.
 func Taken(records []Record, held func(Record) bool) error {
 	type slot struct{ organizationID, emailKey string }
 	var refused []int
@@ -70,15 +71,15 @@ func Taken(records []Record, held func(Record) bool) error {
 	return &ExistsError{Indexes: refused}
 }
 
-// Classifier is an optional interface of a [Storage] that lends its database handle to hosts. Classify adds [ErrAborted]
-// or [ErrUnavailable] to the chain of a database error that a host got on that handle. It also adds the error of ctx if
-// ctx has ended. It returns every other error, and nil, unchanged.
+// Classifier is an optional interface of a [Storage] that lends its database handle to hosts. Classify adds
+// [ErrAborted] or [ErrUnavailable] to the chain of a database error that a host got on that handle. It also adds the
+// error of ctx if ctx has ended. It returns every other error, and nil, unchanged.
 type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }
 
-// Classify calls the [Classifier] of s, or of the Storage that s wraps (method Unwrap() Storage). Without one it returns
-// err unchanged.
+// Classify calls the [Classifier] of s, or of the Storage that s wraps (method Unwrap() Storage). Without one it
+// returns err unchanged.
 func Classify(ctx context.Context, s Storage, err error) error {
 	for range maxWrappers {
 		switch t := s.(type) {

@@ -199,20 +199,27 @@ func TestTaken(t *testing.T) {
 		return storage.Record{ID: id, OrganizationID: "o", EmailKey: "k", Status: "accepted"}
 	}
 	none := func(storage.Record) bool { return false }
+	idA := func(r storage.Record) bool { return r.ID == "a" }
+	keyK := func(r storage.Record) bool { return r.EmailKey == "k" }
+	type list = []storage.Record
 	for name, c := range map[string]struct {
 		records []storage.Record
 		held    func(storage.Record) bool
 		want    []int
 	}{
-		"nothing":                       {nil, none, nil},
-		"all different":                 {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "l"), pending("c", "p", "k")}, none, nil},
-		"an id twice":                   {[]storage.Record{ended("a"), ended("b"), ended("a"), ended("a")}, none, []int{2, 3}},
-		"a slot twice":                  {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "k"), pending("c", "o", "k")}, none, []int{1, 2}},
-		"no slot without being pending": {[]storage.Record{pending("a", "o", "k"), ended("b"), ended("c")}, none, nil},
-		"a stored one":                  {[]storage.Record{ended("a"), ended("b")}, func(r storage.Record) bool { return r.ID == "a" }, []int{0}},
-		"a refused one holds no slot":   {[]storage.Record{pending("a", "o", "k"), pending("b", "o", "k")}, func(r storage.Record) bool { return r.ID == "a" }, []int{0}},
-		"a refused one holds no id":     {[]storage.Record{pending("a", "o", "k"), pending("a", "o", "l")}, func(r storage.Record) bool { return r.EmailKey == "k" }, []int{0}},
-		"two keys are not one joined":   {[]storage.Record{pending("a", "o", "pk"), pending("b", "op", "k")}, none, nil},
+		"nothing": {nil, none, nil},
+		"all different": {list{
+			pending("a", "o", "k"), pending("b", "o", "l"), pending("c", "p", "k"),
+		}, none, nil},
+		"an id twice": {list{ended("a"), ended("b"), ended("a"), ended("a")}, none, []int{2, 3}},
+		"a slot twice": {list{
+			pending("a", "o", "k"), pending("b", "o", "k"), pending("c", "o", "k"),
+		}, none, []int{1, 2}},
+		"no slot without being pending": {list{pending("a", "o", "k"), ended("b"), ended("c")}, none, nil},
+		"a stored one":                  {list{ended("a"), ended("b")}, idA, []int{0}},
+		"a refused one holds no slot":   {list{pending("a", "o", "k"), pending("b", "o", "k")}, idA, []int{0}},
+		"a refused one holds no id":     {list{pending("a", "o", "k"), pending("a", "o", "l")}, keyK, []int{0}},
+		"two keys are not one joined":   {list{pending("a", "o", "pk"), pending("b", "op", "k")}, none, nil},
 	} {
 		err := storage.Taken(c.records, c.held)
 		var taken *storage.ExistsError

@@ -113,7 +113,9 @@ func (a *app) work(t *testing.T, n int, send func(context.Context, mail) error) 
 }
 
 // finish runs a mailer until n jobs have ended in this way, and returns these.
-func (a *app) finish(t *testing.T, n int, end river.EventKind, send func(context.Context, mail) error) []*rivertype.JobRow {
+func (a *app) finish(
+	t *testing.T, n int, end river.EventKind, send func(context.Context, mail) error,
+) []*rivertype.JobRow {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
