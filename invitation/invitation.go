@@ -74,8 +74,8 @@
 // [Service.Accept] calls [Directory.Join] and resolves the invitation in one transaction. A user who is already a
 // member keeps their role.
 //
-// Pass the Terms of the invitation that the user was shown. If the role or anything else in it has changed since, the
-// result is [ErrChanged].
+// Pass the Terms of the invitation that the user was shown. If the role, the public metadata or the expiry has changed
+// since, the result is [ErrChanged].
 //
 // To let a new user sign up behind the link, create the account and accept in one transaction. The ticket proves the
 // address, so the account may be created with that address verified. This is safe only while links reach nothing but
@@ -125,8 +125,8 @@
 // address. After [ErrNotPending] or [ErrForbidden] there is nothing to send. The directory bunstore/queueexample does
 // this with River, a job queue.
 //
-// An event "expired" comes when the status is written: by [Service.ExpireDue], by [Service.Purge] or by a new
-// invitation.
+// [EventExpired] is emitted when the status is written: by [Service.ExpireDue], by [Service.Purge], or by a new
+// invitation to the same address.
 //
 // # Lists
 //
