@@ -33,23 +33,23 @@
 //
 //	postgres://app@db:5432/app?default_query_exec_mode=simple_protocol
 //
-// bun writes arguments into the text of a statement. In its default mode pgx would prepare each distinct text, which is
-// slower and takes memory on the server. That mode works and is tested too.
+// bun writes arguments into the text of a statement. pgx's default mode prepares each distinct text, which is slower
+// and takes memory on the server. That mode works and is tested too.
 //
 // A Store refuses a connection with standard_conforming_strings off, or with a client_encoding other than UTF8. It
 // checks this before its first statement.
 //
 // The Store's own transactions are READ COMMITTED. In a host's transaction that is REPEATABLE READ or SERIALIZABLE,
 // Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. After a
-// failed statement in a nested transaction, nothing more is done in it until it is rolled back.
+// failed statement, a nested transaction does nothing more until it is rolled back.
 //
 // If a context ends, a statement in a transaction may run for another quarter of a second. If it still waits for a lock
 // then, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With pgx's
-// CancelRequestContextWatcherHandler only the nested transaction is lost.
+// CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
 //
-// pgdriver honours deadlines but not cancellation, and neither for COMMIT and ROLLBACK. On a network that loses packets
-// its read_timeout ends them, by default after 10 seconds. PostgreSQL keeps waiting for a lock after its client has
-// gone, unless client_connection_check_interval is set.
+// pgdriver honours deadlines but not cancellation. For COMMIT and ROLLBACK it honours neither. On a network that loses
+// packets, its read_timeout ends these two, by default after 10 seconds. PostgreSQL keeps waiting for a lock after its
+// client has gone, unless client_connection_check_interval is set.
 //
 // A list by a part of the address searches all invitations of the organization. With the extensions pg_trgm and
 // btree_gin, an index of your own makes it fast in large organizations:
@@ -59,15 +59,16 @@
 // # MariaDB
 //
 // MariaDB 10.11 is tested, at REPEATABLE READ and READ COMMITTED. The SQL should work on MySQL 8, which is not tested.
-// Open it with go-sql-driver/mysql and bun's mysqldialect like this:
+// Open MariaDB with go-sql-driver/mysql and bun's mysqldialect like this:
 //
 //	app@tcp(db:3306)/app?parseTime=true&readTimeout=30s
 //
 // This driver runs COMMIT and ROLLBACK without a context. Without readTimeout they hang on a network that loses
-// packets. Set it longer than your slowest statement. [Store.Check] logs a warning if it is missing; Migrate does not.
+// packets. Set readTimeout longer than your slowest statement. [Store.Check] logs a warning if it is missing; Migrate
+// does not.
 //
-// parseTime, clientFoundRows and interpolateParams may have any value. A Store refuses connection settings that would
-// corrupt values, before its first statement, and says what to change:
+// parseTime, clientFoundRows and interpolateParams may have any value. Before its first statement, a Store refuses
+// connection settings that would corrupt values, and says what to change:
 //
 //   - a sql_mode that is not strict, or that has NO_BACKSLASH_ESCAPES
 //   - a character set other than utf8mb4
@@ -75,14 +76,14 @@
 //   - autocommit=0
 //
 // If a context ends while a statement waits for a lock, the driver closes the connection. The whole transaction is
-// lost. Every further call on it, and its RunInTx, return [storage.ErrAborted] along with the context's error. The
-// server notices when the wait ends, so keep innodb_lock_wait_timeout short.
+// lost. Every further call on the transaction returns [storage.ErrAborted] along with the context's error, and so does
+// its RunInTx. The server notices the lost connection only when the wait ends, so keep innodb_lock_wait_timeout short.
 //
-// The Store rolls an aborted transaction back at once, a host's too. Otherwise the server would commit every further
-// statement on its own. In a host's REPEATABLE READ transaction, a locking read returns [storage.ErrAborted] if the row
-// is newer than the snapshot, as on PostgreSQL.
+// The Store rolls back an aborted transaction at once, even if the host began it. Otherwise the server would commit
+// every further statement on its own. In a host's REPEATABLE READ transaction, a locking read returns
+// [storage.ErrAborted] if the row is newer than the snapshot, as on PostgreSQL.
 //
-// Creating a table commits. Call [Store.Migrate] outside a transaction.
+// On MariaDB, creating a table commits the open transaction. So call [Store.Migrate] outside a transaction.
 //
 // # Galera
 //
@@ -90,8 +91,8 @@
 // other's locks: of two conflicting transactions, the one that commits last is aborted. The Store retries its own.
 // Yours may fail at COMMIT with error 1213; retry it.
 //
-//   - A refusal may rest on states of two different moments, because Galera does not certify a transaction that is
-//     rolled back.
+//   - An operation that is refused may have seen states of two different moments, because Galera does not certify a
+//     transaction that is rolled back.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
@@ -104,9 +105,9 @@
 //	page, err := svc.WithStorage(replica).List(ctx, organizationID, invitation.ListParams{})
 //
 // On a replica Preview may call a fresh link invalid, Link and Get may not find a new invitation, and a list may be
-// old. Keep on the primary: every write, Preview for the page behind the link, Link for the mail worker, and what users
-// see right after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a read
-// that the replica cancels because of a recovery conflict.
+// old. These stay on the primary: every write, Preview for the page behind the link, Link for the mail worker, and what
+// users see right after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a
+// read that the replica cancels because of a recovery conflict.
 //
 // Streaming replicas of PostgreSQL are tested. Replicas of MariaDB, and TiDB, CockroachDB and YugabyteDB, are not.
 //
@@ -121,10 +122,10 @@
 //
 // # Your own transactions
 //
-// [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin it READ COMMITTED, or call
-// the library before your first read. Otherwise a call returns [storage.ErrAborted] if others have changed a row since
-// your snapshot, or held a lock that the call needs. The library cannot detect this in your own tables. A Directory
-// reads them in the same snapshot, so Create does not see a user who has joined since.
+// [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
+// COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if others have
+// changed a row since your snapshot, or held a lock that the call needs. The library cannot detect this in your own
+// tables. A Directory reads them in the same snapshot, so Create does not see a user who has joined since.
 //
 // Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
 // transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host

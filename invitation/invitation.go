@@ -40,9 +40,9 @@
 // # Routes that a browser calls
 //
 // Call the service through [Service.As] with the user of the session. That user is the acting user, whatever the
-// request says. They manage invitations as far as their role allows. They accept, decline and list only their own. They
-// get no links, unless Config.ManagersSeeLinks is set, and no private metadata. As("") refuses every operation, so a
-// request without a session cannot pass for the trusted back end.
+// request says. They manage the organization's invitations as far as their role allows. They accept and decline only
+// invitations to their own addresses. They get no links, unless Config.ManagersSeeLinks is set, and no private
+// metadata. As("") refuses every operation, so a request without a session cannot pass for the trusted back end.
 //
 // The page behind a link calls [Service.Preview], which writes nothing. Accept and decline only on POST, because mail
 // scanners open links too. A visitor who is not signed in may preview and decline: for these two operations the ticket
@@ -70,9 +70,9 @@
 //
 // # Accepting
 //
-// The user must have verified the address of the invitation, whether they come with a ticket or with ids.
-// [Service.Accept] calls [Directory.Join] and resolves the invitation in one transaction. A user who is already a
-// member keeps their role.
+// The user must have verified the address of the invitation, whether they come with a ticket or with ids. With
+// Config.TicketProvesEmail the ticket alone is enough. [Service.Accept] calls [Directory.Join] and resolves the
+// invitation in one transaction. A user who is already a member keeps their role.
 //
 // Pass the Terms of the invitation that the user was shown. If the role, the public metadata or the expiry has changed
 // since, the result is [ErrChanged].
@@ -86,7 +86,8 @@
 //
 // [DefaultRoles] are org:admin and org:member. [LegacyRoles] are Clerk's older names. [NewRoles] takes your own. A role
 // may manage invitations, and grants exactly the roles it lists. The inviter must be able to grant the role when the
-// invitation is created and still when it is accepted, unless Config.IgnoreInviterAuthority is set.
+// invitation is created. They must still be able to grant it when the invitation is accepted, unless
+// Config.IgnoreInviterAuthority is set.
 //
 // # Metadata
 //
@@ -96,8 +97,8 @@
 // # Tickets
 //
 // Config.TicketKeys and Config.AcceptURL turn links on. A ticket names the organization, the invitation and its
-// generation. HMAC-SHA-256 signs these together with Config.Audience. Nothing that grants access is stored. Without
-// keys there are no links, and users accept in the application by ids.
+// generation. An HMAC-SHA-256 over these and Config.Audience signs the ticket. Nothing that grants access is stored.
+// Without keys there are no links, and users accept in the application by ids.
 //
 // The first key signs and all keys verify. To rotate keys, put the new one first. Drop the old one when the last
 // invitation that it signed has lapsed.
@@ -121,9 +122,9 @@
 //		return err
 //	}
 //
-// The job holds ids and no secret. Its worker asks [Service.Link] for the current link and mails it to the canonical
-// address. After [ErrNotPending] or [ErrForbidden] there is nothing to send. The directory bunstore/queueexample does
-// this with River, a job queue.
+// The job holds ids and no secret. The worker of the job asks [Service.Link] for the current link and mails it to the
+// canonical address. After [ErrNotPending] or [ErrForbidden] there is nothing to send. The directory
+// bunstore/queueexample does this with River, a job queue.
 //
 // [EventExpired] is emitted when the status is written: by [Service.ExpireDue], by [Service.Purge], or by a new
 // invitation to the same address.
@@ -138,9 +139,10 @@
 //
 // # Transactions
 //
-// Every operation that writes is one transaction. The Directory and the callbacks of [Config] get it as tx. What they
-// write through tx commits or rolls back with the invitation; bunstore.DB(tx) is its handle. They may be called more
-// than once, because a storage retries aborted transactions. The documentation of Directory and Config has their rules.
+// Every operation that writes is one transaction. The Directory and the callbacks of [Config] get the transaction as
+// tx. What they write through tx commits or rolls back with the invitation. With bunstore, bunstore.DB(tx) is the bun
+// handle of tx. They may be called more than once, because a storage may retry an aborted transaction. The
+// documentation of Directory and Config has their rules.
 //
 // [Service.WithStorage] runs an operation in your own transaction. The library never retries that transaction. After
 // [ErrAborted] roll it back. If Config.Seats or Config.MaxPending is set and your transaction adds members itself, call
@@ -199,7 +201,7 @@
 //
 // What to do after errors of the storage:
 //
-//   - [ErrConflict]: somebody else changed the invitation at the same moment. Read it again.
+//   - [ErrConflict]: nothing was written. Somebody else changed the invitation at the same moment. Read it again.
 //   - [ErrAborted]: nothing was written. Call again after a short pause, a few times at most. bunstore has already
 //     retried deadlocks in its own transactions, but not lost connections. In your own transaction, roll back first,
 //     and retry the whole transaction.
