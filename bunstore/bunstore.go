@@ -58,8 +58,9 @@
 //
 // # MariaDB
 //
-// MariaDB 10.11 is tested, at REPEATABLE READ and READ COMMITTED. The SQL should work on MySQL 8, which is not tested.
-// Open MariaDB with go-sql-driver/mysql and bun's mysqldialect like this:
+// MariaDB 10.11 is tested, at REPEATABLE READ and READ COMMITTED. The Store's own transactions are READ COMMITTED. The
+// SQL should work on MySQL 8, which is not tested. Open MariaDB with go-sql-driver/mysql and bun's mysqldialect like
+// this:
 //
 //	app@tcp(db:3306)/app?parseTime=true&readTimeout=30s
 //
@@ -87,9 +88,9 @@
 //
 // # Galera
 //
-// Galera 26.4 is tested with three nodes and writers on all of them. Write on any node. Nodes do not wait for each
-// other's locks: of two conflicting transactions, the one that commits last is aborted. The Store retries its own.
-// Yours may fail at COMMIT with error 1213; retry it.
+// Galera 26.4 is tested with three nodes and writers on all of them. One node is killed in the middle of a bulk. Write
+// on any node. Nodes do not wait for each other's locks: of two conflicting transactions, the one that commits last is
+// aborted. The Store retries its own. Yours may fail at COMMIT with error 1213; retry it.
 //
 //   - An operation that is refused may have seen states of two different moments, because Galera does not certify a
 //     transaction that is rolled back.
