@@ -1,72 +1,188 @@
-// Package bunstore keeps invitations in SQL, through [github.com/uptrace/bun]. It works on the handle the host
-// already has, and inside the host's own transaction:
+// Package bunstore stores invitations in SQL, through [github.com/uptrace/bun]. It works on your own handle, and inside
+// your own transactions:
 //
 //	db := bun.NewDB(sqldb, sqlitedialect.New())
 //	store, err := bunstore.New(db, nil)
 //	…
 //	err = store.Migrate(ctx)
-//
+//	…
 //	err = db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
-//		return service.WithStorage(store.WithTx(tx)).…
+//		_, err := service.WithStorage(store.WithTx(tx)).Create(ctx, organizationID, params)
+//		return err
 //	})
 //
-// The package imports no dialect and no driver; the bun.DB brings both. SQLite is supported from 3.37 on. A file
-// is best opened in WAL mode, with a busy_timeout and with transactions that begin immediate, for example
+// The package imports no dialect and no driver; your bun.DB brings both. The database enforces every rule, however many
+// processes write. In this documentation the host is your application.
+//
+// # SQLite
+//
+// SQLite is supported from 3.37 on. It serves one machine, with one writer at a time and readers beside it. Open a file
+// with modernc.org/sqlite like this:
 //
 //	file:app.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)&_txlock=immediate
 //
-// in the words of modernc.org/sqlite. A Store needs neither: its own transactions take the write lock with their
-// first statement, and are run again while somebody else holds it. A host's transaction that reads before it
-// writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
-// waits in busy_timeout, so a long one delays cancellation by as much.
+// WAL lets readers work beside the writer. busy_timeout lets writers wait for each other. SQLite ignores a context
+// while it waits in busy_timeout, so a long timeout delays cancellation. _txlock=immediate is for your own
+// transactions: a transaction that reads first and writes later may otherwise end with [storage.ErrAborted]. A Store
+// needs none of these settings. Its own transactions take the write lock with their first statement, and the Store
+// retries them while somebody else holds the lock.
 //
-// PostgreSQL is tested with 15, through pgx and through pgdriver. Open pgx with default_query_exec_mode set to
-// simple_protocol, because every argument is in the text and a statement is never the same twice:
+// # PostgreSQL
+//
+// PostgreSQL 15 is tested, through pgx and through pgdriver. Open it with pgx's stdlib and bun's pgdialect like this:
 //
 //	postgres://app@db:5432/app?default_query_exec_mode=simple_protocol
 //
-// Before its first statement a Store refuses a connection with standard_conforming_strings off, or with another
-// client_encoding than UTF8. Its own transactions are READ COMMITTED. In a host's that is REPEATABLE READ or
-// SERIALIZABLE, Lock, ForUpdate and writes end with [storage.ErrAborted] where they meet what its snapshot does not
-// show yet. A statement that fails there spoils its level: nothing more is done in it until it is rolled back. Where
-// a context ends, a statement in a transaction has another quarter of a second; then, if it waits for a lock, pgx
-// closes the connection, and the whole transaction is lost with [storage.ErrAborted]. pgdriver sees only deadlines.
+// bun writes arguments into the text of a statement. pgx's default mode prepares each distinct text, which is slower
+// and takes memory on the server. That mode works and is tested too.
 //
-// MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested. Before
-// its first statement a Store refuses connections on which values would not be safe or would change: those with
-// NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc other than
-// UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the whole transaction
-// is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's error. The
-// Store rolls an aborted transaction back at once, a host's too, because the server would otherwise commit every
-// further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
-// [storage.ErrAborted] if the row is newer than the transaction's snapshot, as on PostgreSQL. Set readTimeout in the
-// DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
+// A Store refuses a connection with standard_conforming_strings off, or with a client_encoding other than UTF8. It
+// checks this before its first statement.
+//
+// The Store's own transactions are READ COMMITTED. In a host's transaction that is REPEATABLE READ or SERIALIZABLE,
+// Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. After a
+// failed statement, a nested transaction does nothing more until it is rolled back.
+//
+// If a context ends, a statement in a transaction may run for another quarter of a second. If it still waits for a lock
+// then, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With pgx's
+// CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
+//
+// pgdriver honours deadlines but not cancellation. For COMMIT and ROLLBACK it honours neither. On a network that loses
+// packets, its read_timeout ends these two, by default after 10 seconds. PostgreSQL keeps waiting for a lock after its
+// client has gone, unless client_connection_check_interval is set.
+//
+// A list by a part of the address searches all invitations of the organization. With the extensions pg_trgm and
+// btree_gin, an index of your own makes it fast in large organizations:
+//
+//	CREATE INDEX ON organization_invitations USING gin (organization_id, email_key gin_trgm_ops)
+//
+// # MariaDB
+//
+// MariaDB 10.11 is tested, at REPEATABLE READ and READ COMMITTED. The Store's own transactions are READ COMMITTED. The
+// SQL should work on MySQL 8, which is not tested. Open MariaDB with go-sql-driver/mysql and bun's mysqldialect like
+// this:
+//
+//	app@tcp(db:3306)/app?parseTime=true&readTimeout=30s
+//
+// This driver runs COMMIT and ROLLBACK without a context. Without readTimeout they hang on a network that loses
+// packets. Set readTimeout longer than your slowest statement. [Store.Check] logs a warning if it is missing; Migrate
+// does not.
+//
+// parseTime, clientFoundRows and interpolateParams may have any value. Before its first statement, a Store refuses
+// connection settings that would corrupt values, and says what to change:
+//
+//   - a sql_mode that is not strict, or that has NO_BACKSLASH_ESCAPES
+//   - a character set other than utf8mb4
+//   - a loc other than UTC
+//   - autocommit=0
+//
+// If a context ends while a statement waits for a lock, the driver closes the connection. The whole transaction is
+// lost. Every further call on the transaction returns [storage.ErrAborted] along with the context's error, and so does
+// its RunInTx. The server notices the lost connection only when the wait ends, so keep innodb_lock_wait_timeout short.
+//
+// The Store rolls back an aborted transaction at once, even if the host began it. Otherwise the server would commit
+// every further statement on its own. In a host's REPEATABLE READ transaction, a locking read returns
+// [storage.ErrAborted] if the row is newer than the snapshot, as on PostgreSQL.
+//
+// On MariaDB, creating a table commits the open transaction. So call [Store.Migrate] outside a transaction.
+//
+// # Galera
+//
+// Galera 26.4 is tested with three nodes and writers on all of them. One node is killed in the middle of a bulk. Write
+// on any node. Nodes do not wait for each other's locks: of two conflicting transactions, the one that commits last is
+// aborted. The Store retries its own. Yours may fail at COMMIT with error 1213; retry it.
+//
+//   - An operation that is refused may have seen states of two different moments, because Galera does not certify a
+//     transaction that is rolled back.
+//   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
+//   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
+//   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
+//   - Check rows.Err in your callbacks. bun's Scan into plain variables does not.
+//
+// # Read replicas
+//
+// Create a second store on the replica's bun.DB, without Migrate. Use it for reads that may be slightly old:
+//
+//	page, err := svc.WithStorage(replica).List(ctx, organizationID, invitation.ListParams{})
+//
+// On a replica Preview may call a fresh link invalid, Link and Get may not find a new invitation, and a list may be
+// old. These stay on the primary: every write, Preview for the page behind the link, Link for the mail worker, and what
+// users see right after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a
+// read that the replica cancels because of a recovery conflict.
+//
+// Streaming replicas of PostgreSQL are tested. Replicas of MariaDB, and TiDB, CockroachDB and YugabyteDB, are not.
+//
+// # Your own tables
+//
+// Columns of ids must compare byte for byte. On MariaDB they need the collation utf8mb4_nopad_bin, on MySQL 8
+// utf8mb4_0900_bin. MariaDB's default collation treats "acme", "ACME" and "acme " as one organization, and utf8mb4_bin
+// treats the first and the last as one. To the library they are three, so limits could be exceeded and invitations
+// hidden.
+//
+// The table of memberships needs a unique key on organization and user.
+//
+// # Your own transactions
+//
+// [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
+// COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if others have
+// changed a row since your snapshot, or held a lock that the call needs. The library cannot detect this in your own
+// tables. A Directory reads them in the same snapshot, so Create does not see a user who has joined since.
+//
+// Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
+// transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host
+// has called DB, the Store checks that the transaction is still open, before it writes and before COMMIT. If the
+// transaction has ended, the error is ErrAborted if the Store knows that the host has only read since, and
+// ErrOutcomeUnknown otherwise.
+//
+// This check costs one statement in a Galera cluster, in a host's transaction on MariaDB, before COMMIT with pgdriver,
+// and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the Store does not
+// see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared statement.
+//
+// # Migrations
+//
+// [Store.Migrate] creates the tables. Call it at every start, from any number of processes. With a migration tool of
+// your own, take the statements from [Migrations], and call [Store.Check] at the start. [Config] sets a prefix for the
+// tables and their schema.
 //
 // # Outcomes
 //
 // An outermost RunInTx, and a write outside a transaction, return nil only if the database has confirmed COMMIT. They
 // return [storage.ErrOutcomeUnknown] if COMMIT failed without a refusal by the database: the answer was lost, or came
 // from a proxy or from a server that was shutting down. Any other error means that nothing was written.
-// [storage.ErrUnavailable] says that the database cannot do it now, and [storage.ErrAborted] that the same transaction
-// may succeed when it is retried. If the connection is lost at BEGIN, the Store retries on another one for up to about
-// 10 seconds and then returns ErrUnavailable. If it is lost later, but before COMMIT, the error is ErrAborted and the
-// Store does not retry.
 //
-// Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
-// transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host
-// has called DB, the Store checks that the transaction is still open, before it writes and before COMMIT. If the
-// transaction has ended, the error is ErrAborted where the Store knows that the host has only read since, and
-// ErrOutcomeUnknown otherwise. This check costs one statement in a Galera cluster, in a host's transaction on MariaDB,
-// before COMMIT with pgdriver, and after a statement of the host's has failed. Otherwise it sends nothing to the
-// server. On MariaDB the Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared
-// statement.
+// [storage.ErrUnavailable] means that the database cannot do it now. [storage.ErrAborted] means that the same
+// transaction may succeed when it is retried. The Store retries its own transactions, after deadlocks and the like, for
+// up to about 10 seconds. If the connection is lost at BEGIN, the Store retries on another one for up to about 10
+// seconds and then returns ErrUnavailable. If it is lost later, but before COMMIT, the error is ErrAborted and the
+// Store does not retry.
 //
 // BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
 // because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without
 // a context: there the driver's read timeout is the limit. Any other statement in a transaction may run for up to 250
-// milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write. The Store closes a connection whose
-// COMMIT or ROLLBACK failed, because its transaction may still be open. This includes the host's own connection where
-// the Store was made from a bun.Conn.
+// milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write.
+//
+// The Store closes a connection whose COMMIT or ROLLBACK failed, because its transaction may still be open. This
+// includes the host's own connection if the Store was created from a bun.Conn.
+//
+// A proxy or a cluster may recover later than the database behind it. After a failed login PgBouncer waits 15 seconds
+// before it tries again, unless server_login_retry is shorter.
+//
+// # Running the tests
+//
+// In a checkout, go test ./... runs a short version of the reliability tests, without kills and without the soak. These
+// commands run more:
+//
+//	go test ./bunstore -size=middle -timeout=30m -parallel=4    # as CI does
+//	go test ./bunstore -size=full -timeout=0                    # with kills; the README has the figures
+//	go test ./bunstore -run TestSoak -soak=10m -timeout=0       # 10 minutes on each engine
+//
+// Tests skip servers that are not installed or configured. ORGINVITE_POSTGRES is the URL of a server of yours.
+// ORGINVITE_MARIADB and ORGINVITE_GALERA are DSNs, with commas between the nodes of a cluster.
+// bunstore/internal/engines/galera.sh up DIR starts a cluster. Tests kill only servers that they started themselves in
+// temporary directories, and a node of the cluster in ORGINVITE_GALERA_DIR, if you set it to DIR.
+//
+// The tests use PostgreSQL with three driver settings, and in host transactions at READ COMMITTED, REPEATABLE READ and
+// SERIALIZABLE.
 package bunstore
 
 import (

@@ -1,6 +1,6 @@
 // Package clock makes time a dependency, so that a test decides what time it is.
 //
-// Production code takes a [Clock] and gets [System]; a test hands it a [Fake] and moves it.
+// Production code takes a [Clock] and is given [System]. A test gives it a [Fake] and moves that.
 package clock
 
 import (

@@ -1,13 +1,237 @@
-// Package invitation is organization invitations for a Go application: who was invited, by whom, into which
-// organization and role, and what became of it.
+// Package invitation manages invitations to the organizations of a Go application. It records who was invited, by whom,
+// to which organization and role, and the outcome.
 //
-// A [Service] works on a [storage.Storage] (bunstore in production, memstore in tests) and asks the host's
-// [Directory] about users and memberships. Everything an operation changes, the membership included, it changes in
-// one transaction: its own, or the host's, by [Service.WithStorage]. It sends no mail; it returns the acceptance
-// link, and tells Config.OnEvents inside the transaction, where a host enqueues what is to be done about it.
+// This documentation is the guide to the library. The package example is a complete application: read it first.
 //
-// The package example shows the whole of it. The operations, their fields and error codes follow Clerk's
-// organization invitations, the reference API this documentation speaks of.
+// [NewService] creates a [Service] on a [storage.Storage] and your [Directory]. The Directory answers questions about
+// your users and memberships. Package [github.com/orginvite/orginvite/bunstore] stores invitations in SQL, and package
+// [github.com/orginvite/orginvite/memstore] stores them in memory. Operations, fields and error codes follow the
+// organization invitations of [Clerk].
+//
+// # Terms
+//
+//   - The trusted back end is your own server code when it calls the service without an acting user. It may do
+//     everything.
+//   - The acting user is the user whose permissions an operation checks: CreateParams.InviterUserID, a
+//     RequestingUserID, or the user given to [Service.As].
+//   - The inviter is the user who is recorded as the author of an invitation.
+//   - The canonical address is the form in which addresses are compared. [CanonicalEmail] makes it.
+//   - A link is the acceptance URL that you mail. Its ticket is a signed text that names the invitation.
+//   - The generation is a counter of each invitation. Every ticket carries the generation in which it was issued. A
+//     ticket of an older generation is void.
+//   - An invitation lapses at its ExpiresAt. From then on it reads as expired, even if that status is not yet written.
+//   - An invitation is resolved when it is accepted, declined, revoked or expired.
+//   - An invitation is domain-generated if your own rule for an e-mail domain created it. OrganizationDomainID is set
+//     then.
+//   - A nested transaction is a part of a transaction that can be rolled back alone; a savepoint in SQL.
+//   - A transaction is aborted if the database ended it with nothing written, for example after a deadlock. It may be
+//     retried.
+//
+// # States
+//
+// An invitation is pending until a user accepts or declines it, somebody revokes it, or it lapses. [Service.Resend]
+// makes an expired invitation pending again. Accepted, declined and revoked are final.
+//
+// Invitations expire without a background process. [Service.ExpireDue] only writes the status and emits the events.
+//
+// An organization has at most one pending invitation for a canonical address; the storage enforces this. A lapsed
+// invitation does not block a new one. [Service.Create] writes the lapsed one as expired.
+//
+// # Routes that a browser calls
+//
+// Call the service through [Service.As] with the user of the session. That user is the acting user, whatever the
+// request says. They manage the organization's invitations as far as their role allows. They accept and decline only
+// invitations to their own addresses. They get no links, unless Config.ManagersSeeLinks is set, and no private
+// metadata. As("") refuses every operation, so a request without a session cannot pass for the trusted back end.
+//
+// The page behind a link calls [Service.Preview], which writes nothing. Accept and decline only on POST, because mail
+// scanners open links too. A visitor who is not signed in may preview and decline: for these two operations the ticket
+// is proof enough, and the route calls the service without As.
+//
+// Marshal the [Invitation] or the [Page] itself. Its JSON has no link, no inviter and no private metadata.
+//
+// # Routes for your own servers
+//
+// Without As the service trusts its caller. It checks only the acting users that the parameters name, and without one
+// the caller may do everything. Keep browsers away from such routes. Marshal [Invitation.Backend] or [Page.Backend],
+// which show everything.
+//
+// # Requests and answers
+//
+// [Decode] reads the body of a request and [ParseListParams] its query. [HTTPStatus] and [ErrorBody] answer an error. A
+// handler takes care of three more things:
+//
+//   - Send exactly "application/json" as Content-Type. One client of Clerk's API fails on a charset suffix.
+//   - With status 429, send the header Retry-After. Error.Meta["retry_after"] has the seconds.
+//   - Log errors of status 500 and above, because ErrorBody hides their text.
+//
+// Times are Unix milliseconds. The directory testdata/wire has the JSON of every view and of every error code. The
+// examples of bunstore have complete handlers for browsers and for your own servers.
+//
+// # Accepting
+//
+// The user must have verified the address of the invitation, whether they come with a ticket or with ids. With
+// Config.TicketProvesEmail the ticket alone is enough. [Service.Accept] calls [Directory.Join] and resolves the
+// invitation in one transaction. A user who is already a member keeps their role.
+//
+// Pass the Terms of the invitation that the user was shown. If the role, the public metadata or the expiry has changed
+// since, the result is [ErrChanged].
+//
+// To let a new user sign up behind the link, create the account and accept in one transaction. The ticket proves the
+// address, so the account may be created with that address verified. This is safe only while links reach nothing but
+// the mailbox. Mail them to the canonical address, show them to nobody, and leave Config.ManagersSeeLinks and
+// Config.TicketProvesEmail off.
+//
+// # Roles
+//
+// [DefaultRoles] are org:admin and org:member. [LegacyRoles] are Clerk's older names. [NewRoles] takes your own. A role
+// may manage invitations, and grants exactly the roles it lists. The inviter must be able to grant the role when the
+// invitation is created. They must still be able to grant it when the invitation is accepted, unless
+// Config.IgnoreInviterAuthority is set.
+//
+// # Metadata
+//
+// An invitation has two JSON objects, public and private [Metadata]. They keep their bytes, and [Directory.Join]
+// receives both. Only the trusted back end sets and sees private metadata.
+//
+// # Tickets
+//
+// Config.TicketKeys and Config.AcceptURL turn links on. A ticket names the organization, the invitation and its
+// generation. An HMAC-SHA-256 over these and Config.Audience signs the ticket. Nothing that grants access is stored.
+// Without keys there are no links, and users accept in the application by ids.
+//
+// The first key signs and all keys verify. To rotate keys, put the new one first. Drop the old one when the last
+// invitation that it signed has lapsed.
+//
+// # Events and mail
+//
+// The library sends nothing. Config.OnEvents runs inside the transaction of an operation and gets its events. Insert a
+// job there for each [Event] whose Notify is true:
+//
+//	func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
+//		var jobs []mailJob // a table of yours
+//		for _, e := range events {
+//			if e.Notify {
+//				jobs = append(jobs, mailJob{e.Invitation.OrganizationID, e.Invitation.ID})
+//			}
+//		}
+//		if len(jobs) == 0 {
+//			return nil
+//		}
+//		_, err := bunstore.DB(tx).NewInsert().Model(&jobs).Exec(ctx)
+//		return err
+//	}
+//
+// The job holds ids and no secret. The worker of the job asks [Service.Link] for the current link and mails it to the
+// canonical address. After [ErrNotPending] or [ErrForbidden] there is nothing to send. The directory
+// bunstore/queueexample does this with River, a job queue.
+//
+// [EventExpired] is emitted when the status is written: by [Service.ExpireDue], by [Service.Purge], or by a new
+// invitation to the same address.
+//
+// # Lists
+//
+// [Service.List], [Service.ListAll] and [Service.ListForUser] return a [Page] with the total of the whole filter.
+// Offset, [PageNumber] and Page.NextCursor lead to other pages. A cursor neither repeats nor skips rows while others
+// change, and deep pages cost no more than the first. [Service.Each] iterates over all pages of List.
+// Config.Organizations adds names and images to ListAll, ListForUser and Preview. Lists of one organization leave out
+// domain-generated invitations.
+//
+// # Transactions
+//
+// Every operation that writes is one transaction. The Directory and the callbacks of [Config] get the transaction as
+// tx. What they write through tx commits or rolls back with the invitation. With bunstore, bunstore.DB(tx) is the bun
+// handle of tx. They may be called more than once, because a storage may retry an aborted transaction. The
+// documentation of Directory and Config has their rules.
+//
+// [Service.WithStorage] runs an operation in your own transaction. The library never retries that transaction. After
+// [ErrAborted] roll it back. If Config.Seats or Config.MaxPending is set and your transaction adds members itself, call
+// [Service.LockOrganization] in it before you read anything.
+//
+// # Limits
+//
+// Config.Seats limits the members and pending invitations of an organization. Config.MaxPending limits its pending
+// invitations. Both are exact under any concurrency. A negative value of MaxPending, MaxBulk, MaxMetadata or
+// ResendAfter means no limit. An address has at most 320 bytes, the id of an organization or user 128, a role 64 and a
+// URL 2048.
+//
+// # Errors
+//
+// [errors.Is] finds the sentinel of an error. [errors.As] finds an [*Error] (the first) or [Errors] (all). A refused
+// operation has changed nothing. The codes are stable API. Each Code constant, such as [CodeNotFound], says when it
+// occurs.
+//
+//	status  code                                              sentinel
+//	400     organization_invitation_not_unique                ErrDuplicate
+//	400     duplicate_record                                  ErrDuplicate
+//	400     already_a_member_in_organization                  ErrAlreadyMember
+//	400     bulk_size_exceeded                                ErrInvalid
+//	400     organization_invitation_revoked_code              ErrRevoked
+//	400     organization_invitation_already_accepted          ErrAccepted
+//	400     ticket_expired_code                               ErrExpired
+//	400     ticket_invalid_code                               ErrInvalidTicket
+//	400     request_body_invalid                              ErrInvalid
+//	401     not_allowed_access                                ErrForbidden, by As("")
+//	403     not_allowed_access                                ErrForbidden
+//	403     not_an_admin_in_organization                      ErrForbidden
+//	403     not_a_member_in_organization                      ErrNotMember
+//	403     organization_invitation_identification_not_exist  ErrNotInvitee
+//	403     organization_membership_quota_exceeded            ErrQuotaExceeded
+//	404     resource_not_found                                ErrNotFound; a role ErrInvalid too
+//	404     organization_invitation_not_pending               ErrNotPending
+//	409     resource_conflict                                 ErrChanged, ErrConflict
+//	409     resource_locked                                   ErrAborted
+//	413     request_body_too_large                            ErrInvalid
+//	422     form_param_missing                                ErrInvalid
+//	422     form_param_nil                                    ErrInvalid
+//	422     form_param_format_invalid                         ErrInvalid
+//	422     form_param_value_invalid                          ErrInvalid; a cursor ErrInvalidCursor too
+//	422     form_param_type_invalid                           ErrInvalid
+//	422     form_param_unknown                                ErrInvalid
+//	422     form_param_duplicate                              ErrInvalid
+//	422     form_param_exceeds_allowed_size                   ErrInvalid
+//	429     too_many_requests                                 ErrTooSoon
+//	500     internal_error                                    none
+//	503     service_unavailable                               ErrUnavailable
+//	503     outcome_unknown                                   ErrOutcomeUnknown
+//
+// ErrConflict, ErrAborted, ErrUnavailable and ErrOutcomeUnknown come from the storage and are not an *Error. HTTPStatus
+// and ErrorBody know them. If the caller's context has ended, errors.Is also finds [context.Canceled] or
+// [context.DeadlineExceeded]. The status is then 500 instead of 409 or 503, except that ErrOutcomeUnknown stays 503.
+//
+// What to do after errors of the storage:
+//
+//   - [ErrConflict]: nothing was written. Somebody else changed the invitation at the same moment. Read it again.
+//   - [ErrAborted]: nothing was written. Call again after a short pause, a few times at most. bunstore has already
+//     retried deadlocks in its own transactions, but not lost connections. In your own transaction, roll back first,
+//     and retry the whole transaction.
+//   - [ErrUnavailable]: nothing was written. Call again later, and alert if it lasts. Log the error: its text says what
+//     to do, and ErrorBody leaves it out.
+//   - [ErrOutcomeUnknown]: the change was made completely or not at all. Check before retrying, as follows.
+//
+// After ErrOutcomeUnknown, call Accept, Decline, RevokeAll, ExpireDue, DeleteOrganization and EraseEmail again; they
+// are idempotent. After Create and CreateBulk, call List with EmailAddress, and create only what is missing. After
+// Revoke, Resend and Update, call Get and compare Status, SentAt and UpdatedAt. A job that OnEvents inserted exists
+// exactly if the change was committed.
+//
+// # Outcomes
+//
+// A result of nil means that the operation was committed. ErrOutcomeUnknown means that it may have been committed. Any
+// other error means that nothing was written. There are three exceptions:
+//
+//   - ExpireDue and Purge work in batches. Committed batches stay.
+//   - Migrate of bunstore may leave some tables created on MariaDB. Call it again.
+//   - In your own transaction, nothing is committed before you commit it. If your COMMIT fails, the library cannot tell
+//     you the outcome. Treat it as unknown, unless the database itself refused.
+//
+// All of this requires callbacks that return the errors of their statements.
+//
+// # Testing
+//
+// Package [github.com/orginvite/orginvite/invitation/invitationtest] has an application in memory, and RunDirectory, a
+// test suite for your Directory. [clock.Fake] is a clock that a test moves.
+//
+// [Clerk]: https://clerk.com/docs
 package invitation
 
 import (

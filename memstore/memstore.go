@@ -1,15 +1,16 @@
-// Package memstore keeps invitations in memory. It is a full [storage.Storage] for tests, examples and hosts that
-// need nothing kept beyond the life of the process: ordered trees behind one atomic pointer.
+// Package memstore stores invitations in memory. It is a full [storage.Storage] for tests, for examples, and for
+// applications that need no data after the process ends. It keeps ordered trees behind one atomic pointer.
 //
-// Readers take the state that was committed last and keep it while they read: they never wait, and never see half
-// a transaction. One transaction writes at a time, on a copy that shares with the committed state whatever it does
-// not change; to commit is to swap the pointer, to roll back is to drop the copy. Waiting for the turn to write
-// ends when the ctx does.
+// A reader takes the state that was committed last and keeps it while it reads. Readers never wait, and never see half
+// of a transaction. One transaction writes at a time. It works on a copy that shares everything it does not change with
+// the committed state. COMMIT swaps the pointer, and ROLLBACK drops the copy. A writer that waits for its turn stops
+// waiting when its context ends.
 //
-// A page costs what it returns and a search, not what is stored: by organization, with or without statuses, sorted
-// by any one field; by EmailKeys and over everything by created_at. Records that match the index and not the rest
-// of the filter are walked over; this includes pending ones that lapsed and were not yet written as expired.
-// Counts by organization and effective status are not walked at all. Sorting by several fields collects first.
+// A page costs a search and what it returns, however many records are stored. This holds for lists of an organization,
+// with or without statuses, sorted by any one field. It also holds for lists by EmailKeys and for lists of everything,
+// both sorted by created_at. The store walks over records that match the index but not the rest of the filter. Among
+// them are lapsed records that are not yet written as expired. Counts by organization and effective status walk over
+// nothing. A list that is sorted by several fields is collected first.
 package memstore
 
 import (

@@ -1,12 +1,15 @@
-// Package storage is what stands between the invitation service and a database: a plain [Record], the queries
-// the service asks, and the [Storage] interface a store implements. It knows no rule of invitations beyond the
-// two it needs (what counts as expired, and that an address has one pending invitation in an organization), so a
-// new rule of the service does not break a store, and a store cannot bypass a rule.
+// Package storage defines the interface between the invitation service and a database: a plain [Record], the queries of
+// the service, and [Storage], which a store implements. Application code uses a store and package invitation, and
+// rarely needs this package.
 //
-// Hosts use a store, they rarely write one: memstore keeps records in memory, bunstore in SQL through bun. Who
-// writes one implements [Storage] and runs [github.com/orginvite/orginvite/storage/storagetest] against it.
+// A store knows two rules of invitations: what counts as expired, and that an address has at most one pending
+// invitation in an organization. So a new rule of the service does not break a store, and a store cannot bypass a rule.
 //
-// The package imports the standard library only.
+// Package memstore stores records in memory, and package bunstore stores them in SQL through bun. To write a store of
+// your own, implement [Storage] and run [github.com/orginvite/orginvite/storage/storagetest] against it. You need one
+// if your transactions are a *sql.Tx: no bun.Tx can be made from one, so bunstore cannot join them.
+//
+// The package imports only the standard library.
 package storage
 
 import "context"

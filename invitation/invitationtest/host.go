@@ -1,6 +1,6 @@
-// Package invitationtest is a host application in memory: users, organizations and memberships that answer as the
-// service's [invitation.Directory], and a storage whose transactions roll them back together with the invitations.
-// It is for tests and examples; what it holds is gone with the process.
+// Package invitationtest is an application in memory, for tests and examples. [Host] has users, organizations and
+// memberships. It implements [invitation.Directory], and its storage rolls memberships back together with invitations.
+// Nothing is kept after the process ends.
 //
 //	host := invitationtest.NewHost()
 //	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
@@ -8,9 +8,10 @@
 //	host.AddMember("acme", "ann", invitation.RoleAdmin)
 //	svc, err := invitation.NewService(host.Storage(), host, nil)
 //
-// A test that needs a Directory to fail embeds a *Host and overrides one method.
+// To test a failing Directory, embed a *Host and override one method.
 //
-// [RunDirectory] tests the Directory that a host has written for its own tables.
+// [RunDirectory] tests the Directory that you wrote for your own tables. Run it on the database that you use in
+// production.
 package invitationtest
 
 import (

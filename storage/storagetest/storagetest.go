@@ -1,7 +1,7 @@
-// Package storagetest is the suite every [storage.Storage] has to pass. It has a case for each rule of the
-// contract that a store can show from outside, and imports the standard library and storage only.
+// Package storagetest is the test suite for implementations of [storage.Storage]. It has a case for each rule of the
+// contract that a store can show from outside. It imports only the standard library and package storage.
 //
-// Who writes a store runs it from a test of their own:
+// The author of a store calls [Run] in a test:
 //
 //	func TestStorage(t *testing.T) {
 //		storagetest.Run(t, func(t *testing.T) storage.Storage {
@@ -9,26 +9,25 @@
 //		})
 //	}
 //
-// and [RunBenchmarks] the same way from a benchmark. newStorage is called once for each case, from the case's own
-// test, and returns a store without records; what has to be closed belongs in t.Cleanup. Cases run one after
-// another, so they may share one database that newStorage empties.
+// [RunBenchmarks] is called the same way from a benchmark. Each case calls newStorage once, with its own t. The
+// function returns a store without records, and closes what it opened in t.Cleanup. Cases run one after another, so
+// they may share one database that newStorage empties.
 //
-// Options choose groups of cases, for a store that is not finished, or one of which a setting keeps only a part:
+// Options choose groups of cases, for a store that is not finished or that supports only a part of the contract:
 //
 //	storagetest.Run(t, newStorage, storagetest.Without(storagetest.Nesting))
 //
-// A store keeps the contract when it passes all of them.
+// A store keeps the contract if it passes all groups.
 //
-// What the suite takes for granted, and what it does not:
+// A store has some freedom:
 //
-//   - A store may let only one transaction, or only one statement, run at a time. Cases that look on from outside
-//     while a transaction is open do so with a deadline, and judge what they saw if they saw anything. They
-//     prove that nothing wrong is seen or written, not that a reader gets through.
-//   - A store may abort a transaction whenever others are about, with [storage.ErrAborted]; such a transaction is
-//     run again, by the store or by the suite.
-//   - Records that [storage.Record.Validate] refuses have to be refused, by whatever rules the store has.
+//   - It may run only one transaction, or only one statement, at a time. A case that looks from outside at an open
+//     transaction does so with a deadline, and judges only what it saw. It proves that nothing wrong is seen or
+//     written. It does not prove that a reader gets through.
+//   - It may abort a transaction with [storage.ErrAborted] whenever others run. The store or the suite then retries it.
+//   - It may use its own rules to refuse the records that [storage.Record.Validate] refuses. It must refuse them.
 //
-// A pass under the race detector (go test -race) says more than one without.
+// Run the suite with the race detector too (go test -race).
 package storagetest
 
 import (
