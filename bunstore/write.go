@@ -194,11 +194,7 @@ func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, 
 	held := map[slot]bool{}
 	if inserted {
 		q := statement{}
-		list := make([]string, 0, len(ids))
-		for id := range ids {
-			list = append(list, id)
-		}
-		q.add("SELECT id FROM "+s.e.tables().byID+" WHERE id IN (?)"+s.e.current(), texts(list))
+		q.add("SELECT id FROM "+s.e.tables().byID+" WHERE id IN (?)"+s.e.current(), texts(distinct(idsOf(records))))
 		var id string
 		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
 			return err
