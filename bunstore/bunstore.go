@@ -97,7 +97,7 @@ type Config struct {
 // one transaction (bun.Tx) lets its calls through one at a time, because there is no other way on a connection.
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
-	e     engine
+	e     *engine
 	safe  *atomic.Bool // whether the engine has found the connections safe
 	scope *scope       // nil on a *bun.DB
 	err   error        // what every call returns, where WithTx was given what it cannot use
@@ -147,9 +147,9 @@ func (s *Store) WithTx(tx bun.Tx) *Store {
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")
-	case name != s.e.name():
+	case name != s.e.dialect:
 		c.db, c.err = nil, fmt.Errorf("WithTx was given a transaction on %v, the store is for %v",
-			name, s.e.name())
+			name, s.e.dialect)
 	}
 	return c
 }
@@ -200,19 +200,18 @@ func dialectOf(db bun.IDB) (name dialect.Name, ok bool) {
 // inTx reports whether s works in a transaction, its own or the host's.
 func (s *Store) inTx() bool { return s.scope != nil && s.scope.tx != nil }
 
-// handle is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
-type handle = bun.IConn
+// querier is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
+type querier = bun.IConn
 
 // Get implements [storage.Storage].
 func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
 	var r storage.Record
-	err := s.do(ctx, "get", reads, func(ctx context.Context, h handle) error {
+	err := s.read(ctx, "get", func(ctx context.Context, h querier) error {
 		if !storage.ValidText(id) {
 			return storage.ErrNotFound
 		}
-		row := s.e.row()
-		found := false
-		err := each(ctx, h, s.e.tables().get, []any{literal(id)}, row.dest(), func() { r, found = row.record(), true })
+		row, found := newScanned(), false
+		err := each(ctx, h, s.e.get, []any{literal(id)}, row.dest, func() { r, found = row.record, true })
 		if err == nil && !found {
 			return storage.ErrNotFound
 		}

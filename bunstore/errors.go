@@ -74,7 +74,7 @@ func (s *Store) classed(ctx context.Context, err error, c class) error {
 	if _, ok := errors.AsType[*failure](err); ok {
 		return err
 	}
-	if remedy := s.e.remedy(err); remedy != "" && c != plain {
+	if remedy := s.e.errors.remedy(err); remedy != "" && c != plain {
 		err = fmt.Errorf("%s: %w", remedy, err)
 	}
 	over := done(ctx)
@@ -127,7 +127,7 @@ func ended(ctx context.Context, err error) error {
 // class is what err, of a statement of ours, means: to what the engine knows it adds what database/sql and the network
 // know.
 func (s *Store) class(err error) class {
-	c := s.e.class(err)
+	c := s.e.errors.class(err)
 	if n := networkClass(err); n == lost || c == plain {
 		return n
 	}
@@ -157,7 +157,7 @@ func (s *Store) hostsClass(err error) class {
 	}
 	for e := range chain(err) {
 		if made(e) {
-			return s.e.class(e)
+			return s.e.errors.class(e)
 		}
 	}
 	return plain

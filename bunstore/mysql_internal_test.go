@@ -158,8 +158,8 @@ func TestMySQLErrors(t *testing.T) {
 		{errors.New("Error 1064 (42000): You have an error in your SQL syntax"), plain, false},
 	} {
 		t.Log(c.err)
-		is.Equal(e.class(c.err), c.class)
-		is.Equal(e.breach(c.err), c.breach)
+		is.Equal(e.errors.class(c.err), c.class)
+		is.Equal(e.errors.breach(c.err), c.breach)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestMySQLNumbers(t *testing.T) {
 		is.True(errors.Is(err, cause))
 		is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)
 		is.Equal(errors.Is(err, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
-		is.Equal(s.e.remedy(cause) != "", c.remedy != "")
+		is.Equal(s.e.errors.remedy(cause) != "", c.remedy != "")
 		is.True(strings.Contains(err.Error(), c.remedy))
 	}
 }
@@ -200,10 +200,10 @@ func TestMySQLWarning(t *testing.T) {
 	type config struct{ ReadTimeout time.Duration }
 	type conn struct{ cfg *config }
 	e := newMySQL(tables{})
-	is.True(strings.Contains(e.warning(&conn{&config{}}), "set readTimeout"))
+	is.True(strings.Contains(e.catalog.warning(&conn{&config{}}), "set readTimeout"))
 	for _, other := range []any{&conn{&config{time.Second}}, &conn{}, conn{}, &struct{ cfg int }{}, &struct{}{}, 1, nil,
 		&struct{ cfg struct{ ReadTimeout string } }{}} {
-		is.Equal(e.warning(other), "")
+		is.Equal(e.catalog.warning(other), "")
 	}
 }
 

@@ -17,109 +17,60 @@ import (
 )
 
 // postgres keeps times as timestamptz and every text with COLLATE "C", so that it compares and sorts byte for byte.
-// Metadata is text too, because jsonb rewrites what it is given. Our own transactions are READ COMMITTED: each
-// statement sees what was committed before it, which is what makes a lock worth having.
-type postgres struct {
-	t tables
+// Metadata is text too, because jsonb rewrites what it is given.
+type postgres struct{ defaults }
 
-	lockKey, insertInto, updateOne, updateMany string
-}
-
-func newPostgres(t tables) *postgres {
-	t = t.named(`"`)
-	names := strings.Join(columns[:], ", ")
-	var set strings.Builder
-	for _, c := range columns[1 : len(columns)-1] {
-		set.WriteString(c + " = v." + c)
-		if strings.HasSuffix(c, "_at") {
-			set.WriteString("::timestamptz") // a literal among VALUES is text
-		}
-		set.WriteString(", ")
-	}
-	return &postgres{
-		t:          t,
-		lockKey:    "INSERT INTO " + t.locks + " AS l (k, n) VALUES (?, 1) ON CONFLICT (k) DO UPDATE SET n = l.n + 1",
-		insertInto: "INSERT INTO " + t.invitations + " (" + names + ") VALUES ? ON CONFLICT DO NOTHING RETURNING id",
-		updateOne:  "UPDATE " + t.invitations + " SET ?, version = version + 1 WHERE id = ? AND version = ?",
-		updateMany: "UPDATE " + t.invitations + " AS t SET " + set.String() + "version = t.version + 1 FROM (VALUES ?) " +
-			"AS v (" + names + ") WHERE t.id = v.id AND t.version = v.version",
-	}
-}
-
-func (e *postgres) name() dialect.Name { return dialect.PG }
-
-func (e *postgres) tables() tables { return e.t }
-
-func (e *postgres) migrations() []Migration {
-	const first = "0001_create"
-	index := func(name, columns string) string {
-		create := "CREATE INDEX "
-		if name == indexSlot {
-			create = "CREATE UNIQUE INDEX "
-		}
-		return create + `"` + e.t.prefix + name + `" ON ` + e.t.invitations + " " + columns
-	}
-	return []Migration{{ID: first, SQL: []string{
-		e.createMigrations(),
-		"CREATE TABLE " + e.t.locks + ` (k text COLLATE "C" NOT NULL PRIMARY KEY, n bigint NOT NULL)`,
-		"CREATE TABLE " + e.t.invitations + ` (
-	id text COLLATE "C" NOT NULL PRIMARY KEY,
-	organization_id text COLLATE "C" NOT NULL,
-	organization_domain_id text COLLATE "C" NOT NULL,
-	email_address text COLLATE "C" NOT NULL,
-	email_key text COLLATE "C" NOT NULL,
-	pending_key text COLLATE "C",
-	role text COLLATE "C" NOT NULL,
-	status text COLLATE "C" NOT NULL,
-	public_metadata text COLLATE "C" NOT NULL,
-	private_metadata text COLLATE "C" NOT NULL,
-	inviter_user_id text COLLATE "C" NOT NULL,
-	redirect_url text COLLATE "C" NOT NULL,
-	generation bigint NOT NULL,
-	created_at timestamptz NOT NULL,
-	updated_at timestamptz NOT NULL,
-	expires_at timestamptz NOT NULL,
-	sent_at timestamptz NOT NULL,
-	resolved_at timestamptz,
-	resolved_by text COLLATE "C" NOT NULL,
-	version bigint NOT NULL
-)`,
-		index(indexSlot, "(organization_id, pending_key)"),
-		// The last columns of an index are there so that counting and searching by a part of the address need
-		// nothing else.
-		index(indexOrg, "(organization_id, created_at, id, organization_domain_id, email_key)"),
-		index(indexOrgStatus,
-			"(organization_id, status, created_at, id, expires_at, organization_domain_id, email_key)"),
-		index(indexEmail, "(email_key, status, created_at, id, expires_at)"),
-		index(indexCreated, "(created_at, id)"),
-		index(indexStatus, "(status, created_at, id, expires_at)"),
-		index(indexDue, "(status, expires_at, id)"),
-		"INSERT INTO " + e.t.migrations + " (id) VALUES ('" + first + "')",
-	}}}
-}
-
-func (e *postgres) createMigrations() string {
-	return "CREATE TABLE IF NOT EXISTS " + e.t.migrations + ` (id text COLLATE "C" NOT NULL PRIMARY KEY)`
+func newPostgres(t tables) *engine {
+	t = t.quoted(`"`)
+	const text = `text COLLATE "C"`
+	e := &engine{tables: t, statements: newStatements(t), facts: facts{
+		dialect: dialect.PG,
+		// Whatever the default is: each statement sees what was committed before it. In a snapshot that is taken once,
+		// Lock would give the lock and hide what its last holder has written.
+		isolation:      sql.LevelReadCommitted,
+		cutLosesConn:   true,
+		rowLock:        " FOR UPDATE",
+		locksAsSorted:  true,
+		types:          [...]string{textKind: text, jsonKind: text, integerKind: "bigint", timeKind: "timestamptz"},
+		time:           postgresTime,
+		rows:           recordRows,
+		likeIsBinary:   true, // by the collation
+		seeksRowValues: true,
+		// 80,000 rows deep by Offset it takes 10 instead of 19 ms, and more where rows lie about; a page near the
+		// beginning is slower for it.
+		joinPage: " JOIN ",
+		joinFrom: 1000,
+	}}
+	// A key is locked by writing its row: a transaction with an older snapshot (the host's, if it is REPEATABLE READ or
+	// SERIALIZABLE and has read) is then refused with 40001, where an advisory lock would let it go on with old figures.
+	e.lockKey = "INSERT INTO " + t.locks + " AS l (k, n) VALUES (?, 1) ON CONFLICT (k) DO UPDATE SET n = l.n + 1"
+	// A unique index that refuses would be the end of the transaction: this asks it not to.
+	e.insert += " ON CONFLICT DO NOTHING RETURNING id"
+	e.updateSeveral = "UPDATE " + t.invitations + " AS t SET " +
+		setFrom("", "::timestamptz") + // a literal among VALUES is text
+		"version = t.version + 1 FROM (VALUES ?) AS v (" + writtenColumns + ") WHERE t.id = v.id AND t.version = v.version"
+	e.holders = "SELECT t.id, t.organization_id, t.pending_key FROM (VALUES ?) AS v (o, k) JOIN " + t.invitations +
+		" AS t ON t.organization_id = v.o AND t.pending_key = v.k"
+	special := &postgres{defaults{e}}
+	e.catalog, e.transactions, e.writes, e.errors = special, special, special, special
+	return e
 }
 
 // startMigrating takes an advisory lock first: of two who say IF NOT EXISTS at the same time one fails.
-func (e *postgres) startMigrating(ctx context.Context, h handle) error {
+func (e *postgres) startMigrating(ctx context.Context, h querier) error {
 	const key = 0x6f7267696e766974 // "orginvit"
 	if _, err := h.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(key)); err != nil {
 		return err
 	}
-	_, err := h.ExecContext(ctx, e.createMigrations())
-	return err
+	return e.defaults.startMigrating(ctx, h)
 }
 
-func (e *postgres) commitsDDL() bool { return false }
-
-func (e *postgres) objects(ctx context.Context, h handle) (map[string]bool, error) {
+func (e *postgres) objects(ctx context.Context, h querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace " +
 		"WHERE c.relkind IN ('r', 'p', 'i', 'I') AND ")
-	if e.t.schema != "" {
-		q.add("n.nspname = ?", e.t.schema)
+	if e.schema != "" {
+		q.add("n.nspname = ?", e.schema)
 	} else {
 		q.add("pg_catalog.pg_table_is_visible(c.oid)") // what its name alone finds
 	}
@@ -130,7 +81,7 @@ func (e *postgres) objects(ctx context.Context, h handle) (map[string]bool, erro
 }
 
 // sound refuses columns that compare otherwise than Go, and an index that a failed CREATE INDEX CONCURRENTLY left.
-func (e *postgres) sound(ctx context.Context, h handle) error {
+func (e *postgres) sound(ctx context.Context, h querier) error {
 	encoding, err := e.show(ctx, h, "server_encoding")
 	if err != nil {
 		return err
@@ -144,7 +95,7 @@ func (e *postgres) sound(ctx context.Context, h handle) error {
 		"JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid "+
 		"JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation "+
 		"WHERE a.attrelid IN (?::regclass, ?::regclass, ?::regclass) AND NOT a.attisdropped "+
-		"AND o.collname NOT IN ('C', 'POSIX') ORDER BY 1", e.t.invitations, e.t.locks, e.t.migrations)
+		"AND o.collname NOT IN ('C', 'POSIX') ORDER BY 1", e.invitations, e.locks, e.migrations)
 	var name string
 	var wrong []string
 	if err := q.each(ctx, h, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
@@ -157,7 +108,7 @@ func (e *postgres) sound(ctx context.Context, h handle) error {
 	q = statement{}
 	q.add("SELECT c.relname FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid "+
 		"WHERE i.indrelid = ?::regclass AND (NOT i.indisvalid OR c.relname = ? AND NOT i.indisunique) ORDER BY 1",
-		e.t.invitations, e.t.prefix+indexSlot)
+		e.invitations, e.prefix+indexSlot)
 	if err := q.each(ctx, h, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
 		return err
 	}
@@ -170,7 +121,7 @@ func (e *postgres) sound(ctx context.Context, h handle) error {
 
 // safe asks what our literals depend on: with standard_conforming_strings off a backslash in one is an escape, and
 // in some encodings a quote can be half of a character. SHOW takes no snapshot, so that Lock may still come first.
-func (e *postgres) safe(ctx context.Context, h handle) error {
+func (e *postgres) safe(ctx context.Context, h querier) error {
 	for _, s := range []struct{ name, want string }{{"standard_conforming_strings", "on"}, {"client_encoding", "UTF8"}} {
 		got, err := e.show(ctx, h, s.name)
 		if err != nil {
@@ -184,29 +135,14 @@ func (e *postgres) safe(ctx context.Context, h handle) error {
 	return nil
 }
 
-func (e *postgres) show(ctx context.Context, h handle, setting string) (value string, err error) {
+func (e *postgres) show(ctx context.Context, h querier, setting string) (value string, err error) {
 	err = each(ctx, h, "SHOW "+setting, nil, []any{&value}, func() {})
 	return value, err
 }
 
-// txOptions: READ COMMITTED whatever the default is. In a snapshot that is taken once, Lock would give the lock and
-// hide what its last holder has written.
-func (e *postgres) txOptions() *sql.TxOptions {
-	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
-}
-
-func (e *postgres) watches() bool { return false }
-
-func (e *postgres) endsAlone() bool { return false }
-
-func (e *postgres) begin(context.Context, handle) error { return nil }
-
-// intact: it is. A transaction that failed does nothing more until it is rolled back, and end looks for that.
-func (e *postgres) intact(context.Context, handle, bool) (bool, error) { return true, nil }
-
-// end finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing
+// openAtCommit finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing
 // of it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
-func (e *postgres) end(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
+func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
 	status := byte(0)
 	err := conn.Raw(func(c any) error {
 		status = pgxStatus(c)
@@ -243,32 +179,6 @@ func (e *postgres) noSavepoint(err error) bool {
 	state := e.state(err)
 	return state == "3B001" || state == "25P01" // only inside a transaction
 }
-
-func (e *postgres) statementContext(ctx context.Context, _ bool) (context.Context, func() bool) {
-	return lingering(ctx)
-}
-
-// lock writes the row, no less: a transaction with an older snapshot (the host's, if it is REPEATABLE READ or
-// SERIALIZABLE and has read) is then refused with 40001, where an advisory lock would let it go on with old figures.
-func (e *postgres) lock(ctx context.Context, h handle, key string, _ bool) error {
-	_, err := h.ExecContext(ctx, e.lockKey, literal(key))
-	return err
-}
-
-// forUpdate locks the rows ahead of a SELECT in another order, because FOR UPDATE locks in that.
-func (e *postgres) forUpdate(ctx context.Context, h handle, ids []string, _ bool) (string, error) {
-	if len(ids) <= 1 {
-		return " FOR UPDATE", nil
-	}
-	q := statement{}
-	q.add("SELECT id FROM "+e.t.invitations+" WHERE id IN (?) ORDER BY id FOR UPDATE", texts(ids))
-	var id string
-	return "", q.each(ctx, h, []any{&id}, func() {})
-}
-
-func (e *postgres) mixesSnapshots() bool { return false }
-
-func (e *postgres) current() string { return "" }
 
 // state is the SQLSTATE in err's chain, "" where there is none. See
 // https://www.postgresql.org/docs/current/errcodes-appendix.html.
@@ -352,40 +262,32 @@ func (e *postgres) remedy(err error) string {
 	return ""
 }
 
-// keeps: no. The server may be in a transaction that only closing the connection ends for certain.
-func (e *postgres) keeps(context.Context, bun.Conn) bool { return false }
-
-func (e *postgres) warning(any) string { return "" }
-
 func (e *postgres) breach(err error) bool { return e.state(err) == "23505" }
 
-func (e *postgres) insert(ctx context.Context, h handle, records []storage.Record) (bool, error) {
-	// A unique index that refuses would be the end of the transaction: ON CONFLICT DO NOTHING asks it not to.
+func (e *postgres) insert(ctx context.Context, h querier, records []storage.Record) (bool, error) {
 	var written []string
 	var id string
-	err := each(ctx, h, e.insertInto, []any{recordRows(e, records)}, []any{&id}, func() { written = append(written, id) })
+	err := each(ctx, h, e.statements.insert, []any{recordRows(&e.facts, records)}, []any{&id}, func() { written = append(written, id) })
 	if err != nil || len(written) == len(records) {
 		return true, err
 	}
 	if len(written) > 0 {
-		q := statement{}
-		q.add("DELETE FROM "+e.t.invitations+" WHERE id IN (?)", texts(written))
-		_, err = q.exec(ctx, h)
+		_, err = h.ExecContext(ctx, e.deleteByID, texts(written))
 	}
 	return false, err
 }
 
 // update does run into the index. What may breach has a savepoint, where there is a transaction to keep.
-func (e *postgres) update(ctx context.Context, h handle, records []storage.Record) (int64, error) {
+func (e *postgres) update(ctx context.Context, h querier, records []storage.Record) (int64, error) {
 	pending := func(r storage.Record) bool { return r.Status == storage.Pending }
 	if _, inTx := h.(bun.Tx); !inTx || !slices.ContainsFunc(records, pending) {
-		return e.write(ctx, h, records)
+		return e.defaults.update(ctx, h, records)
 	}
 	const name = "orginvite_update"
 	if _, err := h.ExecContext(ctx, "SAVEPOINT "+name); err != nil {
 		return 0, err
 	}
-	n, err := e.write(ctx, h, records)
+	n, err := e.defaults.update(ctx, h, records)
 	if err != nil && !e.breach(err) {
 		return 0, err
 	}
@@ -400,24 +302,8 @@ func (e *postgres) update(ctx context.Context, h handle, records []storage.Recor
 	return n, err
 }
 
-func (e *postgres) write(ctx context.Context, h handle, records []storage.Record) (int64, error) {
-	q := statement{}
-	if len(records) == 1 {
-		r := &records[0]
-		q.add(e.updateOne, assignments(e, r), r.ID, r.Version)
-	} else {
-		q.add(e.updateMany, recordRows(e, records))
-	}
-	return q.exec(ctx, h)
-}
-
-func (e *postgres) holders(q *statement, slots []slot) {
-	q.add("SELECT t.id, t.organization_id, t.pending_key FROM (VALUES ?) AS v (o, k) JOIN "+e.t.invitations+
-		" AS t ON t.organization_id = v.o AND t.pending_key = v.k", slotRows(slots))
-}
-
-// time cuts to the microsecond. Instants outside of the years 1 to 9999, which only filters have, are the ends of time.
-func (e *postgres) time(b []byte, t time.Time) []byte {
+// postgresTime cuts to the microsecond. Instants outside of the years 1 to 9999, which only filters have, are the ends of time.
+func postgresTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	switch year := t.Year(); {
 	case year < 1:
@@ -426,62 +312,4 @@ func (e *postgres) time(b []byte, t time.Time) []byte {
 		return append(b, "'infinity'"...)
 	}
 	return t.AppendFormat(b, "'2006-01-02 15:04:05.999999+00'")
-}
-
-func (e *postgres) pick(search, []part, []string, []term, bool) string { return "" }
-
-// joinPage: 80,000 rows deep by Offset it takes 10 instead of 19 ms, and more where rows lie about; a page near the
-// beginning is slower for it.
-func (e *postgres) joinPage(offset int) string {
-	if offset < 1000 {
-		return ""
-	}
-	return " JOIN "
-}
-
-func (e *postgres) after(q *statement, terms []term) { seek(q, terms) }
-
-// contains is written with LIKE, which an index on trigrams can serve; the collation makes it compare bytes.
-func (e *postgres) contains(q *statement, text string) {
-	q.add("email_key LIKE ?", "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)+"%")
-}
-
-func (e *postgres) expires(bool) string { return "expires_at" }
-
-func (e *postgres) limit(q *statement, limit, offset int) {
-	if limit > 0 {
-		q.add(" LIMIT ?", limit)
-	}
-	if offset > 0 {
-		q.add(" OFFSET ?", offset)
-	}
-}
-
-func (e *postgres) row() row {
-	r := &timeRow{}
-	r.into = []any{
-		&r.r.ID, &r.r.OrganizationID, &r.r.OrganizationDomainID, &r.r.EmailAddress, &r.r.EmailKey, &r.r.Role, &r.r.Status,
-		&r.r.PublicMetadata, &r.r.PrivateMetadata, &r.r.InviterUserID, &r.r.RedirectURL, &r.r.Generation,
-		&r.r.CreatedAt, &r.r.UpdatedAt, &r.r.ExpiresAt, &r.r.SentAt, &r.resolved, &r.r.ResolvedBy, &r.r.Version,
-	}
-	return r
-}
-
-// timeRow has times as the driver knows them, in whatever zone.
-type timeRow struct {
-	into     []any
-	r        storage.Record
-	resolved sql.Null[time.Time]
-}
-
-func (r *timeRow) dest() []any { return r.into }
-
-func (r *timeRow) record() storage.Record {
-	out := r.r // Scan has made new texts and metadata
-	out.CreatedAt, out.UpdatedAt = out.CreatedAt.UTC(), out.UpdatedAt.UTC()
-	out.ExpiresAt, out.SentAt = out.ExpiresAt.UTC(), out.SentAt.UTC()
-	if r.resolved.Valid {
-		out.ResolvedAt = r.resolved.V.UTC()
-	}
-	return out
 }

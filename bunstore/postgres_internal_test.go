@@ -174,13 +174,13 @@ func TestPostgresErrors(t *testing.T) {
 		text := errors.New("FATAL: text (SQLSTATE " + state + ")")
 		for _, err := range []error{stateError(state), fieldError(state), text} {
 			for _, err := range []error{err, fmt.Errorf("join: %w", err), errors.Join(errNoTx, err)} {
-				is.Equal(e.class(err), want)
-				is.Equal(e.breach(err), state == "23505")
+				is.Equal(e.errors.class(err), want)
+				is.Equal(e.errors.breach(err), state == "23505")
 			}
 		}
 	}
-	is.Equal(e.class(nil), plain)
-	is.Equal(e.class(errors.New("SQLSTATE")), plain)
+	is.Equal(e.errors.class(nil), plain)
+	is.Equal(e.errors.class(errors.New("SQLSTATE")), plain)
 }
 
 // What each SQLSTATE that means something, and what pgx says itself, is for the caller.
@@ -215,7 +215,7 @@ func TestPostgresStates(t *testing.T) {
 		is.True(errors.Is(got, err))
 		is.Equal(errors.Is(got, storage.ErrAborted), c.kind == storage.ErrAborted)
 		is.Equal(errors.Is(got, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
-		is.Equal(s.e.remedy(err) != "", c.remedy != "")
+		is.Equal(s.e.errors.remedy(err) != "", c.remedy != "")
 		is.True(strings.Contains(got.Error(), c.remedy))
 	}
 }

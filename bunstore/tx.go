@@ -67,9 +67,9 @@ func (t *txn) clean(err error) bool {
 }
 
 // newTxn is for a transaction on tx.
-func newTxn(e engine, tx bun.Tx, own bool) *txn {
+func newTxn(e *engine, tx bun.Tx, own bool) *txn {
 	t := &txn{own: own}
-	if e.endsAlone() && tx.Tx != nil {
+	if e.abortEndsTx && tx.Tx != nil {
 		t.end = tx.Tx.Rollback
 	}
 	return t
@@ -101,7 +101,7 @@ func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 			tx.wrote.Store(true)
 		}
 	}
-	if event.Err == nil || !w.s.e.endsAlone() || w.s.e.noSavepoint(event.Err) {
+	if event.Err == nil || !w.s.e.abortEndsTx || w.s.e.errors.noSavepoint(event.Err) {
 		return
 	}
 	if c := w.s.class(event.Err); c.ends() {
@@ -197,37 +197,16 @@ func (s *Store) leave() {
 	}
 }
 
-// Whether what is done writes.
-const (
-	reads  = false
-	writes = true
-)
-
-// do runs fn, which executes statements on h that need no transaction of their own. Outside a transaction it runs
-// them again while the engine gives them up; inside one that ends the transaction.
-func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.Context, handle) error) error {
+// read runs fn, whose statements write nothing and need no transaction of their own.
+func (s *Store) read(ctx context.Context, op string, fn func(context.Context, querier) error) error {
 	if err := s.enter(ctx); err != nil {
 		return wrap(op, err)
 	}
 	defer s.leave()
 	if s.inTx() {
-		if write {
-			if err := s.intact(ctx); err != nil {
-				return wrap(op, err)
-			}
-		}
-		inner, done := s.e.statementContext(ctx, write)
+		inner, done := s.e.readContext(ctx)
 		err := s.safely(inner, fn)
 		return wrap(op, s.settle(ctx, err, done()))
-	}
-	if write {
-		// Also one statement by itself: a server does not notice that a client has gone while its statement waits for
-		// a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
-		return retry(ctx, func() error {
-			return s.outermost(ctx, op, s.e.begin, func(ctx context.Context, tx *Store) error {
-				return tx.do(ctx, op, write, fn)
-			})
-		})
 	}
 	return wrap(op, retry(ctx, func() error {
 		err := s.safely(ctx, fn)
@@ -236,6 +215,29 @@ func (s *Store) do(ctx context.Context, op string, write bool, fn func(context.C
 		}
 		return s.failed(ctx, err)
 	}))
+}
+
+// write runs fn, whose statements write. Outside a transaction it begins one for fn, and retries it while the engine
+// aborts it. That includes a single statement: a server does not notice that a client has gone while its statement waits
+// for a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
+func (s *Store) write(ctx context.Context, op string, fn func(context.Context, querier) error) error {
+	if err := s.enter(ctx); err != nil {
+		return wrap(op, err)
+	}
+	defer s.leave()
+	if !s.inTx() {
+		return retry(ctx, func() error {
+			return s.outermost(ctx, op, s.e.takeWriteLock, func(ctx context.Context, tx *Store) error {
+				return tx.write(ctx, op, fn)
+			})
+		})
+	}
+	if err := s.intact(ctx); err != nil {
+		return wrap(op, err)
+	}
+	inner, done := s.e.writeContext(ctx)
+	err := s.safely(inner, fn)
+	return wrap(op, s.settle(ctx, err, done()))
 }
 
 // intact looks whether the transaction of s is still there, before a statement that would otherwise be committed on its
@@ -247,7 +249,10 @@ func (s *Store) intact(ctx context.Context) error {
 		return nil
 	}
 	inner, free := outlive(ctx, grace)
-	there, err := s.e.intact(inner, s.db, tx.watched && !tx.odd.Load())
+	there, err := true, error(nil)
+	if !tx.watched || tx.odd.Load() || !s.e.transactions.trustsHook() {
+		there, err = s.e.transactions.open(inner, s.db)
+	}
 	cut := free()
 	switch {
 	case err == nil && !there, errors.Is(err, sql.ErrTxDone) && done(ctx) == nil:
@@ -261,9 +266,9 @@ func (s *Store) intact(ctx context.Context) error {
 }
 
 // safely runs fn on a connection that values survive on. One is asked, because all of a pool are made alike.
-func (s *Store) safely(ctx context.Context, fn func(context.Context, handle) error) error {
+func (s *Store) safely(ctx context.Context, fn func(context.Context, querier) error) error {
 	if !s.safe.Load() {
-		if err := s.e.safe(ctx, s.db); err != nil {
+		if err := s.e.catalog.safe(ctx, s.db); err != nil {
 			return err
 		}
 		s.safe.Store(true)
@@ -302,11 +307,25 @@ func outlive(ctx context.Context, extra time.Duration) (inner context.Context, d
 	}
 }
 
-// lingering is the statementContext of engines that lose the connection with a statement that is cut short. Most are
-// done in no time: they are let through, so that a level whose context is done can be undone and the transaction goes
-// on. Those that wait for a lock are not.
-func lingering(ctx context.Context) (inner context.Context, done func() (cut bool)) {
-	return outlive(ctx, linger)
+// readContext is what a statement in a transaction runs with that does not write. done frees it, and says whether the
+// connection went with the statement.
+//
+// Where it does, most statements are done in no time: they are let through, so that a level whose context is done can be
+// undone and the transaction goes on. Those that wait for a lock are not.
+func (e *engine) readContext(ctx context.Context) (inner context.Context, done func() (cut bool)) {
+	if e.cutLosesConn {
+		return outlive(ctx, linger)
+	}
+	return ctx, func() bool { return false }
+}
+
+// writeContext is the same for a statement that writes. Where cutting it short would roll the whole transaction back it
+// is never cancelled: the statements after it would commit one by one.
+func (e *engine) writeContext(ctx context.Context) (inner context.Context, done func() (cut bool)) {
+	if e.cutLosesConn {
+		return outlive(ctx, linger)
+	}
+	return context.WithoutCancel(ctx), func() bool { return false }
 }
 
 // settle gives err, of a statement in the transaction of s, its meaning, and remembers where that is the end of it, or
@@ -362,14 +381,14 @@ func retry(ctx context.Context, fn func() error) error {
 // ctx that is done by the time fn returns undoes the level, and is the error. Goroutines of fn may share tx; their
 // calls take turns, and a level one of them opens makes the others wait until it is over.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
-	return s.atomically(ctx, "transaction", s.e.begin, func(ctx context.Context, tx *Store) error {
+	return s.atomically(ctx, "transaction", s.e.takeWriteLock, func(ctx context.Context, tx *Store) error {
 		return fn(ctx, tx)
 	})
 }
 
 // atomically runs fn in a level of its own: an outermost transaction that starts with start, or a savepoint.
 // Errors of fn come back as they are.
-func (s *Store) atomically(ctx context.Context, op string, start func(context.Context, handle) error,
+func (s *Store) atomically(ctx context.Context, op string, start func(context.Context, querier) error,
 	fn func(context.Context, *Store) error) error {
 	if err := s.enter(ctx); err != nil {
 		return wrap(op, err)
@@ -382,7 +401,7 @@ func (s *Store) atomically(ctx context.Context, op string, start func(context.Co
 }
 
 // outermost begins a transaction, runs fn in it once, and ends it.
-func (s *Store) outermost(ctx context.Context, op string, start func(context.Context, handle) error,
+func (s *Store) outermost(ctx context.Context, op string, start func(context.Context, querier) error,
 	fn func(context.Context, *Store) error) (err error) {
 	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
 	// rolled back behind our back, in the middle of a statement.
@@ -399,14 +418,14 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	}
 	tx, err := conn.BeginTx(bounded, s.e.txOptions())
 	if err != nil {
-		if pooled && !s.e.keeps(uncancelled, conn) {
+		if pooled && !s.e.transactions.reusable(uncancelled, conn) {
 			discard(conn)
 		}
 		return wrap(op, s.unreached(ctx, err, pooled))
 	}
 
 	child := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(s.scope, newTxn(s.e, tx, true))}
-	child.scope.tx.watched = pooled && s.e.watches()
+	child.scope.tx.watched = pooled && s.e.failureMayEndTx
 	seen.tx.Store(child.scope.tx)
 	ended := false
 	defer func() { // also where fn panics or ends its goroutine
@@ -447,7 +466,7 @@ func (s *Store) complete(ctx, bounded context.Context, tx bun.Tx, conn bun.Conn)
 	if !s.scope.tx.lent.Load() {
 		return nil
 	}
-	switch there, err := s.e.end(bounded, tx, conn); {
+	switch there, err := s.e.transactions.openAtCommit(bounded, tx, conn); {
 	case errors.Is(err, sql.ErrTxDone), err == nil && !there:
 		return s.scope.tx.gone(errGone)
 	default:
@@ -462,10 +481,10 @@ func (s *Store) commit(ctx context.Context, tx bun.Tx, conn bun.Conn) error {
 		return nil
 	}
 	uncancelled := context.WithoutCancel(ctx)
-	if !s.e.keeps(uncancelled, conn) {
+	if !s.e.transactions.reusable(uncancelled, conn) {
 		discard(conn)
 	}
-	if !s.e.refused(err) {
+	if !s.e.errors.refused(err) {
 		return &failure{kind: storage.ErrOutcomeUnknown, cause: joined(done(ctx), err)}
 	}
 	return s.failed(uncancelled, err)
@@ -485,7 +504,7 @@ func (s *Store) rollBack(ctx context.Context, op string, bounded context.Context
 	if t.clean(failed) {
 		return err
 	}
-	if !s.e.keeps(context.WithoutCancel(ctx), conn) {
+	if !s.e.transactions.reusable(context.WithoutCancel(ctx), conn) {
 		discard(conn)
 	}
 	_, known := errors.AsType[*failure](err)
@@ -507,7 +526,7 @@ func (s *Store) unreached(ctx context.Context, err error, pooled bool) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection any more
 		return err
-	case c == lost, c == plain && pooled && !s.e.refused(err):
+	case c == lost, c == plain && pooled && !s.e.errors.refused(err):
 		return &failure{kind: storage.ErrUnavailable, cause: joined(done(ctx), err), again: pooled && done(ctx) == nil}
 	}
 	return s.classed(ctx, err, c)
@@ -521,7 +540,7 @@ func discard(conn bun.Conn) {
 // conn is the connection to begin a transaction on; pooled ones go back by Close.
 func (s *Store) conn(ctx context.Context, seen *watch) (conn bun.Conn, pooled bool, err error) {
 	if db, ok := s.db.(*bun.DB); ok {
-		if s.e.watches() && seen != nil {
+		if s.e.failureMayEndTx && seen != nil {
 			db = db.WithQueryHook(seen)
 		}
 		conn, err = db.Conn(ctx)
@@ -573,7 +592,7 @@ func (s *Store) level(ctx context.Context, op string, fn func(context.Context, *
 			if _, ok := errors.AsType[*failure](dead); !ok {
 				dead = &failure{kind: storage.ErrAborted, cause: uerr}
 			}
-			if s.scope.tx.lent.Load() && (s.e.noSavepoint(uerr) || errors.Is(uerr, sql.ErrTxDone) && done(ctx) == nil) {
+			if s.scope.tx.lent.Load() && (s.e.errors.noSavepoint(uerr) || errors.Is(uerr, sql.ErrTxDone) && done(ctx) == nil) {
 				dead = s.scope.tx.gone(fmt.Errorf("%w: %w", errGone, uerr))
 			}
 			err = wrap(op, joined(ended(ctx, err), s.scope.tx.kill(dead)))
@@ -623,13 +642,32 @@ func (s *Store) undo(ctx context.Context, name string) error {
 
 // Lock implements [storage.Storage]. On SQLite, which has one writer at a time, every key is the same one.
 func (s *Store) Lock(ctx context.Context, key string) error {
-	return s.do(ctx, "lock", writes, func(ctx context.Context, h handle) error {
-		if !s.inTx() {
+	return s.write(ctx, "lock", func(ctx context.Context, h querier) error {
+		switch {
+		case !s.inTx():
 			return errNoTx
-		}
-		if len(key) > storage.MaxReference || !storage.ValidText(key) {
+		case len(key) > storage.MaxReference || !storage.ValidText(key):
 			return fmt.Errorf("key is longer than %d bytes, not valid UTF-8, or holds a NUL", storage.MaxReference)
+		case s.scope.tx.own:
+			return s.e.lock(ctx, h, key)
 		}
-		return s.e.lock(ctx, h, key, s.scope.tx.own)
+		return s.e.transactions.lockJoined(ctx, h, key)
 	})
+}
+
+// lockRows prepares for a SELECT that is a current read of the rows with these ids and locks them, in the order of the
+// ids, and returns what it ends with. ids is nil where the SELECT itself has that order.
+func (s *Store) lockRows(ctx context.Context, h querier, ids []string) (suffix string, err error) {
+	if !s.scope.tx.own {
+		if err := s.e.takeWriteLock(ctx, h); err != nil {
+			return "", err
+		}
+	}
+	if !s.e.locksAsSorted || len(ids) <= 1 {
+		return s.e.rowLock, nil
+	}
+	q := statement{}
+	q.add("SELECT id FROM "+s.e.invitations+" WHERE id IN (?) ORDER BY id"+s.e.rowLock, texts(ids))
+	var id string
+	return "", q.each(ctx, h, []any{&id}, func() {})
 }

@@ -64,23 +64,23 @@ func (s *Store) Insert(ctx context.Context, records ...storage.Record) error {
 	for i := range records {
 		records[i].Version = 1
 	}
-	work := func(ctx context.Context, h handle) error { return s.insert(ctx, h, records) }
+	work := func(ctx context.Context, h querier) error { return s.insert(ctx, h, records) }
 	switch {
 	case len(records) <= 1 || s.inTx() && len(chunks(records)) == 1:
-		return s.do(ctx, op, writes, work)
+		return s.write(ctx, op, work)
 	default:
 		return s.grouped(ctx, op, func(tx *Store) error {
-			return tx.do(ctx, op, writes, work)
+			return tx.write(ctx, op, work)
 		})
 	}
 }
 
 // grouped runs fn in a level of its own, because it takes several statements.
 func (s *Store) grouped(ctx context.Context, op string, fn func(tx *Store) error) error {
-	return s.atomically(ctx, op, s.e.begin, func(_ context.Context, tx *Store) error { return fn(tx) })
+	return s.atomically(ctx, op, s.e.takeWriteLock, func(_ context.Context, tx *Store) error { return fn(tx) })
 }
 
-func (s *Store) insert(ctx context.Context, h handle, records []storage.Record) error {
+func (s *Store) insert(ctx context.Context, h querier, records []storage.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (s *Store) insert(ctx context.Context, h handle, records []storage.Record) 
 	})
 	written := 0
 	for _, c := range chunks(sorted) {
-		ok, err := s.e.insert(ctx, h, c)
+		ok, err := s.e.writes.insert(ctx, h, c)
 		if err != nil {
 			return err
 		}
@@ -141,8 +141,8 @@ func collide(records []storage.Record) bool {
 
 // shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
 // reads would not explain the refusal.
-func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) error {
-	if s.scope.tx.own || !s.e.mixesSnapshots() {
+func (s *Store) shows(ctx context.Context, h querier, records []storage.Record) error {
+	if s.scope.tx.own || !s.e.mixesSnapshots {
 		return nil
 	}
 	type row struct {
@@ -155,14 +155,14 @@ func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) e
 		for _, r := range records {
 			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
 		}
-		q.add("SELECT id, version FROM "+s.e.tables().invitations+" WHERE (organization_id, pending_key) IN (?) "+
+		q.add("SELECT id, version FROM "+s.e.invitations+" WHERE (organization_id, pending_key) IN (?) "+
 			"ORDER BY id", slotRows(slots))
 		q.add(suffix)
 		var r row
 		err = q.each(ctx, h, []any{&r.id, &r.version}, func() { rows = append(rows, r) })
 		return rows, err
 	}
-	current, err := read(s.e.current())
+	current, err := read(s.e.currentRead)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) e
 }
 
 // refuse returns the ExistsError of records that cannot all be written: by Insert, or else by Update.
-func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, inserted bool) error {
+func (s *Store) refuse(ctx context.Context, h querier, records []storage.Record, inserted bool) error {
 	if s.inTx() {
 		if err := s.shows(ctx, h, records); err != nil {
 			return err
@@ -194,7 +194,7 @@ func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, 
 	held := map[slot]bool{}
 	if inserted {
 		q := statement{}
-		q.add("SELECT id FROM "+s.e.tables().byID+" WHERE id IN (?)"+s.e.current(), texts(distinct(idsOf(records))))
+		q.add("SELECT id FROM "+s.e.byID+" WHERE id IN (?)"+s.e.currentRead, texts(distinct(idsOf(records))))
 		var id string
 		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
 			return err
@@ -202,7 +202,7 @@ func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, 
 	}
 	if len(slots) > 0 {
 		q := statement{}
-		s.e.holders(&q, slots)
+		q.add(s.e.holders, slotRows(slots))
 		var id string
 		var at slot
 		err := q.each(ctx, h, []any{&id, &at.organization, &at.key}, func() {
@@ -241,7 +241,7 @@ func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 		return wrap(op, err)
 	}
 	if len(records) <= 1 {
-		return s.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+		return s.write(ctx, op, func(ctx context.Context, h querier) error {
 			if len(records) == 0 {
 				return nil
 			}
@@ -249,21 +249,21 @@ func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 		})
 	}
 	return s.grouped(ctx, op, func(tx *Store) error {
-		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+		return tx.write(ctx, op, func(ctx context.Context, h querier) error {
 			return tx.update(ctx, h, records)
 		})
 	})
 }
 
 // updateOne is one statement where all is well: the version in it decides.
-func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Record) error {
-	n, err := s.e.update(ctx, h, records)
+func (s *Store) updateOne(ctx context.Context, h querier, records []storage.Record) error {
+	n, err := s.e.writes.update(ctx, h, records)
 	switch {
 	case err == nil && n == 1:
 		return nil
 	case err == nil:
-		return s.stale(ctx, h, records, s.e.current())
-	case s.e.breach(err):
+		return s.stale(ctx, h, records, s.e.currentRead)
+	case s.e.errors.breach(err):
 		return s.refuse(ctx, h, records, false)
 	default:
 		return err
@@ -271,9 +271,9 @@ func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Recor
 }
 
 // stale returns ErrNotFound or ErrConflict where one applies. suffix is what its SELECT ends with.
-func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, suffix string) error {
+func (s *Store) stale(ctx context.Context, h querier, records []storage.Record, suffix string) error {
 	q := statement{}
-	q.add("SELECT id, version FROM "+s.e.tables().byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
+	q.add("SELECT id, version FROM "+s.e.byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
 	q.add(suffix)
 	var id string
 	var version int64
@@ -298,8 +298,8 @@ func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, s
 
 // update writes several records, in a level of its own. It decides by what is stored, releases the slots, so that
 // they may be swapped, and writes.
-func (s *Store) update(ctx context.Context, h handle, records []storage.Record) error {
-	suffix, err := s.e.forUpdate(ctx, h, nil, s.scope.tx.own)
+func (s *Store) update(ctx context.Context, h querier, records []storage.Record) error {
+	suffix, err := s.lockRows(ctx, h, nil)
 	if err != nil {
 		return err
 	}
@@ -311,15 +311,15 @@ func (s *Store) update(ctx context.Context, h handle, records []storage.Record) 
 			return s.refuse(ctx, h, records, false)
 		}
 		q := statement{}
-		q.add("UPDATE "+s.e.tables().byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
+		q.add("UPDATE "+s.e.byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
 		if _, err := q.exec(ctx, h); err != nil {
 			return err
 		}
 	}
 	for _, c := range chunks(records) {
-		n, err := s.e.update(ctx, h, c)
+		n, err := s.e.writes.update(ctx, h, c)
 		switch {
-		case err != nil && s.e.breach(err):
+		case err != nil && s.e.errors.breach(err):
 			return s.refuse(ctx, h, records, false)
 		case err != nil:
 			return err
@@ -333,7 +333,7 @@ func (s *Store) update(ctx context.Context, h handle, records []storage.Record) 
 // Delete implements [storage.Storage].
 func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 	var n int64
-	err := s.do(ctx, "delete", writes, func(ctx context.Context, h handle) (err error) {
+	err := s.write(ctx, "delete", func(ctx context.Context, h querier) (err error) {
 		if list := distinct(ids); len(list) > 0 {
 			n, err = s.delete(ctx, h, list)
 		}
@@ -342,8 +342,8 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 	return int(n), err
 }
 
-func (s *Store) delete(ctx context.Context, h handle, ids []string) (int64, error) {
+func (s *Store) delete(ctx context.Context, h querier, ids []string) (int64, error) {
 	q := statement{}
-	q.add(s.e.tables().deleteFrom+" WHERE id IN (?)", texts(ids))
+	q.add(s.e.deleteByID, texts(ids))
 	return q.exec(ctx, h)
 }
