@@ -99,7 +99,7 @@ type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
 	e     *engine
 	safe  *atomic.Bool // whether the engine has found the connections safe
-	scope *scope       // nil on a *bun.DB
+	turns *turns       // nil on a *bun.DB
 	err   error        // what every call returns, where WithTx was given what it cannot use
 }
 
@@ -123,13 +123,13 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	case *bun.DB:
 		s.db = db
 	case bun.Conn:
-		s.db, s.scope = db, newScope(nil, nil)
+		s.db, s.turns = db, newTurns(nil, nil)
 	case *bun.Conn:
-		s.db, s.scope = *db, newScope(nil, nil)
+		s.db, s.turns = *db, newTurns(nil, nil)
 	case bun.Tx:
-		s.db, s.scope = db, newScope(nil, newTxn(e, db, false))
+		s.db, s.turns = db, newTurns(nil, newTxn(e, db))
 	case *bun.Tx:
-		s.db, s.scope = *db, newScope(nil, newTxn(e, *db, false))
+		s.db, s.turns = *db, newTurns(nil, newTxn(e, *db))
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
@@ -143,7 +143,7 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 //
 // A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, newTxn(s.e, tx, false))}
+	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxn(s.e, tx))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")
@@ -165,8 +165,8 @@ func DB(tx storage.Storage) bun.IDB {
 				return nil
 			}
 			if t.inTx() {
-				t.scope.tx.lent.Store(true)
-				t.scope.tx.unsure.Store(true)
+				t.turns.tx.host.lent.Store(true)
+				t.turns.tx.host.unverified.Store(true)
 			}
 			return t.db
 		case interface{ Unwrap() storage.Storage }:
@@ -198,10 +198,7 @@ func dialectOf(db bun.IDB) (name dialect.Name, ok bool) {
 }
 
 // inTx reports whether s works in a transaction, its own or the host's.
-func (s *Store) inTx() bool { return s.scope != nil && s.scope.tx != nil }
-
-// querier is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
-type querier = bun.IConn
+func (s *Store) inTx() bool { return s.turns != nil && s.turns.tx != nil }
 
 // Get implements [storage.Storage].
 func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {

@@ -134,18 +134,9 @@ type writes interface {
 	indexHint(p page) string
 }
 
-// errorReader says what errors of the engine and its drivers mean. It looks at the error only.
+// errorReader gives the verdict on an error of the engine or its drivers. It looks at the error only, which is not nil.
 type errorReader interface {
-	// class says what err means; breach whether a unique index refused.
-	class(err error) class
-	breach(err error) bool
-	// refused reports whether err, of a COMMIT, proves that nothing was committed: it is the database's own answer, and
-	// not one by which a server says that it stops. All else leaves the outcome unknown.
-	refused(err error) bool
-	// remedy says what to do about err, "" where nothing is to be said.
-	remedy(err error) string
-	// noSavepoint reports whether err says that a savepoint of ours is not there any more.
-	noSavepoint(err error) bool
+	judge(err error) verdict
 }
 
 // newEngine picks the engine for a dialect and checks cfg.
@@ -225,7 +216,7 @@ func (d defaults) reusable(context.Context, bun.Conn) bool { return false }
 
 func (d defaults) insert(ctx context.Context, q querier, records []storage.Record) (bool, error) {
 	_, err := q.ExecContext(ctx, d.statements.insert, recordRows(&d.facts, records))
-	if d.errors.breach(err) {
+	if err != nil && d.errors.judge(err).breach {
 		return false, nil // a refused statement undoes itself, no more
 	}
 	return true, err

@@ -106,13 +106,11 @@ func (s *Store) warn(ctx context.Context) error {
 	if s.inTx() {
 		return nil
 	}
-	conn, pooled, err := s.conn(ctx, nil)
+	conn, err := s.lease(ctx, nil)
 	if err != nil {
-		return wrap("check", s.unreached(ctx, err, false))
+		return wrap("check", err)
 	}
-	if pooled {
-		defer func() { _ = conn.Close() }()
-	}
+	defer conn.release()
 	return conn.Raw(func(c any) error {
 		if warning := s.e.catalog.warning(c); warning != "" {
 			slog.WarnContext(ctx, "bunstore: "+warning)

@@ -166,10 +166,6 @@ func (e *mysql) open(ctx context.Context, h querier) (bool, error) {
 	return there != 0, err
 }
 
-func (e *mysql) noSavepoint(err error) bool {
-	return mysqlNumber(err) == mysqlNoSavepoint && strings.Contains(err.Error(), "SAVEPOINT orginvite_")
-}
-
 // openAtCommit looks at what the server has last said of the transaction, where the driver is go-sql-driver: a host may have run
 // statements past bun, and overlooked what they said.
 func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (there bool, err error) {
@@ -216,44 +212,76 @@ func (e *mysql) lockJoined(ctx context.Context, h querier, key string) error {
 	return err
 }
 
-var errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: " +
-	"make this call before the transaction's first read, or begin it READ COMMITTED")
-
-// Error numbers that mean something here.
+// Error numbers that code asks for.
 const (
-	mysqlTooManyConns  = 1040
-	mysqlNotReady      = 1047 // a node that is not part of the cluster
-	mysqlShutdown      = 1053
-	mysqlDuplicate     = 1062
-	mysqlUnknown       = 1105
-	mysqlTableFull     = 1114
-	mysqlBlocked       = 1129
-	mysqlCommitFailed  = 1180 // a node that has left the cluster in the middle of a COMMIT
-	mysqlChanged       = 1020 // MariaDB's innodb_snapshot_isolation
-	mysqlDiskFull      = 1021
-	mysqlTooManyOfUser = 1203
-	mysqlLockWait      = 1205
-	mysqlLockTableFull = 1206 // which rolls the transaction back
-	mysqlDeadlock      = 1213 // likewise; also what a cluster could not certify
-	mysqlLimit         = 1226 // of a user's connections or statements
-	mysqlReadOnly      = 1290 // --read-only
-	mysqlNoSavepoint   = 1305 // or procedure; where a savepoint of ours is gone, so is the transaction
-	mysqlInterrupted   = 1317
-	mysqlInTransaction = 1568 // at BEGIN: the connection came back to the pool in a transaction
-	mysqlReadOnlyTx    = 1792
-	mysqlReadOnlyMode  = 1836
-	mysqlKilled        = 1927
-	mysqlGoneAway      = 2006
-	mysqlLost          = 2013
+	mysqlDuplicate   = 1062
+	mysqlNoSavepoint = 1305 // or procedure; where a savepoint of ours is gone, so is the transaction
 )
 
-// mysqlNumber returns the number of the server's error in err's chain, 0 where there is none. The driver has it in a
+// mysqlVerdicts are the verdicts on the error numbers that mean something here.
+var mysqlVerdicts = map[int]verdict{
+	mysqlDuplicate: {breach: true},
+
+	1020: {class: aborted}, // MariaDB's innodb_snapshot_isolation
+	1205: {class: aborted}, // waited for a lock for too long
+	1213: {class: aborted}, // deadlock; also what a cluster could not certify
+	1568: {class: aborted}, // at BEGIN: the connection came back to the pool in a transaction
+	1206: {class: ended},   // the lock table is full, which rolls the transaction back
+
+	1040: {class: unavailable, remedy: mysqlNoneLeft},
+	1203: {class: unavailable, remedy: mysqlNoneLeft},
+	1226: {class: unavailable, remedy: mysqlNoneLeft}, // of a user's connections or statements
+	1129: {class: unavailable, remedy: "the server blocks this host after too many failed connections: FLUSH HOSTS"},
+	1290: {class: unavailable, remedy: mysqlReadOnly}, // --read-only
+	1836: {class: unavailable, remedy: mysqlReadOnly}, // likewise
+	1792: {class: unavailable, remedy: "the transaction is READ ONLY: begin one that may write"},
+	1114: {class: unavailable, remedy: mysqlFull}, // of a table
+	1021: {class: unavailable, remedy: mysqlFull},
+
+	// A server that stops, leaves its cluster or was interrupted says nothing about what was committed.
+	1047: {class: notReady, uncertain: true,
+		remedy: "the node is not part of its cluster now: try another node, or later"},
+	1053: {class: lost, uncertain: true}, // shutdown
+	1180: {class: lost, uncertain: true}, // a node that has left the cluster in the middle of a COMMIT
+	1927: {class: lost, uncertain: true}, // killed
+	2006: {class: lost, uncertain: true}, // gone away
+	2013: {class: lost, uncertain: true},
+	1105: {uncertain: true}, // unknown
+	1317: {uncertain: true}, // interrupted
+}
+
+// The remedies of several error numbers.
+const (
+	mysqlNoneLeft = "the server has no connection or statement left: lower MaxOpenConns, or raise its limit"
+	mysqlReadOnly = "the server is read-only, as a replica is: connect to the primary"
+	mysqlFull     = "the server's disk is full: free space"
+)
+
+// judge goes by the number, which is the server's own answer. Numbers from 2000 to 2999 are made up by clients.
+func (e *mysql) judge(err error) verdict {
+	n := mysqlNumber(err)
+	if v, ok := mysqlVerdicts[n]; ok {
+		return v
+	}
+	switch {
+	case n == mysqlNoSavepoint && strings.Contains(err.Error(), "SAVEPOINT orginvite_"):
+		return verdict{class: aborted, noSavepoint: true}
+	case n != 0:
+		return verdict{uncertain: n/1000 == 2}
+	}
+	for e := range chain(err) {
+		// ErrInvalidConn of go-sql-driver, for whatever way a connection has ended in a statement.
+		if e.Error() == "invalid connection" {
+			return verdict{class: lost, uncertain: true}
+		}
+	}
+	return verdict{uncertain: true}
+}
+
+// mysqlNumber returns the number of the server's error in the chain of err, which is not nil, and 0 where there is none. The driver has it in a
 // field, of a type that is not known here, and at the beginning of its text. An error that is only quoted in another's
 // text is found too: of several the first, because what follows may be a value.
 func mysqlNumber(err error) int {
-	if err == nil {
-		return 0
-	}
 	for e := range chain(err) {
 		if n, ok := leadingNumber(e.Error()); ok {
 			return n
@@ -281,93 +309,6 @@ func leadingNumber(text string) (int, bool) {
 	return n, err == nil
 }
 
-// chain yields err and everything it wraps.
-func chain(err error) func(yield func(error) bool) {
-	return func(yield func(error) bool) {
-		var walk func(error) bool
-		walk = func(err error) bool {
-			if err == nil {
-				return true
-			}
-			if !yield(err) {
-				return false
-			}
-			switch w := err.(type) {
-			case interface{ Unwrap() error }:
-				return walk(w.Unwrap())
-			case interface{ Unwrap() []error }:
-				for _, err := range w.Unwrap() {
-					if !walk(err) {
-						return false
-					}
-				}
-			}
-			return true
-		}
-		walk(err)
-	}
-}
-
-func (e *mysql) class(err error) class {
-	if e.noSavepoint(err) {
-		return aborted
-	}
-	switch mysqlNumber(err) {
-	case mysqlDeadlock, mysqlLockWait, mysqlChanged, mysqlInTransaction:
-		return aborted
-	case mysqlNotReady:
-		return unready
-	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit, mysqlBlocked, mysqlReadOnly, mysqlReadOnlyTx,
-		mysqlReadOnlyMode, mysqlTableFull, mysqlDiskFull:
-		return unavailable
-	case mysqlLockTableFull:
-		return gone
-	case mysqlCommitFailed, mysqlShutdown, mysqlKilled, mysqlGoneAway, mysqlLost:
-		return lost
-	case 0:
-	default:
-		return plain
-	}
-	if err != nil {
-		for e := range chain(err) {
-			// ErrInvalidConn of go-sql-driver, for whatever way a connection has ended in a statement.
-			if e.Error() == "invalid connection" {
-				return lost
-			}
-		}
-	}
-	return plain
-}
-
-// refused: a number is the server's own answer. Those of a server that stops, leaves its cluster or was interrupted say
-// nothing about what was committed, nor do those from 2000 to 2999, which clients make up.
-func (e *mysql) refused(err error) bool {
-	switch n := mysqlNumber(err); n {
-	case 0, mysqlNotReady, mysqlShutdown, mysqlUnknown, mysqlCommitFailed, mysqlInterrupted, mysqlKilled:
-		return false
-	default:
-		return n/1000 != 2
-	}
-}
-
-func (e *mysql) remedy(err error) string {
-	switch mysqlNumber(err) {
-	case mysqlReadOnly, mysqlReadOnlyMode:
-		return "the server is read-only, as a replica is: connect to the primary"
-	case mysqlReadOnlyTx:
-		return "the transaction is READ ONLY: begin one that may write"
-	case mysqlTooManyConns, mysqlTooManyOfUser, mysqlLimit:
-		return "the server has no connection or statement left: lower MaxOpenConns, or raise its limit"
-	case mysqlBlocked:
-		return "the server blocks this host after too many failed connections: FLUSH HOSTS"
-	case mysqlTableFull, mysqlDiskFull:
-		return "the server's disk is full: free space"
-	case mysqlNotReady:
-		return "the node is not part of its cluster now: try another node, or later"
-	}
-	return ""
-}
-
 // warning is about go-sql-driver, which runs COMMIT and ROLLBACK without a context. Its settings are not exported.
 func (e *mysql) warning(conn any) string {
 	v := reflect.Indirect(reflect.ValueOf(conn))
@@ -383,8 +324,6 @@ func (e *mysql) warning(conn any) string {
 	return "the DSN has no readTimeout: the driver ends COMMIT and ROLLBACK with no context, so that on a network that " +
 		"loses packets they hang; set readTimeout, longer than any statement takes, such as readTimeout=30s"
 }
-
-func (e *mysql) breach(err error) bool { return mysqlNumber(err) == mysqlDuplicate }
 
 func mysqlTime(b []byte, t time.Time) []byte {
 	// Instants no column can hold, which only filters have, are before or after every one that it can.

@@ -47,7 +47,7 @@ func (s *Store) list(ctx context.Context, h querier, q storage.Query) ([]storage
 		return nil, err
 	}
 	list, err := s.e.readPage(ctx, h, p, suffix)
-	if err != nil || !q.ForUpdate || s.scope.tx.own || !s.e.mixesSnapshots {
+	if err != nil || !q.ForUpdate || s.turns.tx.own || !s.e.mixesSnapshots {
 		return list, err
 	}
 	// A current read in a transaction of the host's. What it reads by itself is as old as its snapshot: the two must

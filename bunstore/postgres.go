@@ -152,7 +152,7 @@ func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (
 		return status != 'I', err // what failed, COMMIT says
 	}
 	_, err = tx.ExecContext(ctx, "SAVEPOINT orginvite_end")
-	if e.state(err) == "25P01" { // only inside a transaction
+	if err != nil && e.state(err) == postgresNoTx {
 		return false, nil
 	}
 	return true, err
@@ -175,12 +175,7 @@ func pgxStatus(conn any) byte {
 	return byte(v.Uint())
 }
 
-func (e *postgres) noSavepoint(err error) bool {
-	state := e.state(err)
-	return state == "3B001" || state == "25P01" // only inside a transaction
-}
-
-// state is the SQLSTATE in err's chain, "" where there is none. See
+// state is the SQLSTATE in the chain of err, which is not nil, and "" where there is none. See
 // https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func (e *postgres) state(err error) string {
 	var pgx interface{ SQLState() string } // and lib/pq
@@ -191,78 +186,71 @@ func (e *postgres) state(err error) string {
 	if errors.As(err, &pgdriver) {
 		return pgdriver.Field('C')
 	}
-	if err != nil {
-		if _, after, ok := strings.Cut(err.Error(), "SQLSTATE"); ok && len(after) > 5 {
-			return after[1:6] // behind a blank or =
-		}
+	if _, after, ok := strings.Cut(err.Error(), "SQLSTATE"); ok && len(after) > 5 {
+		return after[1:6] // behind a blank or =
 	}
 	return ""
 }
 
-func (e *postgres) class(err error) class {
-	state := e.state(err)
-	switch {
-	case state == "":
-		return e.classOfText(err)
-	case state == "40001", state == "40P01", state == "55P03": // serialization failure, deadlock, lock not available
-		return aborted
-	case state == "57P03", state == "25006", strings.HasPrefix(state, "53"):
-		return unavailable // starting up, read-only, out of connections, memory or disk
-	case strings.HasPrefix(state, "08"), strings.HasPrefix(state, "57P"), state == "25P03", state == "25P04":
-		return lost // connection failures, of a proxy's too, and sessions the server has ended
-	default:
-		return spoiled
-	}
+// postgresVerdicts are the verdicts on SQLSTATEs by their first characters; the first that fits counts. After any other
+// one too, the transaction does nothing more until it is rolled back.
+var postgresVerdicts = []struct {
+	state string
+	verdict
+}{
+	{"40001", verdict{class: aborted}}, // serialization failure
+	{"40P01", verdict{class: aborted}}, // deadlock
+	{"55P03", verdict{class: aborted}}, // lock not available
+	{"23505", verdict{class: unusable, breach: true}},
+	{"3B001", verdict{class: unusable, noSavepoint: true}},
+	{postgresNoTx, verdict{class: unusable, noSavepoint: true}},
+
+	{"25006", verdict{class: unavailable, remedy: postgresReadOnly}},
+	{"57P03", verdict{class: unavailable, uncertain: true,
+		remedy: "the server is starting up or shutting down: try again later"}},
+	{"53300", verdict{class: unavailable,
+		remedy: "the server has no connection left: lower MaxOpenConns, raise max_connections, or use a pooler"}},
+	{"53100", verdict{class: unavailable, remedy: "the server's disk is full: free space"}},
+	{"53", verdict{class: unavailable}}, // out of connections, memory or disk
+
+	{"25P03", verdict{class: lost}}, // sessions the server has ended
+	{"25P04", verdict{class: lost}},
+	// Those of a server or a connection that fails say nothing about what was committed.
+	{"57P", verdict{class: lost, uncertain: true}},
+	{"08", verdict{class: lost, uncertain: true}},     // of a proxy's connection too
+	{"58", verdict{class: unusable, uncertain: true}}, // of the system
+	{"XX", verdict{class: unusable, uncertain: true}}, // internal, a PANIC too
+	{"", verdict{class: unusable}},
 }
 
-// classOfText is for errors that pgx makes itself.
-func (e *postgres) classOfText(err error) class {
-	if err == nil {
-		return plain
+const (
+	postgresNoTx     = "25P01" // only inside a transaction
+	postgresReadOnly = "the server is read-only, as a replica is: connect to the primary"
+)
+
+// judge goes by the SQLSTATE, which is the server's own answer or a proxy's, and without one by what pgx says itself.
+func (e *postgres) judge(err error) verdict {
+	if state := e.state(err); state != "" {
+		for _, v := range postgresVerdicts {
+			if strings.HasPrefix(state, v.state) {
+				return v.verdict
+			}
+		}
 	}
 	for err := range chain(err) {
 		switch text := err.Error(); {
 		case text == "conn closed", strings.HasPrefix(text, "write failed: "):
-			return lost
+			return verdict{class: lost, uncertain: true}
+		case strings.HasPrefix(text, "ValidateConnect failed: ") && strings.Contains(text, "read only connection"):
+			return verdict{class: unavailable, uncertain: true, remedy: postgresReadOnly}
 		case strings.HasPrefix(text, "ValidateConnect failed: "):
-			return unavailable
+			return verdict{class: unavailable, uncertain: true}
+		case text == "commit unexpectedly resulted in rollback":
+			return verdict{}
 		}
 	}
-	return plain
+	return verdict{uncertain: true}
 }
-
-// refused: a SQLSTATE is the server's own answer, or a proxy's. Those of a server or a connection that fails say
-// nothing about what was committed: 08 and 57P, 58 (of the system) and XX (internal, a PANIC too). Of the drivers pgx
-// says that a COMMIT was answered with ROLLBACK.
-func (e *postgres) refused(err error) bool {
-	state := e.state(err)
-	if state == "" {
-		for err := range chain(err) {
-			if err.Error() == "commit unexpectedly resulted in rollback" {
-				return true
-			}
-		}
-		return false
-	}
-	return !strings.HasPrefix(state, "08") && !strings.HasPrefix(state, "57P") &&
-		!strings.HasPrefix(state, "58") && !strings.HasPrefix(state, "XX")
-}
-
-func (e *postgres) remedy(err error) string {
-	switch state := e.state(err); {
-	case state == "25006" || strings.Contains(text(err), "read only connection"):
-		return "the server is read-only, as a replica is: connect to the primary"
-	case state == "57P03":
-		return "the server is starting up or shutting down: try again later"
-	case state == "53300":
-		return "the server has no connection left: lower MaxOpenConns, raise max_connections, or use a pooler"
-	case state == "53100":
-		return "the server's disk is full: free space"
-	}
-	return ""
-}
-
-func (e *postgres) breach(err error) bool { return e.state(err) == "23505" }
 
 func (e *postgres) insert(ctx context.Context, h querier, records []storage.Record) (bool, error) {
 	var written []string
@@ -288,7 +276,7 @@ func (e *postgres) update(ctx context.Context, h querier, records []storage.Reco
 		return 0, err
 	}
 	n, err := e.defaults.update(ctx, h, records)
-	if err != nil && !e.breach(err) {
+	if err != nil && !e.judge(err).breach {
 		return 0, err
 	}
 	if err != nil {

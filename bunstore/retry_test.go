@@ -16,7 +16,7 @@ import (
 func TestRetryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		busy := &failure{kind: storage.ErrAborted, cause: errors.New("busy"), again: true}
+		busy := &failure{kind: storage.ErrAborted, cause: errors.New("busy"), retry: true}
 		began, tries := time.Now(), 0
 		err := retry(t.Context(), func() error { tries++; return wrap("insert", busy) })
 		took := time.Since(began)

@@ -84,108 +84,61 @@ func (e *sqlite) open(ctx context.Context, q querier) (bool, error) {
 	return false, err
 }
 
-func (e *sqlite) noSavepoint(err error) bool {
-	return strings.Contains(text(err), "no such savepoint: orginvite_")
+// sqliteVerdicts are the verdicts on the result codes of SQLite that mean something here, the lowest 8 bits of them:
+// https://www.sqlite.org/rescode.html. The text has to agree, because the host's own errors may well have a method Code
+// that means something else. Where uncoded is set the text is enough, for drivers without that method.
+var sqliteVerdicts = []struct {
+	code    int
+	text    string
+	uncoded bool
+	verdict
+}{
+	{5, "database is locked", true, verdict{class: aborted}},
+	{6, "table is locked", true, verdict{class: aborted}},
+	{19, "UNIQUE constraint failed", true, verdict{breach: true}},
+	{9, "interrupt", false, verdict{}},
+	// By itself SQLite may have rolled back after these.
+	{7, "out of memory", false, verdict{class: ended}},
+	// What it has written may still be found when the file is opened again.
+	{10, "disk I/O error", false, verdict{class: ended, uncertain: true}},
+	{13, "database or disk is full", true, verdict{class: unavailable,
+		remedy: "the disk is full, or max_page_count is reached: free space or raise it"}},
+	{8, "attempt to write a readonly database", true, verdict{class: unavailable,
+		remedy: "the file or its folder may not be written: give the process the right to, and open it without mode=ro"}},
+	{14, "unable to open database file", true, verdict{class: unavailable,
+		remedy: "the file cannot be opened: create its folder, and give the process the right to write there"}},
+	{11, "database disk image is malformed", true, verdict{class: ended, uncertain: true, remedy: sqliteDamaged}},
+	{26, "file is not a database", true, verdict{class: ended, remedy: sqliteDamaged}},
 }
 
-// Result codes of SQLite that mean something here, https://www.sqlite.org/rescode.html. The lowest 8 bits are the
-// primary code.
-const (
-	sqliteBusy       = 5
-	sqliteLocked     = 6
-	sqliteNoMem      = 7
-	sqliteReadOnly   = 8
-	sqliteInterrupt  = 9
-	sqliteIOErr      = 10
-	sqliteCorrupt    = 11
-	sqliteFull       = 13
-	sqliteCantOpen   = 14
-	sqliteConstraint = 19
-	sqliteNotADB     = 26
-)
+const sqliteDamaged = "the file is damaged or is not a database: run PRAGMA integrity_check, and restore a backup"
 
-// code returns the primary result code in err's chain, 0 where there is none. The host's own errors may well have a
-// method Code that means something else, so the text has to agree.
-func (e *sqlite) code(err error) int {
-	var c interface {
+// judge goes by the result code: SQLite runs in this process, so that a code is its own answer.
+func (e *sqlite) judge(err error) verdict {
+	v := verdict{uncertain: true}
+	var coded interface {
 		error
 		Code() int
 	}
-	text := ""
-	code := 0
-	if errors.As(err, &c) {
-		text, code = c.Error(), c.Code()&0xff
-	} else if err != nil {
-		text = err.Error()
+	text, code := err.Error(), 0
+	if errors.As(err, &coded) {
+		text, code = coded.Error(), coded.Code()&0xff
+		v = verdict{}
 	}
-	switch {
-	case (code == sqliteBusy || code == 0) && strings.Contains(text, "database is locked"):
-		return sqliteBusy
-	case (code == sqliteLocked || code == 0) && strings.Contains(text, "table is locked"):
-		return sqliteLocked
-	case (code == sqliteConstraint || code == 0) && strings.Contains(text, "UNIQUE constraint failed"):
-		return sqliteConstraint
-	case code == sqliteInterrupt && strings.Contains(text, "interrupt"),
-		code == sqliteNoMem && strings.Contains(text, "out of memory"),
-		code == sqliteIOErr && strings.Contains(text, "disk I/O error"):
-		return code
-	case (code == sqliteFull || code == 0) && strings.Contains(text, "database or disk is full"):
-		return sqliteFull
-	case (code == sqliteReadOnly || code == 0) && strings.Contains(text, "attempt to write a readonly database"):
-		return sqliteReadOnly
-	case (code == sqliteCantOpen || code == 0) && strings.Contains(text, "unable to open database file"):
-		return sqliteCantOpen
-	case (code == sqliteCorrupt || code == 0) && strings.Contains(text, "database disk image is malformed"):
-		return sqliteCorrupt
-	case (code == sqliteNotADB || code == 0) && strings.Contains(text, "file is not a database"):
-		return sqliteNotADB
+	if strings.Contains(err.Error(), "constraint failed") {
+		v = verdict{}
 	}
-	return 0
-}
-
-func (e *sqlite) class(err error) class {
-	switch e.code(err) {
-	case sqliteBusy, sqliteLocked:
-		return aborted
-	case sqliteFull, sqliteReadOnly, sqliteCantOpen: // of a full disk SQLite may have rolled back by itself
-		return unavailable
-	case sqliteNoMem, sqliteIOErr, sqliteCorrupt, sqliteNotADB: // likewise
-		return gone
-	}
-	return plain
-}
-
-// refused: SQLite runs in this process, so that a code is its own answer. After an I/O error what it has written may
-// still be found when the file is opened again.
-func (e *sqlite) refused(err error) bool {
-	if strings.Contains(text(err), "no transaction is active") { // whatever has ended it
-		return false
-	}
-	switch e.code(err) {
-	case sqliteIOErr, sqliteCorrupt:
-		return false
-	case 0:
-		var c interface {
-			error
-			Code() int
+	for _, known := range sqliteVerdicts {
+		if (code == known.code || code == 0 && known.uncoded) && strings.Contains(text, known.text) {
+			v = known.verdict
+			break
 		}
-		return errors.As(err, &c) || strings.Contains(text(err), "constraint failed")
 	}
-	return true
-}
-
-func (e *sqlite) remedy(err error) string {
-	switch e.code(err) {
-	case sqliteFull:
-		return "the disk is full, or max_page_count is reached: free space or raise it"
-	case sqliteReadOnly:
-		return "the file or its folder may not be written: give the process the right to, and open it without mode=ro"
-	case sqliteCantOpen:
-		return "the file cannot be opened: create its folder, and give the process the right to write there"
-	case sqliteCorrupt, sqliteNotADB:
-		return "the file is damaged or is not a database: run PRAGMA integrity_check, and restore a backup"
+	if strings.Contains(err.Error(), "no transaction is active") { // whatever has ended it
+		v.uncertain = true
 	}
-	return ""
+	v.noSavepoint = strings.Contains(err.Error(), "no such savepoint: orginvite_")
+	return v
 }
 
 // reusable asks: drivers roll back what they could not commit, and a database in memory goes with its connection.
@@ -193,8 +146,6 @@ func (e *sqlite) reusable(ctx context.Context, conn bun.Conn) bool {
 	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
 	return err == nil || strings.Contains(err.Error(), "no transaction is active")
 }
-
-func (e *sqlite) breach(err error) bool { return e.code(err) == sqliteConstraint }
 
 // micros is t in microseconds since 1970, cut. Instants no column can hold, which only filters have, are the last ones
 // that it can.

@@ -3,7 +3,6 @@ package bunstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,8 +12,6 @@ import (
 
 // About how much text one writing statement holds.
 const maxText = 512 << 10
-
-var errVanished = errors.New("what was in the way is gone")
 
 // textOf is about how much text records are.
 func textOf(records ...storage.Record) int {
@@ -85,7 +82,7 @@ func (s *Store) insert(ctx context.Context, h querier, records []storage.Record)
 		return nil
 	}
 	if collide(records) {
-		return s.refuse(ctx, h, records, true)
+		return s.refuseInsert(ctx, h, records)
 	}
 	// In one order, so that two calls cannot wait for each other.
 	sorted := slices.SortedStableFunc(slices.Values(records), func(a, b storage.Record) int {
@@ -104,7 +101,7 @@ func (s *Store) insert(ctx context.Context, h querier, records []storage.Record)
 					return err
 				}
 			}
-			return s.refuse(ctx, h, records, true)
+			return s.refuseInsert(ctx, h, records)
 		}
 		written += len(c)
 	}
@@ -139,99 +136,129 @@ func collide(records []storage.Record) bool {
 	return len(ids) < len(records)
 }
 
-// shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
-// reads would not explain the refusal.
-func (s *Store) shows(ctx context.Context, h querier, records []storage.Record) error {
-	if s.scope.tx.own || !s.e.mixesSnapshots {
-		return nil
-	}
-	type row struct {
-		id      string
-		version int64
-	}
-	read := func(suffix string) (rows []row, err error) {
-		q := statement{}
-		var slots []slot
-		for _, r := range records {
-			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
-		}
-		q.add("SELECT id, version FROM "+s.e.invitations+" WHERE (organization_id, pending_key) IN (?) "+
-			"ORDER BY id", slotRows(slots))
-		q.add(suffix)
-		var r row
-		err = q.each(ctx, h, []any{&r.id, &r.version}, func() { rows = append(rows, r) })
-		return rows, err
-	}
-	current, err := read(s.e.currentRead)
-	if err != nil {
+// refuseInsert returns the ExistsError of records that cannot all be inserted.
+func (s *Store) refuseInsert(ctx context.Context, h querier, records []storage.Record) error {
+	if err := s.shown(ctx, h, records); err != nil {
 		return err
-	}
-	shown, err := read("")
-	if err == nil && !slices.Equal(current, shown) {
-		err = &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
-	}
-	return err
-}
-
-// refuse returns the ExistsError of records that cannot all be written: by Insert, or else by Update.
-func (s *Store) refuse(ctx context.Context, h querier, records []storage.Record, inserted bool) error {
-	if s.inTx() {
-		if err := s.shows(ctx, h, records); err != nil {
-			return err
-		}
 	}
 	if len(records) == 1 {
 		return &storage.ExistsError{Indexes: []int{0}}
 	}
-	ids := make(map[string]bool, len(records)) // the call's; whether a stored or an accepted one has it
-	var slots []slot
-	for _, r := range records {
-		ids[r.ID] = false
-		if r.Status == storage.Pending {
-			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
-		}
+	taken := map[string]bool{}
+	q := statement{}
+	q.add("SELECT id FROM "+s.e.byID+" WHERE id IN (?)"+s.e.currentRead, texts(distinct(idsOf(records))))
+	var id string
+	if err := q.each(ctx, h, []any{&id}, func() { taken[id] = true }); err != nil {
+		return err
 	}
 	held := map[slot]bool{}
-	if inserted {
-		q := statement{}
-		q.add("SELECT id FROM "+s.e.byID+" WHERE id IN (?)"+s.e.currentRead, texts(distinct(idsOf(records))))
-		var id string
-		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
-			return err
-		}
+	if err := s.eachHolder(ctx, h, records, func(_ string, at slot) { held[at] = true }); err != nil {
+		return err
 	}
-	if len(slots) > 0 {
-		q := statement{}
-		q.add(s.e.holders, slotRows(slots))
-		var id string
-		var at slot
-		err := q.each(ctx, h, []any{&id, &at.organization, &at.key}, func() {
-			// What an Update replaces holds nothing any more.
-			if _, ours := ids[id]; inserted || !ours {
-				held[at] = true
-			}
-		})
-		if err != nil {
-			return err
-		}
+	return refusal(records, taken, held)
+}
+
+// refuseUpdate returns the ExistsError of records that cannot all be written by Update. What they replace holds nothing
+// any more.
+func (s *Store) refuseUpdate(ctx context.Context, h querier, records []storage.Record) error {
+	if err := s.shown(ctx, h, records); err != nil {
+		return err
 	}
+	if len(records) == 1 {
+		return &storage.ExistsError{Indexes: []int{0}}
+	}
+	replaced := map[string]bool{}
+	for _, r := range records {
+		replaced[r.ID] = true
+	}
+	held := map[slot]bool{}
+	err := s.eachHolder(ctx, h, records, func(id string, at slot) {
+		if !replaced[id] {
+			held[at] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return refusal(records, map[string]bool{}, held)
+}
+
+// eachHolder calls fn for each stored record that holds a slot which one of records claims.
+func (s *Store) eachHolder(ctx context.Context, h querier, records []storage.Record, fn func(id string, at slot)) error {
+	slots := slotsOf(records)
+	if len(slots) == 0 {
+		return nil
+	}
+	q := statement{}
+	q.add(s.e.holders, slotRows(slots))
+	var id string
+	var at slot
+	return q.each(ctx, h, []any{&id, &at.organization, &at.key}, func() { fn(id, at) })
+}
+
+// refusal accepts records one after another and returns the ExistsError of those whose id is taken or whose slot is held,
+// by a stored or by an accepted one.
+func refusal(records []storage.Record, taken map[string]bool, held map[slot]bool) error {
 	var refused []int
 	for i, r := range records {
 		at, pending := slot{r.OrganizationID, r.EmailKey}, r.Status == storage.Pending
-		if inserted && ids[r.ID] || pending && held[at] {
+		if taken[r.ID] || pending && held[at] {
 			refused = append(refused, i)
 			continue
 		}
-		ids[r.ID] = true
+		taken[r.ID] = true
 		if pending {
 			held[at] = true
 		}
 	}
 	if refused == nil {
-		// It was there a moment ago. To begin again is what finds out.
-		return &failure{kind: storage.ErrAborted, cause: errVanished, again: true}
+		return &failure{kind: storage.ErrAborted, cause: errRowGone, retry: true}
 	}
 	return &storage.ExistsError{Indexes: refused}
+}
+
+// slotsOf are the slots that records claim.
+func slotsOf(records []storage.Record) []slot {
+	var slots []slot
+	for _, r := range records {
+		if r.Status == storage.Pending {
+			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
+		}
+	}
+	return slots
+}
+
+// shown fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
+// reads would not explain the refusal.
+func (s *Store) shown(ctx context.Context, h querier, records []storage.Record) error {
+	if !s.inTx() || s.turns.tx.own || !s.e.mixesSnapshots {
+		return nil
+	}
+	type holder struct {
+		id      string
+		version int64
+	}
+	slots := make([]slot, len(records))
+	for i, r := range records {
+		slots[i] = slot{r.OrganizationID, r.EmailKey}
+	}
+	read := func(suffix string) (list []holder, err error) {
+		q := statement{}
+		q.add("SELECT id, version FROM "+s.e.invitations+" WHERE (organization_id, pending_key) IN (?) ORDER BY id"+suffix,
+			slotRows(slots))
+		var one holder
+		err = q.each(ctx, h, []any{&one.id, &one.version}, func() { list = append(list, one) })
+		return list, err
+	}
+	current, err := read(s.e.currentRead)
+	if err != nil {
+		return err
+	}
+	snapshot, err := read("")
+	if err == nil && !slices.Equal(current, snapshot) {
+		err = &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
+	}
+	return err
 }
 
 // Update implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
@@ -263,8 +290,8 @@ func (s *Store) updateOne(ctx context.Context, h querier, records []storage.Reco
 		return nil
 	case err == nil:
 		return s.stale(ctx, h, records, s.e.currentRead)
-	case s.e.errors.breach(err):
-		return s.refuse(ctx, h, records, false)
+	case s.judge(err).breach:
+		return s.refuseUpdate(ctx, h, records)
 	default:
 		return err
 	}
@@ -308,7 +335,7 @@ func (s *Store) update(ctx context.Context, h querier, records []storage.Record)
 	}
 	if slices.ContainsFunc(records, func(r storage.Record) bool { return r.Status == storage.Pending }) {
 		if collide(records) {
-			return s.refuse(ctx, h, records, false)
+			return s.refuseUpdate(ctx, h, records)
 		}
 		q := statement{}
 		q.add("UPDATE "+s.e.byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
@@ -319,8 +346,8 @@ func (s *Store) update(ctx context.Context, h querier, records []storage.Record)
 	for _, c := range chunks(records) {
 		n, err := s.e.writes.update(ctx, h, c)
 		switch {
-		case err != nil && s.e.errors.breach(err):
-			return s.refuse(ctx, h, records, false)
+		case s.judge(err).breach:
+			return s.refuseUpdate(ctx, h, records)
 		case err != nil:
 			return err
 		case n != int64(len(c)):
