@@ -16,7 +16,7 @@
 //	file:app.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)&_txlock=immediate
 //
 // in the words of modernc.org/sqlite. A Store needs neither: its own transactions take the write lock with their
-// first statement, and are run again while somebody else holds it. A host's transaction that reads before it
+// first statement, and are retried while somebody else holds it. A host's transaction that reads before it
 // writes does need immediate, or it may end with [storage.ErrAborted]. SQLite does not look at a context while it
 // waits in busy_timeout, so a long one delays cancellation by as much.
 //
@@ -28,17 +28,18 @@
 // Before its first statement a Store refuses a connection with standard_conforming_strings off, or with another
 // client_encoding than UTF8. Its own transactions are READ COMMITTED. In a host's that is REPEATABLE READ or
 // SERIALIZABLE, Lock, ForUpdate and writes end with [storage.ErrAborted] where they meet what its snapshot does not
-// show yet. A statement that fails there spoils its level: nothing more is done in it until it is rolled back. Where
-// a context ends, a statement in a transaction has another quarter of a second; then, if it waits for a lock, pgx
-// closes the connection, and the whole transaction is lost with [storage.ErrAborted]. pgdriver sees only deadlines.
+// show yet. A statement that fails makes its transaction, or the nested one it ran in, unusable until it is rolled
+// back. Where a context ends, a statement in a transaction has another quarter of a second; then, if it waits for a
+// lock, pgx closes the connection, and the whole transaction is lost with [storage.ErrAborted]. pgdriver sees only
+// deadlines.
 //
 // MariaDB is tested with 10.11, and as a Galera cluster; the SQL should work on MySQL 8, which is not tested. Before
 // its first statement a Store refuses connections on which values would not be safe or would change: those with
 // NO_BACKSLASH_ESCAPES, without a strict sql_mode, with a character set other than utf8mb4, or with a loc other than
-// UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the whole transaction
-// is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's error. The
-// Store rolls an aborted transaction back at once, a host's too, because the server would otherwise commit every
-// further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
+// UTC. Where a context ends while a statement waits for a lock, the driver closes the connection: the whole
+// transaction is lost, every further call on it and its RunInTx return [storage.ErrAborted] along with the context's
+// error. The Store rolls an aborted transaction back at once, a host's too, because the server would otherwise commit
+// every further statement by itself. In a host's REPEATABLE READ transaction, a locking read returns
 // [storage.ErrAborted] if the row is newer than the transaction's snapshot, as on PostgreSQL. Set readTimeout in the
 // DSN of go-sql-driver, because it runs COMMIT and ROLLBACK without a context.
 //
@@ -62,11 +63,11 @@
 // statement.
 //
 // BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
-// because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without
-// a context: there the driver's read timeout is the limit. Any other statement in a transaction may run for up to 250
-// milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write. The Store closes a connection whose
-// COMMIT or ROLLBACK failed, because its transaction may still be open. This includes the host's own connection where
-// the Store was made from a bun.Conn.
+// because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK
+// without a context: there the driver's read timeout is the limit. Any other statement in a transaction may run for
+// up to 250 milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write. The Store closes a
+// connection whose COMMIT or ROLLBACK failed, because its transaction may still be open. This includes the host's own
+// connection where the Store was made from a bun.Conn.
 package bunstore
 
 import (
@@ -98,9 +99,9 @@ type Config struct {
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
 	e     *engine
-	safe  *atomic.Bool // whether the engine has found the connections safe
+	safe  *atomic.Bool // the engine has found the connections safe
 	turns *turns       // nil on a *bun.DB
-	err   error        // what every call returns, where WithTx was given what it cannot use
+	err   error        // what every call returns, where WithTx was given something it cannot use
 }
 
 var _ storage.Storage = (*Store)(nil)
@@ -108,7 +109,7 @@ var _ storage.Storage = (*Store)(nil)
 // New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. It runs no statement;
 // see [Store.Migrate] and [Store.Check].
 //
-// It refuses a nil db, a dialect it has no support for, and a Config it cannot make names of.
+// It refuses a nil db, a dialect it has no support for, and an invalid Config.
 func New(db bun.IDB, cfg *Config) (*Store, error) {
 	name, ok := dialectOf(db)
 	if !ok {
@@ -137,11 +138,11 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 }
 
 // WithTx returns the same store inside tx, a transaction of the host's. What it writes commits and rolls back with
-// tx. Its RunInTx opens a level (a savepoint) of tx and never runs fn again. Once a call on it has returned
+// tx. Its RunInTx begins a nested transaction (a savepoint) of tx and never retries fn. Once a call on it has returned
 // [storage.ErrAborted] it refuses every further one: roll tx back. That memory is the returned Store's, so use one
 // Store per transaction.
 //
-// A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
+// If tx is not a transaction, or is one of another dialect, every call on the Store returns an error that says so.
 func (s *Store) WithTx(tx bun.Tx) *Store {
 	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxn(s.e, tx))}
 	switch name, ok := dialectOf(tx); {
@@ -165,8 +166,7 @@ func DB(tx storage.Storage) bun.IDB {
 				return nil
 			}
 			if t.inTx() {
-				t.turns.tx.host.lent.Store(true)
-				t.turns.tx.host.unverified.Store(true)
+				t.turns.tx.host.lend()
 			}
 			return t.db
 		case interface{ Unwrap() storage.Storage }:
@@ -203,12 +203,12 @@ func (s *Store) inTx() bool { return s.turns != nil && s.turns.tx != nil }
 // Get implements [storage.Storage].
 func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
 	var r storage.Record
-	err := s.read(ctx, "get", func(ctx context.Context, h querier) error {
+	err := s.read(ctx, "get", func(ctx context.Context, db querier) error {
 		if !storage.ValidText(id) {
 			return storage.ErrNotFound
 		}
 		row, found := newScanned(), false
-		err := each(ctx, h, s.e.get, []any{literal(id)}, row.dest, func() { r, found = row.record, true })
+		err := each(ctx, db, s.e.get, []any{literal(id)}, row.dest, func() { r, found = row.record, true })
 		if err == nil && !found {
 			return storage.ErrNotFound
 		}

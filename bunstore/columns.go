@@ -36,9 +36,9 @@ const (
 	timeKind
 )
 
-// columns are the columns of the invitations table, in the order values are written and scanned in. Every statement on
-// the table, the scan of its rows and CREATE TABLE come from this list: a new column is one line here and the migration
-// that the line names.
+// columns are the columns of the invitations table, in the order values are written and scanned in. Every statement
+// on the table, the scan of its rows and CREATE TABLE come from this list: a new column is one line here and the
+// migration that the line names.
 var columns = []column{
 	textColumn("id", storage.MaxID, func(r *storage.Record) *string { return &r.ID }),
 	textColumn("organization_id", storage.MaxReference, func(r *storage.Record) *string { return &r.OrganizationID }),

@@ -70,7 +70,6 @@ func TestColumnsAreTheFields(t *testing.T) {
 		}
 	}
 	fields := reflect.ValueOf(&scanned).Elem()
-	is.Equal(len(into), fields.NumField())
 	for i := range fields.NumField() {
 		name := fields.Type().Field(i).Name
 		column, ok := into[fields.Field(i).Addr().Interface()]
@@ -88,6 +87,7 @@ func TestColumnsAreTheFields(t *testing.T) {
 			}
 		}
 	}
+	is.Equal(len(into), fields.NumField())
 }
 
 // Every field comes back from the database as it was given: inserted and updated, one record and several.

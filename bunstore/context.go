@@ -25,8 +25,8 @@ func (e *engine) readContext(ctx context.Context) (inner context.Context, done f
 	return ctx, uncut
 }
 
-// writeContext is the same for a statement that writes. Where cutting it short would roll the whole transaction back it
-// is never cancelled: the statements after it would commit one by one.
+// writeContext is the same for a statement that writes. Where cutting it short would roll the whole transaction back,
+// it is never cancelled: the statements after it would commit one by one.
 func (e *engine) writeContext(ctx context.Context) (inner context.Context, done func() (cut bool)) {
 	if e.cutLosesConn {
 		return outlive(ctx, linger)
@@ -60,8 +60,8 @@ func outlive(ctx context.Context, extra time.Duration) (inner context.Context, d
 	}
 }
 
-// contextError returns the error of a context that has ended. One whose deadline has passed has, though its timer may be
-// late: a driver with timers of its own can be faster.
+// contextError returns the error of a context that has ended. One whose deadline has passed has ended, though its
+// timer may be late: a driver with timers of its own can be faster.
 func contextError(ctx context.Context) error {
 	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
 		return context.DeadlineExceeded

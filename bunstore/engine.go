@@ -65,12 +65,12 @@ type facts struct {
 	rows func(f *facts, records []storage.Record) appender
 	// likeIsBinary: LIKE compares byte for byte. An index on trigrams can serve it.
 	likeIsBinary bool
-	// hidden comes before a column that no index may be chosen for.
-	hidden string
+	// unindexed comes before a column that no index may be chosen for.
+	unindexed string
 	// seeksRowValues: an index is searched by (a, b) > (?, ?).
 	seeksRowValues bool
-	// joinPage joins the ids of a page with their records, from the offset joinFrom on, where that is faster than to carry
-	// records along. It is empty where that is never so.
+	// joinPage joins the ids of a page with their records, from the offset joinFrom on, where that is faster than to
+	// carry records along. It is empty where that is never so.
 	joinPage string
 	joinFrom int
 	// noLimit is the LIMIT of an OFFSET without one.
@@ -94,13 +94,13 @@ type statements struct {
 // and variables, and create the table of migrations. It touches no record.
 type catalog interface {
 	// startMigrating makes the migrations table and keeps other processes out until the transaction ends.
-	startMigrating(ctx context.Context, q querier) error
+	startMigrating(ctx context.Context, db querier) error
 	// objects are the names of the tables and indexes there are, of any owner.
-	objects(ctx context.Context, q querier) (map[string]bool, error)
+	objects(ctx context.Context, db querier) (map[string]bool, error)
 	// sound refuses tables that are there and would break a rule.
-	sound(ctx context.Context, q querier) error
+	sound(ctx context.Context, db querier) error
 	// safe refuses connections that would corrupt values. It is asked before a Store's first statement.
-	safe(ctx context.Context, q querier) error
+	safe(ctx context.Context, db querier) error
 	// warning says what about the driver's connection may surprise, "" where nothing does.
 	warning(conn any) string
 }
@@ -109,11 +109,11 @@ type catalog interface {
 // transaction only, and ends none but its own.
 type transactions interface {
 	// lockJoined locks a key in a transaction of the host's, whose snapshot may be older than the lock.
-	lockJoined(ctx context.Context, q querier, key string) error
+	lockJoined(ctx context.Context, db querier, key string) error
 	// trustsHook: what bun's hooks tell of the host's statements is enough to know that the transaction is still open.
 	trustsHook() bool
 	// open reports whether the transaction on q is still open, after the host has had its handle.
-	open(ctx context.Context, q querier) (bool, error)
+	open(ctx context.Context, db querier) (bool, error)
 	// openAtCommit reports the same of a transaction of ours that is about to be committed, or why it cannot be.
 	openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error)
 	// reusable reports whether a connection on which BEGIN, COMMIT or ROLLBACK has failed has no transaction any more
@@ -126,15 +126,16 @@ type transactions interface {
 type writes interface {
 	// insert stores records no two of which collide, in one statement. Where a stored one is in the way it writes
 	// nothing, leaves the transaction usable and returns false.
-	insert(ctx context.Context, q querier, records []storage.Record) (bool, error)
+	insert(ctx context.Context, db querier, records []storage.Record) (bool, error)
 	// update writes records whose version is the stored one, in one statement, and returns how many those were.
 	// Slots are released by then where several are written. A breach is an error that leaves the transaction usable.
-	update(ctx context.Context, q querier, records []storage.Record) (int64, error)
-	// indexHint follows the name of the table, so that a page, or a branch of one, is read from the index that has its order.
+	update(ctx context.Context, db querier, records []storage.Record) (int64, error)
+	// indexHint follows the name of the table, so that a page, or a branch of one, is read from the index that has
+	// its order.
 	indexHint(p page) string
 }
 
-// errorReader gives the verdict on an error of the engine or its drivers. It looks at the error only, which is not nil.
+// errorReader gives the verdict on an error of the engine or its drivers, which is not nil. It looks at nothing else.
 type errorReader interface {
 	judge(err error) verdict
 }
@@ -187,8 +188,8 @@ func setFrom(target, cast string) string {
 // defaults is what most engines do. An engine embeds it and replaces what is special there.
 type defaults struct{ *engine }
 
-func (d defaults) startMigrating(ctx context.Context, q querier) error {
-	_, err := q.ExecContext(ctx, d.createMigrations())
+func (d defaults) startMigrating(ctx context.Context, db querier) error {
+	_, err := db.ExecContext(ctx, d.createMigrations())
 	return err
 }
 
@@ -198,11 +199,11 @@ func (d defaults) safe(context.Context, querier) error { return nil }
 
 func (d defaults) warning(any) string { return "" }
 
-func (d defaults) lockJoined(ctx context.Context, q querier, key string) error {
-	if err := d.takeWriteLock(ctx, q); err != nil {
+func (d defaults) lockJoined(ctx context.Context, db querier, key string) error {
+	if err := d.takeWriteLock(ctx, db); err != nil {
 		return err
 	}
-	return d.lock(ctx, q, key)
+	return d.lock(ctx, db, key)
 }
 
 func (d defaults) trustsHook() bool { return true }
@@ -214,15 +215,15 @@ func (d defaults) openAtCommit(context.Context, bun.Tx, bun.Conn) (bool, error) 
 // reusable: no. The server may be in a transaction that only closing the connection ends for certain.
 func (d defaults) reusable(context.Context, bun.Conn) bool { return false }
 
-func (d defaults) insert(ctx context.Context, q querier, records []storage.Record) (bool, error) {
-	_, err := q.ExecContext(ctx, d.statements.insert, recordRows(&d.facts, records))
+func (d defaults) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
+	_, err := db.ExecContext(ctx, d.statements.insert, recordRows(&d.facts, records))
 	if err != nil && d.errors.judge(err).breach {
 		return false, nil // a refused statement undoes itself, no more
 	}
 	return true, err
 }
 
-func (d defaults) update(ctx context.Context, q querier, records []storage.Record) (int64, error) {
+func (d defaults) update(ctx context.Context, db querier, records []storage.Record) (int64, error) {
 	st := statement{}
 	if len(records) == 1 {
 		r := &records[0]
@@ -230,7 +231,7 @@ func (d defaults) update(ctx context.Context, q querier, records []storage.Recor
 	} else {
 		st.add(d.updateSeveral, d.rows(&d.facts, records))
 	}
-	return st.exec(ctx, q)
+	return st.exec(ctx, db)
 }
 
 func (d defaults) indexHint(page) string { return "" }
@@ -244,19 +245,19 @@ func (e *engine) txOptions() *sql.TxOptions {
 }
 
 // takeWriteLock runs the first statement of a transaction, where the engine has one.
-func (e *engine) takeWriteLock(ctx context.Context, q querier) error {
+func (e *engine) takeWriteLock(ctx context.Context, db querier) error {
 	if e.begin == "" {
 		return nil
 	}
-	_, err := q.ExecContext(ctx, e.begin)
+	_, err := db.ExecContext(ctx, e.begin)
 	return err
 }
 
 // lock locks a key in a transaction of ours.
-func (e *engine) lock(ctx context.Context, q querier, key string) error {
+func (e *engine) lock(ctx context.Context, db querier, key string) error {
 	if e.lockKey == "" {
 		return nil
 	}
-	_, err := q.ExecContext(ctx, e.lockKey, literal(key))
+	_, err := db.ExecContext(ctx, e.lockKey, literal(key))
 	return err
 }

@@ -68,8 +68,8 @@ func (s *Store) judge(err error) verdict {
 	return v
 }
 
-// judgeReturned is the verdict on err that a function of the host's has returned, which may well talk to others than the
-// database, and quote what its user has written. Only an error that a driver has made counts.
+// judgeReturned is the verdict on err that a function of the host's has returned. The function may well talk to others
+// than the database, and quote what its user has written: only an error that a driver has made counts.
 func (s *Store) judgeReturned(err error) verdict {
 	if errors.Is(err, driver.ErrBadConn) {
 		return verdict{class: lost, uncertain: true}
@@ -121,9 +121,8 @@ func (f *failure) Unwrap() []error {
 // explain judges err, an error of a statement of ours, and returns it with its meaning.
 func (s *Store) explain(ctx context.Context, err error) error { return s.judge(err).explain(ctx, err) }
 
-// explain returns err, on which v is the verdict, with its meaning: an error that ends the transaction as a failure, and
-// any other as it is. Where ctx has ended its error is in the chain too: whatever the engine calls it, nobody waits any
-// more.
+// explain returns err, on which v is the verdict, with its meaning: as a failure if it ends the transaction, otherwise
+// unchanged. Where ctx has ended its error is in the chain too, whatever the engine calls it.
 func (v verdict) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -152,7 +152,7 @@ func (e *engine) whereStatus(q *statement, w search) {
 	}
 	list, column := w.parts, "expires_at"
 	if !w.byExpiry {
-		column = e.hidden + column
+		column = e.unindexed + column
 	}
 	now := e.instant(w.Now)
 	if len(list) == 1 {
@@ -183,7 +183,7 @@ func (e *engine) whereStatus(q *statement, w search) {
 // Count implements [storage.Storage], in one statement.
 func (s *Store) Count(ctx context.Context, f storage.Filter) (int, error) {
 	var n int
-	err := s.read(ctx, "count", func(ctx context.Context, h querier) error {
+	err := s.read(ctx, "count", func(ctx context.Context, db querier) error {
 		w, none := newSearch(f)
 		if none {
 			return nil
@@ -193,7 +193,7 @@ func (s *Store) Count(ctx context.Context, f storage.Filter) (int, error) {
 		q := statement{}
 		q.add("SELECT count(*) FROM " + s.e.invitations)
 		s.e.where(&q, w)
-		return q.each(ctx, h, []any{&n}, func() {})
+		return q.each(ctx, db, []any{&n}, func() {})
 	})
 	return n, err
 }

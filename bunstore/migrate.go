@@ -47,11 +47,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	nothing := func(context.Context, querier) error { return nil } // what begin needs is not there yet
 	return s.atomically(ctx, op, nothing, func(ctx context.Context, tx *Store) error {
-		return tx.write(ctx, op, func(ctx context.Context, h querier) error {
-			if err := tx.e.catalog.startMigrating(ctx, h); err != nil {
+		return tx.write(ctx, op, func(ctx context.Context, db querier) error {
+			if err := tx.e.catalog.startMigrating(ctx, db); err != nil {
 				return err
 			}
-			return tx.apply(ctx, h)
+			return tx.apply(ctx, db)
 		})
 	})
 }
@@ -62,17 +62,17 @@ func (s *Store) migrateInPlace(ctx context.Context, op string) error {
 		return wrap(op, fmt.Errorf("%v commits a transaction that creates a table: call Migrate on the database, "+
 			"outside of it", s.e.dialect))
 	}
-	return s.read(ctx, op, func(ctx context.Context, h querier) error {
-		if err := s.e.catalog.startMigrating(ctx, h); err != nil {
+	return s.read(ctx, op, func(ctx context.Context, db querier) error {
+		if err := s.e.catalog.startMigrating(ctx, db); err != nil {
 			return err
 		}
-		return s.apply(ctx, h)
+		return s.apply(ctx, db)
 	})
 }
 
 // apply runs the migrations that are missing.
-func (s *Store) apply(ctx context.Context, h querier) error {
-	applied, err := s.applied(ctx, h)
+func (s *Store) apply(ctx context.Context, db querier) error {
+	applied, err := s.applied(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,12 @@ func (s *Store) apply(ctx context.Context, h querier) error {
 			continue
 		}
 		for _, statement := range m.SQL {
-			if _, err := h.ExecContext(ctx, statement); err != nil {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("%s: %w", m.ID, err)
 			}
 		}
 	}
-	return s.check(ctx, h)
+	return s.check(ctx, db)
 }
 
 // Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
@@ -119,8 +119,8 @@ func (s *Store) warn(ctx context.Context) error {
 	})
 }
 
-func (s *Store) check(ctx context.Context, h querier) error {
-	there, err := s.e.catalog.objects(ctx, h)
+func (s *Store) check(ctx context.Context, db querier) error {
+	there, err := s.e.catalog.objects(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *Store) check(ctx context.Context, h querier) error {
 		return fmt.Errorf("there is no table %s; call Migrate, or run Migrations with a tool of your own, and see "+
 			"that TablePrefix and Schema are the same", s.e.migrations)
 	}
-	applied, err := s.applied(ctx, h)
+	applied, err := s.applied(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -153,15 +153,15 @@ func (s *Store) check(ctx context.Context, h querier) error {
 		return fmt.Errorf("there is no %s, although the migrations are recorded as applied: create it again with its "+
 			"statement from Migrations, or restore a backup", strings.Join(missing, ", "))
 	}
-	return s.e.catalog.sound(ctx, h)
+	return s.e.catalog.sound(ctx, db)
 }
 
 // applied are the recorded migrations.
-func (s *Store) applied(ctx context.Context, h querier) (map[string]bool, error) {
+func (s *Store) applied(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT id FROM " + s.e.migrations)
 	applied := map[string]bool{}
 	var id string
-	err := q.each(ctx, h, []any{&id}, func() { applied[id] = true })
+	err := q.each(ctx, db, []any{&id}, func() { applied[id] = true })
 	return applied, err
 }

@@ -40,9 +40,8 @@ func newMySQL(t tables) *engine {
 		mixesSnapshots:  true,
 		rowLock:         " FOR UPDATE",
 		currentRead:     " LOCK IN SHARE MODE",
-		// Lengths are those of package storage, which are in bytes: with them every index is within the 3072 bytes InnoDB
-		// allows, where a character takes up to four. One that is not would hold a part of its columns, and pages would
-		// sort.
+		// With the lengths of package storage every index is within the 3072 bytes that InnoDB allows, where a character
+		// takes up to four. A longer one would hold a part of its columns, and pages would sort.
 		types: [...]string{
 			textKind: "VARCHAR(%d)", jsonKind: "LONGTEXT", integerKind: "BIGINT", timeKind: "DATETIME(6)",
 		},
@@ -71,7 +70,7 @@ func newMySQL(t tables) *engine {
 	return e
 }
 
-func (e *mysql) objects(ctx context.Context, h querier) (map[string]bool, error) {
+func (e *mysql) objects(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT table_name FROM information_schema.tables WHERE table_schema = ")
 	e.database(&q)
@@ -80,7 +79,7 @@ func (e *mysql) objects(ctx context.Context, h querier) (map[string]bool, error)
 	e.database(&q)
 	found := map[string]bool{}
 	var name string
-	err := q.each(ctx, h, []any{&name}, func() { found[name] = true })
+	err := q.each(ctx, db, []any{&name}, func() { found[name] = true })
 	return found, err
 }
 
@@ -94,7 +93,7 @@ func (e *mysql) database(q *statement) {
 }
 
 // sound refuses tables that somebody has made or changed in a way that would break a rule.
-func (e *mysql) sound(ctx context.Context, h querier) error {
+func (e *mysql) sound(ctx context.Context, db querier) error {
 	const do = ": create it as its statement from Migrations does, or ALTER it so"
 	for _, look := range []struct{ columns, from, where, fault string }{
 		{"table_name", "tables", "engine <> 'InnoDB'", "%s is not an InnoDB table, and has no transactions"},
@@ -110,7 +109,7 @@ func (e *mysql) sound(ctx context.Context, h querier) error {
 		e.database(&q)
 		q.add(" ORDER BY 1 LIMIT 1")
 		var name, found string
-		if err := q.each(ctx, h, []any{&name}, func() { found = name }); err != nil {
+		if err := q.each(ctx, db, []any{&name}, func() { found = name }); err != nil {
 			return err
 		}
 		if found != "" {
@@ -120,16 +119,15 @@ func (e *mysql) sound(ctx context.Context, h querier) error {
 	return nil
 }
 
-// safe refuses connections that values would not survive. One statement that reads no table, so that it begins no
-// snapshot in a host's transaction.
-func (e *mysql) safe(ctx context.Context, h querier) error {
+// safe runs statements that read no table, so that they begin no snapshot in a host's transaction.
+func (e *mysql) safe(ctx context.Context, db querier) error {
 	q := statement{}
 	q.add("SELECT @@sql_mode, @@character_set_client, @@character_set_connection, @@autocommit, " +
 		"CAST('2026-03-29 02:30:00' AS DATETIME(6))")
 	var mode, client, connection string
 	var autocommit int
 	var at scannedTime
-	err := q.each(ctx, h, []any{&mode, &client, &connection, &autocommit, &at}, func() {})
+	err := q.each(ctx, db, []any{&mode, &client, &connection, &autocommit, &at}, func() {})
 	if err != nil {
 		return err
 	}
@@ -151,25 +149,41 @@ func (e *mysql) safe(ctx context.Context, h querier) error {
 		return errors.New("the driver reads times in another zone than UTC: set loc=UTC in the DSN, or leave loc out")
 	}
 	var name, value string
-	err = each(ctx, h, "SHOW VARIABLES LIKE 'wsrep_on'", nil, []any{&name, &value}, func() {})
+	err = each(ctx, db, "SHOW VARIABLES LIKE 'wsrep_on'", nil, []any{&name, &value}, func() {})
 	e.cluster.Store(value == "ON")
 	return err
+}
+
+// warning is about go-sql-driver, which runs COMMIT and ROLLBACK without a context. Its settings are not exported.
+func (e *mysql) warning(conn any) string {
+	v := reflect.Indirect(reflect.ValueOf(conn))
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	if v = reflect.Indirect(v.FieldByName("cfg")); v.Kind() != reflect.Struct {
+		return ""
+	}
+	if v = v.FieldByName("ReadTimeout"); v.Kind() != reflect.Int64 || v.Int() != 0 {
+		return ""
+	}
+	return "the DSN has no readTimeout: the driver ends COMMIT and ROLLBACK with no context, so that on a network that " +
+		"loses packets they hang; set readTimeout, longer than any statement takes, such as readTimeout=30s"
 }
 
 // trustsHook: not in a cluster. There another node may abort a transaction while a plain SELECT sends its rows, and
 // bun's Scan into plain variables drops that error.
 func (e *mysql) trustsHook() bool { return !e.cluster.Load() }
 
-func (e *mysql) open(ctx context.Context, h querier) (bool, error) {
-	there := 0
-	err := each(ctx, h, "SELECT @@in_transaction", nil, []any{&there}, func() {})
-	return there != 0, err
+func (e *mysql) open(ctx context.Context, db querier) (bool, error) {
+	open := 0
+	err := each(ctx, db, "SELECT @@in_transaction", nil, []any{&open}, func() {})
+	return open != 0, err
 }
 
-// openAtCommit looks at what the server has last said of the transaction, where the driver is go-sql-driver: a host may have run
-// statements past bun, and overlooked what they said.
-func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (there bool, err error) {
-	there = true
+// openAtCommit looks at what the server has last said of the transaction, where the driver is go-sql-driver: a host
+// may have run statements past bun, and overlooked their errors.
+func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (open bool, err error) {
+	open = true
 	err = conn.Raw(func(c any) error {
 		const inTransaction = 1 // SERVER_STATUS_IN_TRANS
 		v := reflect.Indirect(reflect.ValueOf(c))
@@ -177,24 +191,24 @@ func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (there 
 			return nil
 		}
 		if v = v.FieldByName("status"); v.Kind() == reflect.Uint16 {
-			there = v.Uint()&inTransaction != 0
+			open = v.Uint()&inTransaction != 0
 		}
 		return nil
 	})
-	return there, err
+	return open, err
 }
 
-// lockJoined finds out whether the snapshot is older than the lock: a host's transaction may be REPEATABLE READ and have
-// read already. The snapshot is as new if it shows the row as it is. n = n writes no version of the row, and waits for
-// the lock all the same.
-func (e *mysql) lockJoined(ctx context.Context, h querier, key string) error {
-	_, err := h.ExecContext(ctx, "INSERT INTO "+e.locks+" (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n",
+// lockJoined finds out whether the snapshot is older than the lock: a host's transaction may be REPEATABLE READ and
+// have read already. The snapshot is new enough if it shows the key's row as a current read does. n = n writes no
+// version of the row, but waits for the lock.
+func (e *mysql) lockJoined(ctx context.Context, db querier, key string) error {
+	_, err := db.ExecContext(ctx, "INSERT INTO "+e.locks+" (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n",
 		literal(key))
 	if err != nil {
 		return err
 	}
 	read := func(suffix string) (n int64, err error) {
-		err = each(ctx, h, "SELECT n FROM "+e.locks+" WHERE k = ?"+suffix, []any{literal(key)}, []any{&n}, func() {})
+		err = each(ctx, db, "SELECT n FROM "+e.locks+" WHERE k = ?"+suffix, []any{literal(key)}, []any{&n}, func() {})
 		return n, err
 	}
 	current, err := read(" FOR UPDATE")
@@ -208,19 +222,54 @@ func (e *mysql) lockJoined(ctx context.Context, h querier, key string) error {
 	if snapshot != current { // no row is 0, and no row has n = 0
 		return &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
 	}
-	_, err = h.ExecContext(ctx, "UPDATE "+e.locks+" SET n = n + 1 WHERE k = ?", literal(key))
+	_, err = db.ExecContext(ctx, "UPDATE "+e.locks+" SET n = n + 1 WHERE k = ?", literal(key))
 	return err
 }
 
-// Error numbers that code asks for.
-const (
-	mysqlDuplicate   = 1062
-	mysqlNoSavepoint = 1305 // or procedure; where a savepoint of ours is gone, so is the transaction
-)
+// mysqlTime cuts to the microsecond. Times that no column can hold, which only filters have, come before or after
+// every one that it can.
+func mysqlTime(b []byte, t time.Time) []byte {
+	switch t = t.UTC().Truncate(time.Microsecond); {
+	case t.Year() < 1:
+		return append(b, "'0000-01-01 00:00:00.000000'"...)
+	case t.Year() > 9999:
+		return append(b, "'9999-12-31 23:59:59.999999'"...)
+	}
+	b = append(b, '\'')
+	b = t.AppendFormat(b, "2006-01-02 15:04:05.000000")
+	return append(b, '\'')
+}
+
+// indexHint names the index, because the optimizer takes another one for a filter's sake, and sorts.
+func (e *mysql) indexHint(p page) string {
+	name := ""
+	one := !p.all && len(p.parts) == 1
+	switch first := p.fields[0].column; {
+	case p.IDs != nil:
+		return " FORCE INDEX (PRIMARY)" // rows are read, and locked, in the order of their ids
+	case p.EmailKeys != nil:
+		name = indexEmail
+	case first == "created_at" && p.OrganizationID != "" && one:
+		name = indexOrgStatus
+	case first == "created_at" && p.OrganizationID != "" && p.all:
+		name = indexOrg
+	case p.limit == 0 || p.OrganizationID != "":
+	case first == "created_at" && one:
+		name = indexStatus
+	case first == "created_at" && p.all:
+		name = indexCreated
+	case first == "expires_at" && one:
+		name = indexDue
+	}
+	if name == "" {
+		return ""
+	}
+	return " FORCE INDEX (" + e.named(name) + ")"
+}
 
 // mysqlVerdicts are the verdicts on the error numbers that mean something here.
 var mysqlVerdicts = map[int]verdict{
-	mysqlDuplicate: {breach: true},
+	1062: {breach: true},
 
 	1020: {class: aborted}, // MariaDB's innodb_snapshot_isolation
 	1205: {class: aborted}, // waited for a lock for too long
@@ -264,8 +313,8 @@ func (e *mysql) judge(err error) verdict {
 		return v
 	}
 	switch {
-	case n == mysqlNoSavepoint && strings.Contains(err.Error(), "SAVEPOINT orginvite_"):
-		return verdict{class: aborted, noSavepoint: true}
+	case n == 1305 && strings.Contains(err.Error(), "SAVEPOINT orginvite_"):
+		return verdict{class: aborted, noSavepoint: true} // where a savepoint of ours is gone, so is the transaction
 	case n != 0:
 		return verdict{uncertain: n/1000 == 2}
 	}
@@ -278,9 +327,9 @@ func (e *mysql) judge(err error) verdict {
 	return verdict{uncertain: true}
 }
 
-// mysqlNumber returns the number of the server's error in the chain of err, which is not nil, and 0 where there is none. The driver has it in a
-// field, of a type that is not known here, and at the beginning of its text. An error that is only quoted in another's
-// text is found too: of several the first, because what follows may be a value.
+// mysqlNumber returns the number of the server's error in the chain of err, which is not nil, and 0 where there is
+// none. The driver has it in a field, of a type that is not known here, and at the beginning of its text. An error
+// that is only quoted in another's text is found too: of several the first, because what follows may be a value.
 func mysqlNumber(err error) int {
 	for e := range chain(err) {
 		if n, ok := leadingNumber(e.Error()); ok {
@@ -307,60 +356,4 @@ func leadingNumber(text string) (int, bool) {
 	}
 	n, err := strconv.Atoi(text[:digits])
 	return n, err == nil
-}
-
-// warning is about go-sql-driver, which runs COMMIT and ROLLBACK without a context. Its settings are not exported.
-func (e *mysql) warning(conn any) string {
-	v := reflect.Indirect(reflect.ValueOf(conn))
-	if v.Kind() != reflect.Struct {
-		return ""
-	}
-	if v = reflect.Indirect(v.FieldByName("cfg")); v.Kind() != reflect.Struct {
-		return ""
-	}
-	if v = v.FieldByName("ReadTimeout"); v.Kind() != reflect.Int64 || v.Int() != 0 {
-		return ""
-	}
-	return "the DSN has no readTimeout: the driver ends COMMIT and ROLLBACK with no context, so that on a network that " +
-		"loses packets they hang; set readTimeout, longer than any statement takes, such as readTimeout=30s"
-}
-
-func mysqlTime(b []byte, t time.Time) []byte {
-	// Instants no column can hold, which only filters have, are before or after every one that it can.
-	switch t = t.UTC().Truncate(time.Microsecond); {
-	case t.Year() < 1:
-		return append(b, "'0000-01-01 00:00:00.000000'"...)
-	case t.Year() > 9999:
-		return append(b, "'9999-12-31 23:59:59.999999'"...)
-	}
-	b = append(b, '\'')
-	b = t.AppendFormat(b, "2006-01-02 15:04:05.000000")
-	return append(b, '\'')
-}
-
-// indexHint names the index, because the optimizer takes another one for a filter's sake, and sorts.
-func (e *mysql) indexHint(p page) string {
-	name := ""
-	one := !p.all && len(p.parts) == 1
-	switch first := p.fields[0].column; {
-	case p.IDs != nil:
-		return " FORCE INDEX (PRIMARY)" // rows are read, and locked, in the order of their ids
-	case p.EmailKeys != nil:
-		name = indexEmail
-	case first == "created_at" && p.OrganizationID != "" && one:
-		name = indexOrgStatus
-	case first == "created_at" && p.OrganizationID != "" && p.all:
-		name = indexOrg
-	case p.limit == 0 || p.OrganizationID != "":
-	case first == "created_at" && one:
-		name = indexStatus
-	case first == "created_at" && p.all:
-		name = indexCreated
-	case first == "expires_at" && one:
-		name = indexDue
-	}
-	if name == "" {
-		return ""
-	}
-	return " FORCE INDEX (" + e.named(name) + ")"
 }

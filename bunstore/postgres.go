@@ -57,15 +57,15 @@ func newPostgres(t tables) *engine {
 }
 
 // startMigrating takes an advisory lock first: of two who say IF NOT EXISTS at the same time one fails.
-func (e *postgres) startMigrating(ctx context.Context, h querier) error {
+func (e *postgres) startMigrating(ctx context.Context, db querier) error {
 	const key = 0x6f7267696e766974 // "orginvit"
-	if _, err := h.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(key)); err != nil {
+	if _, err := db.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(key)); err != nil {
 		return err
 	}
-	return e.defaults.startMigrating(ctx, h)
+	return e.defaults.startMigrating(ctx, db)
 }
 
-func (e *postgres) objects(ctx context.Context, h querier) (map[string]bool, error) {
+func (e *postgres) objects(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace " +
 		"WHERE c.relkind IN ('r', 'p', 'i', 'I') AND ")
@@ -76,13 +76,13 @@ func (e *postgres) objects(ctx context.Context, h querier) (map[string]bool, err
 	}
 	found := map[string]bool{}
 	var name string
-	err := q.each(ctx, h, []any{&name}, func() { found[name] = true })
+	err := q.each(ctx, db, []any{&name}, func() { found[name] = true })
 	return found, err
 }
 
 // sound refuses columns that compare otherwise than Go, and an index that a failed CREATE INDEX CONCURRENTLY left.
-func (e *postgres) sound(ctx context.Context, h querier) error {
-	encoding, err := e.show(ctx, h, "server_encoding")
+func (e *postgres) sound(ctx context.Context, db querier) error {
+	encoding, err := e.show(ctx, db, "server_encoding")
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (e *postgres) sound(ctx context.Context, h querier) error {
 		"AND o.collname NOT IN ('C', 'POSIX') ORDER BY 1", e.invitations, e.locks, e.migrations)
 	var name string
 	var wrong []string
-	if err := q.each(ctx, h, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
+	if err := q.each(ctx, db, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
 		return err
 	}
 	if wrong != nil {
@@ -109,7 +109,7 @@ func (e *postgres) sound(ctx context.Context, h querier) error {
 	q.add("SELECT c.relname FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid "+
 		"WHERE i.indrelid = ?::regclass AND (NOT i.indisvalid OR c.relname = ? AND NOT i.indisunique) ORDER BY 1",
 		e.invitations, e.prefix+indexSlot)
-	if err := q.each(ctx, h, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
+	if err := q.each(ctx, db, []any{&name}, func() { wrong = append(wrong, name) }); err != nil {
 		return err
 	}
 	if wrong != nil {
@@ -121,9 +121,9 @@ func (e *postgres) sound(ctx context.Context, h querier) error {
 
 // safe asks what our literals depend on: with standard_conforming_strings off a backslash in one is an escape, and
 // in some encodings a quote can be half of a character. SHOW takes no snapshot, so that Lock may still come first.
-func (e *postgres) safe(ctx context.Context, h querier) error {
+func (e *postgres) safe(ctx context.Context, db querier) error {
 	for _, s := range []struct{ name, want string }{{"standard_conforming_strings", "on"}, {"client_encoding", "UTF8"}} {
-		got, err := e.show(ctx, h, s.name)
+		got, err := e.show(ctx, db, s.name)
 		if err != nil {
 			return err
 		}
@@ -135,13 +135,13 @@ func (e *postgres) safe(ctx context.Context, h querier) error {
 	return nil
 }
 
-func (e *postgres) show(ctx context.Context, h querier, setting string) (value string, err error) {
-	err = each(ctx, h, "SHOW "+setting, nil, []any{&value}, func() {})
+func (e *postgres) show(ctx context.Context, db querier, setting string) (value string, err error) {
+	err = each(ctx, db, "SHOW "+setting, nil, []any{&value}, func() {})
 	return value, err
 }
 
-// openAtCommit finds out whether a statement of the host's has failed, or has ended the transaction, and the host made nothing
-// of it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
+// openAtCommit finds out whether a statement of the host's has failed, or has ended the transaction, and the host has
+// ignored it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
 func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
 	status := byte(0)
 	err := conn.Raw(func(c any) error {
@@ -159,7 +159,7 @@ func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (
 }
 
 // pgxStatus is the status that the server gave a connection of pgx's with its last answer: I outside of a transaction.
-// It is 0 for any other driver. The package of pgx is not known here.
+// It is 0 for any other driver. Package pgx is not imported here.
 func pgxStatus(conn any) byte {
 	v := reflect.ValueOf(conn)
 	for _, name := range []string{"Conn", "PgConn", "TxStatus"} {
@@ -173,6 +173,59 @@ func pgxStatus(conn any) byte {
 		return 0
 	}
 	return byte(v.Uint())
+}
+
+// insert is told which records were written. It deletes them if those are not all.
+func (e *postgres) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
+	var written []string
+	var id string
+	rows := []any{recordRows(&e.facts, records)}
+	err := each(ctx, db, e.statements.insert, rows, []any{&id}, func() { written = append(written, id) })
+	if err != nil || len(written) == len(records) {
+		return true, err
+	}
+	if len(written) > 0 {
+		_, err = db.ExecContext(ctx, e.deleteByID, texts(written))
+	}
+	return false, err
+}
+
+// update does run into the index. Within a transaction, what may breach has a savepoint.
+func (e *postgres) update(ctx context.Context, db querier, records []storage.Record) (int64, error) {
+	pending := func(r storage.Record) bool { return r.Status == storage.Pending }
+	if _, inTx := db.(bun.Tx); !inTx || !slices.ContainsFunc(records, pending) {
+		return e.defaults.update(ctx, db, records)
+	}
+	const name = "orginvite_update"
+	if _, err := db.ExecContext(ctx, "SAVEPOINT "+name); err != nil {
+		return 0, err
+	}
+	n, breach := e.defaults.update(ctx, db, records)
+	if breach != nil {
+		if !e.judge(breach).breach {
+			return 0, breach
+		}
+		if _, err := db.ExecContext(ctx, "ROLLBACK TO SAVEPOINT "+name); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := db.ExecContext(ctx, "RELEASE SAVEPOINT "+name); err != nil {
+		return 0, err
+	}
+	return n, breach
+}
+
+// postgresTime cuts to the microsecond. Times outside of the years 1 to 9999, which only filters have, are the ends of
+// time.
+func postgresTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	switch year := t.Year(); {
+	case year < 1:
+		return append(b, "'-infinity'"...)
+	case year > 9999:
+		return append(b, "'infinity'"...)
+	}
+	return t.AppendFormat(b, "'2006-01-02 15:04:05.999999+00'")
 }
 
 // state is the SQLSTATE in the chain of err, which is not nil, and "" where there is none. See
@@ -192,8 +245,7 @@ func (e *postgres) state(err error) string {
 	return ""
 }
 
-// postgresVerdicts are the verdicts on SQLSTATEs by their first characters; the first that fits counts. After any other
-// one too, the transaction does nothing more until it is rolled back.
+// postgresVerdicts are the verdicts on SQLSTATEs by their first characters; the first that fits counts.
 var postgresVerdicts = []struct {
 	state string
 	verdict
@@ -220,7 +272,7 @@ var postgresVerdicts = []struct {
 	{"08", verdict{class: lost, uncertain: true}},     // of a proxy's connection too
 	{"58", verdict{class: unusable, uncertain: true}}, // of the system
 	{"XX", verdict{class: unusable, uncertain: true}}, // internal, a PANIC too
-	{"", verdict{class: unusable}},
+	{"", verdict{class: unusable}},                    // any other
 }
 
 const (
@@ -250,54 +302,4 @@ func (e *postgres) judge(err error) verdict {
 		}
 	}
 	return verdict{uncertain: true}
-}
-
-func (e *postgres) insert(ctx context.Context, h querier, records []storage.Record) (bool, error) {
-	var written []string
-	var id string
-	err := each(ctx, h, e.statements.insert, []any{recordRows(&e.facts, records)}, []any{&id}, func() { written = append(written, id) })
-	if err != nil || len(written) == len(records) {
-		return true, err
-	}
-	if len(written) > 0 {
-		_, err = h.ExecContext(ctx, e.deleteByID, texts(written))
-	}
-	return false, err
-}
-
-// update does run into the index. What may breach has a savepoint, where there is a transaction to keep.
-func (e *postgres) update(ctx context.Context, h querier, records []storage.Record) (int64, error) {
-	pending := func(r storage.Record) bool { return r.Status == storage.Pending }
-	if _, inTx := h.(bun.Tx); !inTx || !slices.ContainsFunc(records, pending) {
-		return e.defaults.update(ctx, h, records)
-	}
-	const name = "orginvite_update"
-	if _, err := h.ExecContext(ctx, "SAVEPOINT "+name); err != nil {
-		return 0, err
-	}
-	n, err := e.defaults.update(ctx, h, records)
-	if err != nil && !e.judge(err).breach {
-		return 0, err
-	}
-	if err != nil {
-		if _, failed := h.ExecContext(ctx, "ROLLBACK TO SAVEPOINT "+name); failed != nil {
-			return 0, failed
-		}
-	}
-	if _, failed := h.ExecContext(ctx, "RELEASE SAVEPOINT "+name); failed != nil {
-		return 0, failed
-	}
-	return n, err
-}
-
-// postgresTime cuts to the microsecond. Instants outside of the years 1 to 9999, which only filters have, are the ends of time.
-func postgresTime(b []byte, t time.Time) []byte {
-	t = t.UTC()
-	switch year := t.Year(); {
-	case year < 1:
-		return append(b, "'-infinity'"...)
-	case year > 9999:
-		return append(b, "'infinity'"...)
-	}
-	return t.AppendFormat(b, "'2006-01-02 15:04:05.999999+00'")
 }

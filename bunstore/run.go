@@ -34,8 +34,8 @@ func (s *Store) read(ctx context.Context, op string, fn func(context.Context, qu
 }
 
 // write runs fn, whose statements write. Outside a transaction it begins one for fn, and retries it while the engine
-// aborts it. That includes a single statement: a server does not notice that a client has gone while its statement waits
-// for a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
+// aborts it. That includes a single statement: a server does not notice that a client has gone while its statement
+// waits for a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
 func (s *Store) write(ctx context.Context, op string, fn func(context.Context, querier) error) error {
 	if err := s.enter(ctx); err != nil {
 		return wrap(op, err)
@@ -66,8 +66,8 @@ func (s *Store) safely(ctx context.Context, fn func(context.Context, querier) er
 	return fn(ctx, s.db)
 }
 
-// finish ends a statement in the transaction of s, whose error is err: it frees the statement's context by done, explains
-// err, and remembers where err makes the transaction or the nested one unusable.
+// finish ends a statement in the transaction of s, whose error is err: it frees the statement's context by done,
+// explains err, and remembers where err makes the transaction or the nested one unusable.
 func (s *Store) finish(ctx context.Context, err error, done func() (cut bool)) error {
 	cut := done()
 	if err == nil {

@@ -32,8 +32,8 @@ const (
 	indexDue       = "organization_invitations_due"       // what has expired and is not written as expired
 )
 
-// indexes are the indexes of the invitations table, the same on every engine. The last columns of some are there so that
-// counting and searching by a part of the address read no record. There is none on (organization_id, status,
+// indexes are the indexes of the invitations table, the same on every engine. The last columns of some are there so
+// that counting and searching by a part of the address read no record. There is none on (organization_id, status,
 // expires_at): SQLite would take it for the page of expired ones, and sort.
 var indexes = []index{
 	{indexSlot, true, "organization_id, pending_key"},

@@ -27,7 +27,7 @@ func newSQLite(t tables) *engine {
 		indexSchema:    true,
 		time:           func(b []byte, t time.Time) []byte { return strconv.AppendInt(b, micros(t), 10) },
 		rows:           recordRows,
-		hidden:         "+",
+		unindexed:      "+",
 		seeksRowValues: true,
 		noLimit:        " LIMIT -1",
 	}}
@@ -44,16 +44,16 @@ func newSQLite(t tables) *engine {
 	return e
 }
 
-func (e *sqlite) startMigrating(ctx context.Context, h querier) error {
-	if _, err := h.ExecContext(ctx, e.createMigrations()); err != nil {
+func (e *sqlite) startMigrating(ctx context.Context, db querier) error {
+	if _, err := db.ExecContext(ctx, e.createMigrations()); err != nil {
 		return err
 	}
 	// Where the table was there already, this is what takes the write lock.
-	_, err := h.ExecContext(ctx, "UPDATE "+e.migrations+" SET id = id WHERE 0")
+	_, err := db.ExecContext(ctx, "UPDATE "+e.migrations+" SET id = id WHERE 0")
 	return err
 }
 
-func (e *sqlite) objects(ctx context.Context, h querier) (map[string]bool, error) {
+func (e *sqlite) objects(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT name FROM ")
 	if e.schema != "" {
@@ -62,14 +62,14 @@ func (e *sqlite) objects(ctx context.Context, h querier) (map[string]bool, error
 	q.add("sqlite_master WHERE type IN ('table', 'index')")
 	found := map[string]bool{}
 	var name string
-	err := q.each(ctx, h, []any{&name}, func() { found[name] = true })
+	err := q.each(ctx, db, []any{&name}, func() { found[name] = true })
 	return found, err
 }
 
 // open tries to begin a transaction, which SQLite refuses inside one. A write of the host's that was interrupted has
 // rolled back the whole of it.
-func (e *sqlite) open(ctx context.Context, q querier) (bool, error) {
-	tx, ok := q.(bun.Tx)
+func (e *sqlite) open(ctx context.Context, db querier) (bool, error) {
+	tx, ok := db.(bun.Tx)
 	if !ok {
 		return true, nil
 	}
@@ -84,9 +84,28 @@ func (e *sqlite) open(ctx context.Context, q querier) (bool, error) {
 	return false, err
 }
 
+// reusable asks: drivers roll back what they could not commit, and a database in memory goes with its connection.
+func (e *sqlite) reusable(ctx context.Context, conn bun.Conn) bool {
+	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
+	return err == nil || strings.Contains(err.Error(), "no transaction is active")
+}
+
+// micros is t in microseconds since 1970, cut. Times that no column can hold, which only filters have, are the last
+// ones that it can.
+func micros(t time.Time) int64 {
+	const most = math.MaxInt64 / 1_000_000
+	switch s := t.Unix(); {
+	case s >= most:
+		return math.MaxInt64
+	case s <= -most:
+		return math.MinInt64
+	}
+	return t.UnixMicro()
+}
+
 // sqliteVerdicts are the verdicts on the result codes of SQLite that mean something here, the lowest 8 bits of them:
-// https://www.sqlite.org/rescode.html. The text has to agree, because the host's own errors may well have a method Code
-// that means something else. Where uncoded is set the text is enough, for drivers without that method.
+// https://www.sqlite.org/rescode.html. The text has to agree, because the host's own errors may well have a method
+// Code that means something else. Where uncoded is set the text is enough, for drivers without that method.
 var sqliteVerdicts = []struct {
 	code    int
 	text    string
@@ -96,8 +115,7 @@ var sqliteVerdicts = []struct {
 	{5, "database is locked", true, verdict{class: aborted}},
 	{6, "table is locked", true, verdict{class: aborted}},
 	{19, "UNIQUE constraint failed", true, verdict{breach: true}},
-	{9, "interrupt", false, verdict{}},
-	// By itself SQLite may have rolled back after these.
+	// SQLite may have rolled back by itself after those that follow.
 	{7, "out of memory", false, verdict{class: ended}},
 	// What it has written may still be found when the file is opened again.
 	{10, "disk I/O error", false, verdict{class: ended, uncertain: true}},
@@ -139,23 +157,4 @@ func (e *sqlite) judge(err error) verdict {
 	}
 	v.noSavepoint = strings.Contains(err.Error(), "no such savepoint: orginvite_")
 	return v
-}
-
-// reusable asks: drivers roll back what they could not commit, and a database in memory goes with its connection.
-func (e *sqlite) reusable(ctx context.Context, conn bun.Conn) bool {
-	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
-	return err == nil || strings.Contains(err.Error(), "no transaction is active")
-}
-
-// micros is t in microseconds since 1970, cut. Instants no column can hold, which only filters have, are the last ones
-// that it can.
-func micros(t time.Time) int64 {
-	const most = math.MaxInt64 / 1_000_000
-	switch s := t.Unix(); {
-	case s >= most:
-		return math.MaxInt64
-	case s <= -most:
-		return math.MinInt64
-	}
-	return t.UnixMicro()
 }

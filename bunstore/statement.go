@@ -26,12 +26,12 @@ func (q *statement) add(sql string, args ...any) {
 }
 
 // each calls fn for every row, scanned into dest.
-func (q *statement) each(ctx context.Context, h querier, dest []any, fn func()) error {
-	return each(ctx, h, q.sql.String(), q.args, dest, fn)
+func (q *statement) each(ctx context.Context, db querier, dest []any, fn func()) error {
+	return each(ctx, db, q.sql.String(), q.args, dest, fn)
 }
 
-func each(ctx context.Context, h querier, sql string, args, dest []any, fn func()) error {
-	rows, err := h.QueryContext(ctx, sql, args...)
+func each(ctx context.Context, db querier, sql string, args, dest []any, fn func()) error {
+	rows, err := db.QueryContext(ctx, sql, args...)
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func each(ctx context.Context, h querier, sql string, args, dest []any, fn func(
 }
 
 // exec returns how many rows were written.
-func (q *statement) exec(ctx context.Context, h querier) (int64, error) {
-	res, err := h.ExecContext(ctx, q.sql.String(), q.args...)
+func (q *statement) exec(ctx context.Context, db querier) (int64, error) {
+	res, err := db.ExecContext(ctx, q.sql.String(), q.args...)
 	if err != nil {
 		return 0, err
 	}
@@ -112,6 +112,3 @@ func slotRows(list []slot) appender {
 		return b
 	}
 }
-
-// slot is the pending slot of an address in an organization.
-type slot struct{ organization, key string }

@@ -3,7 +3,6 @@ package bunstore
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,8 +18,8 @@ import (
 // its own or the host's, it begins a nested transaction by SAVEPOINT.
 //
 // If ctx has ended by the time fn returns, the transaction or the nested one is rolled back, and the error is that of
-// ctx. Goroutines of fn may share tx: their calls take turns, and a nested transaction that one of them begins makes the
-// others wait until it is over.
+// ctx. Goroutines of fn may share tx: their calls take turns, and while a nested transaction of one of them is open
+// the others wait.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
 	return s.atomically(ctx, "transaction", s.e.takeWriteLock, func(ctx context.Context, tx *Store) error {
 		return fn(ctx, tx)
@@ -62,8 +61,8 @@ func (s *Store) call(ctx context.Context, op string, fn func(context.Context, *S
 	return wrap(op, s.turns.failed)
 }
 
-// outcome returns why the transaction of s is unusable, nil where it is not. err is what fn returned: the engine may have
-// aborted the transaction at a statement that the host has run by itself, on DB(tx).
+// outcome returns why the transaction of s is unusable, nil where it is not. err is what fn returned: the engine may
+// have aborted the transaction at a statement that the host has run by itself, on DB(tx).
 //
 // Where a context has ended its error is in the chain: it is why the connection, and so the transaction, was lost.
 func (s *Store) outcome(ctx context.Context, err error) error {
@@ -75,64 +74,6 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 		return nil
 	}
 	return joined(contextErrorIn(ctx, err), failure)
-}
-
-// lease is a connection to begin a transaction on: one of the pool, or the host's own.
-type lease struct {
-	bun.Conn
-	pooled bool
-}
-
-// lease waits for a connection. seen, which may be nil, sees what the host runs on one of the pool. The caller must call
-// release.
-func (s *Store) lease(ctx context.Context, seen *watch) (lease, error) {
-	db, pooled := s.db.(*bun.DB)
-	if !pooled {
-		return lease{Conn: s.db.(bun.Conn)}, nil
-	}
-	if s.e.failureMayEndTx && seen != nil {
-		db = db.WithQueryHook(seen)
-	}
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return lease{}, s.unreached(ctx, err)
-	}
-	return lease{conn, true}, nil
-}
-
-func (l lease) release() {
-	if l.pooled {
-		_ = l.Close()
-	}
-}
-
-// discard keeps the pool from using the connection again: nobody knows whether it is in a transaction.
-func (l lease) discard() {
-	_ = l.Raw(func(any) error { return driver.ErrBadConn })
-}
-
-// unreached explains err, with which no connection was to be had, so that nothing was written.
-func (s *Store) unreached(ctx context.Context, err error) error {
-	v := s.judge(err)
-	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection any more
-		return err
-	case v.class == lost:
-		return &failure{kind: storage.ErrUnavailable, cause: joined(contextError(ctx), err)}
-	}
-	return v.explain(ctx, err)
-}
-
-// notBegun explains err, of BEGIN on a connection of the pool, so that nothing was written. Whatever the server has not
-// said itself is about the connection: this one may be old, and another one better.
-func (s *Store) notBegun(ctx context.Context, err error) error {
-	if v := s.judge(err); v.class == lost || v.class == plain && v.uncertain {
-		if over := ctx.Err(); over == nil || !errors.Is(err, over) {
-			over := contextError(ctx)
-			return &failure{kind: storage.ErrUnavailable, cause: joined(over, err), retry: over == nil}
-		}
-	}
-	return s.unreached(ctx, err)
 }
 
 // ownTx is a transaction of ours, and the Store that works in it.
@@ -232,8 +173,8 @@ func (t ownTx) commit(ctx context.Context) error {
 	return v.explain(uncancelled, err)
 }
 
-// rollBack ends the transaction, whose error is err, and returns that error. ROLLBACK may show that there was more to it:
-// the host has ended the transaction, or the connection was lost in a statement of the host's own.
+// rollBack ends the transaction, whose error is err, and returns that error. ROLLBACK may show that there was more to
+// it: the host has ended the transaction, or the connection was lost in a statement of the host's own.
 func (t ownTx) rollBack(ctx context.Context, err error) error {
 	state := t.turns.tx
 	if state.host.suspect.Load() && state.failure() == nil {
@@ -334,24 +275,24 @@ func (s *Store) notRolledBack(ctx context.Context, err error) error {
 
 // Lock implements [storage.Storage]. On SQLite, which has one writer at a time, every key is the same one.
 func (s *Store) Lock(ctx context.Context, key string) error {
-	return s.write(ctx, "lock", func(ctx context.Context, h querier) error {
+	return s.write(ctx, "lock", func(ctx context.Context, db querier) error {
 		switch {
 		case !s.inTx():
 			return errNoTx
 		case len(key) > storage.MaxReference || !storage.ValidText(key):
 			return fmt.Errorf("key is longer than %d bytes, not valid UTF-8, or holds a NUL", storage.MaxReference)
 		case s.turns.tx.own:
-			return s.e.lock(ctx, h, key)
+			return s.e.lock(ctx, db, key)
 		}
-		return s.e.transactions.lockJoined(ctx, h, key)
+		return s.e.transactions.lockJoined(ctx, db, key)
 	})
 }
 
 // lockRows prepares for a SELECT that is a current read of the rows with these ids and locks them, in the order of the
 // ids, and returns what it ends with. ids is nil where the SELECT itself has that order.
-func (s *Store) lockRows(ctx context.Context, h querier, ids []string) (suffix string, err error) {
+func (s *Store) lockRows(ctx context.Context, db querier, ids []string) (suffix string, err error) {
 	if !s.turns.tx.own {
-		if err := s.e.takeWriteLock(ctx, h); err != nil {
+		if err := s.e.takeWriteLock(ctx, db); err != nil {
 			return "", err
 		}
 	}
@@ -361,5 +302,5 @@ func (s *Store) lockRows(ctx context.Context, h querier, ids []string) (suffix s
 	q := statement{}
 	q.add("SELECT id FROM "+s.e.invitations+" WHERE id IN (?) ORDER BY id"+s.e.rowLock, texts(ids))
 	var id string
-	return "", q.each(ctx, h, []any{&id}, func() {})
+	return "", q.each(ctx, db, []any{&id}, func() {})
 }

@@ -30,11 +30,17 @@ type txn struct {
 
 // hostUse is what is known of the host's use of the transaction, through DB.
 type hostUse struct {
-	lent       atomic.Bool // the host has had the handle
-	unverified atomic.Bool // the host has had it since the transaction was last known to be open
+	lent       atomic.Bool // the host has had its handle
+	unverified atomic.Bool // it has had it since the transaction was last known to be open
 	// As far as a watch sees, since then:
 	wrote   atomic.Bool // the host has written
 	suspect atomic.Bool // a statement of the host's has failed, or may have ended the transaction
+}
+
+// lend is what DB calls.
+func (h *hostUse) lend() {
+	h.lent.Store(true)
+	h.unverified.Store(true)
 }
 
 // newTxn is for a transaction of the host's on tx.
@@ -93,9 +99,9 @@ func (t *txn) ended(cause error) error {
 	return &failure{kind: storage.ErrOutcomeUnknown, cause: cause}
 }
 
-// verify makes sure that the transaction of s is still open, before a statement that would otherwise be committed on its
-// own. The host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said so:
-// bun's Scan into plain variables drops an error that comes behind the row.
+// verify makes sure that the transaction of s is still open, before a statement that would otherwise be committed on
+// its own. The host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said
+// so: bun's Scan into plain variables drops an error that comes behind the row.
 func (s *Store) verify(ctx context.Context) error {
 	tx := s.turns.tx
 	if !tx.host.unverified.Swap(false) {
@@ -118,8 +124,8 @@ func (s *Store) verify(ctx context.Context) error {
 	return nil
 }
 
-// watch is a hook that sees the statements which the host has run by itself on DB(tx). A host that overlooks a deadlock
-// must not commit what is left.
+// watch is a hook that sees the statements which the host has run by itself on DB(tx). A host that overlooks a
+// deadlock must not commit what is left.
 type watch struct {
 	s  *Store
 	tx atomic.Pointer[txn]
