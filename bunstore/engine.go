@@ -46,7 +46,7 @@ type facts struct {
 	// refuse such a read.
 	mixesSnapshots bool
 
-	// rowLock ends a SELECT that is a current read and locks its rows. It is empty where there is one writer.
+	// rowLock ends a SELECT that is a current read and locks its rows. It is empty where one writer excludes all others.
 	rowLock string
 	// locksAsSorted: rows are locked in the order of the SELECT, not in that of their ids.
 	locksAsSorted bool
@@ -69,8 +69,8 @@ type facts struct {
 	unindexed string
 	// seeksRowValues: an index is searched by (a, b) > (?, ?).
 	seeksRowValues bool
-	// joinPage joins the ids of a page with their records, from the offset joinFrom on, where that is faster than to
-	// carry records along. It is empty where that is never so.
+	// joinPage joins the ids of a page with their records, from the offset joinFrom on, where that is faster than
+	// carrying records along. It is empty where it never is.
 	joinPage string
 	joinFrom int
 	// noLimit is the LIMIT of an OFFSET without one.
@@ -90,14 +90,14 @@ type statements struct {
 	lockKey       string // locks a key in a transaction of ours; "" where begin has locked everything
 }
 
-// catalog reads what there is: tables, indexes, and the settings of a connection. It may query the engine's own tables
-// and variables, and create the table of migrations. It touches no record.
+// catalog reads what exists: tables, indexes, and the settings of a connection. It may query the engine's own tables and
+// variables, and create the table of migrations. It touches no invitation.
 type catalog interface {
 	// startMigrating makes the migrations table and keeps other processes out until the transaction ends.
 	startMigrating(ctx context.Context, db querier) error
-	// objects are the names of the tables and indexes there are, of any owner.
+	// objects are the names of the tables and indexes that exist, of any owner.
 	objects(ctx context.Context, db querier) (map[string]bool, error)
-	// sound refuses tables that are there and would break a rule.
+	// sound refuses tables that exist but would break a rule.
 	sound(ctx context.Context, db querier) error
 	// safe refuses connections that would corrupt values. It is asked before a Store's first statement.
 	safe(ctx context.Context, db querier) error
@@ -105,30 +105,31 @@ type catalog interface {
 	warning(conn any) string
 }
 
-// transactions looks after the transaction on a connection. It may run statements that tell or lock something, in that
-// transaction only, and ends none but its own.
+// transactions looks after the transaction on a connection. It may run statements there that ask for its state or write
+// the row of a lock. It touches no invitation, and ends no transaction but one that it has begun itself, or that failed
+// to end.
 type transactions interface {
 	// lockJoined locks a key in a transaction of the host's, whose snapshot may be older than the lock.
 	lockJoined(ctx context.Context, db querier, key string) error
 	// trustsHook: what bun's hooks tell of the host's statements is enough to know that the transaction is still open.
 	trustsHook() bool
-	// open reports whether the transaction on q is still open, after the host has had its handle.
+	// open reports whether the transaction on db is still open, after the host has had its handle.
 	open(ctx context.Context, db querier) (bool, error)
 	// openAtCommit reports the same of a transaction of ours that is about to be committed, or why it cannot be.
 	openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error)
-	// reusable reports whether a connection on which BEGIN, COMMIT or ROLLBACK has failed has no transaction any more
-	// and may go back to the pool.
+	// reusable reports whether a connection on which BEGIN, COMMIT or ROLLBACK has failed is without a transaction and
+	// may go back to the pool.
 	reusable(ctx context.Context, conn bun.Conn) bool
 }
 
-// writes are the statements whose form is more than a text. They run on q and nowhere else, and touch no other table
+// writes are the statements whose form is more than a text. They run on db and nowhere else, and touch no other table
 // than invitations.
 type writes interface {
 	// insert stores records no two of which collide, in one statement. Where a stored one is in the way it writes
 	// nothing, leaves the transaction usable and returns false.
 	insert(ctx context.Context, db querier, records []storage.Record) (bool, error)
 	// update writes records whose version is the stored one, in one statement, and returns how many those were.
-	// Slots are released by then where several are written. A breach is an error that leaves the transaction usable.
+	// The caller has released the slots of several records. A breach is an error that leaves the transaction usable.
 	update(ctx context.Context, db querier, records []storage.Record) (int64, error)
 	// indexHint follows the name of the table, so that a page, or a branch of one, is read from the index that has
 	// its order.

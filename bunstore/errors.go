@@ -48,7 +48,7 @@ type verdict struct {
 	// uncertain: as the error of a COMMIT it does not prove that nothing was committed. It is not the database's own
 	// answer, or one by which a server says that it stops.
 	uncertain bool
-	// noSavepoint: a savepoint of ours is not there any more.
+	// noSavepoint: a savepoint of ours no longer exists.
 	noSavepoint bool
 }
 

@@ -48,7 +48,7 @@ func (l lease) discard() {
 func (s *Store) unreached(ctx context.Context, err error) error {
 	v := s.judge(err)
 	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection any more
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection
 		return err
 	case v.class == lost:
 		return &failure{kind: storage.ErrUnavailable, cause: joined(contextError(ctx), err)}

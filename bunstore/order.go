@@ -16,7 +16,7 @@ type term struct {
 	value      any
 }
 
-// order returns the fields of q's order, the tie by id among them, without those that can decide nothing any more.
+// order returns the fields of q's order, the tie by id among them, without those that can no longer decide.
 // place has the terms After leaves out everything up to, or nil.
 func (e *engine) order(q storage.Query) (fields, place []term, err error) {
 	after := q.After

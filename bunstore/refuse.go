@@ -52,8 +52,8 @@ func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.
 	return refusal(records, taken, held)
 }
 
-// refuseUpdate returns the ExistsError of records that cannot all be written by Update. What they replace holds
-// nothing any more.
+// refuseUpdate returns the ExistsError of records that cannot all be written by Update. The records they replace release
+// their slots.
 func (s *Store) refuseUpdate(ctx context.Context, db querier, records []storage.Record) error {
 	if err := s.shown(ctx, db, records); err != nil {
 		return err

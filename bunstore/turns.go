@@ -2,13 +2,13 @@ package bunstore
 
 import "context"
 
-// turns is what calls take turns on: a connection, a transaction on it, or a nested one. While a nested transaction is
-// open it has the turn of the one around it, so that a statement never lands in one it was not meant for.
+// turns lets calls take turns on a connection, a transaction on it, or a nested one. An open nested transaction has the
+// turn of the one around it, so that every statement runs in the transaction it was meant for.
 type turns struct {
 	outer  *turns
 	tx     *txn          // nil: a connection, no transaction
 	turn   chan struct{} // full while somebody has the turn
-	closed bool          // by whoever has the turn; as are those inside
+	closed bool          // set by the one that has the turn; those inside are closed by then
 	failed error         // makes the transaction, or the nested one, unusable until it is rolled back
 }
 
@@ -23,22 +23,20 @@ func (t *turns) close() {
 	<-t.turn
 }
 
-// usable returns why nothing can be done any more, nil where it can. Only who has the turn may ask.
+// usable returns why the transaction cannot be used, nil where it can. Only the one that has the turn may ask.
 func (t *turns) usable(ctx context.Context) error {
-	err := ctx.Err()
 	if t.closed {
 		return errFinished
 	}
-	if t.tx == nil {
-		return err
+	if t.tx != nil {
+		if failure := t.tx.failure(); failure != nil {
+			return joined(ctx.Err(), failure)
+		}
+		if t.failed != nil {
+			return t.failed
+		}
 	}
-	if failure := t.tx.failure(); failure != nil {
-		return joined(err, failure)
-	}
-	if t.failed != nil {
-		return t.failed
-	}
-	return err
+	return ctx.Err()
 }
 
 // turnsKey is where the context of fn says which transaction it is in. It tells a goroutine that has to wait for its

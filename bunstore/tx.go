@@ -223,7 +223,7 @@ func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, 
 		if released {
 			return
 		}
-		// Also of a transaction that has failed: a host may commit one all the same.
+		// Also in a transaction that has failed: a host may commit it nevertheless.
 		if undo := s.rollBackTo(ctx, name); undo != nil {
 			err = wrap(op, joined(contextErrorIn(ctx, err), s.notRolledBack(ctx, undo)))
 		}
