@@ -38,7 +38,7 @@ const (
 
 // columns are the columns of the invitations table, in the order values are written and scanned in. Every statement
 // on the table, the scan of its rows and CREATE TABLE come from this list: a new column is one line here and the
-// migration that the line names.
+// migration that the line names by addedBy.
 var columns = []column{
 	textColumn("id", storage.MaxID, func(r *storage.Record) *string { return &r.ID }),
 	textColumn("organization_id", storage.MaxReference, func(r *storage.Record) *string { return &r.OrganizationID }),
@@ -132,6 +132,12 @@ func nullableTimeColumn(name string, field func(*storage.Record) *time.Time) col
 		}
 		return write(l, b, r)
 	}
+	return c
+}
+
+// addedBy returns c as a column that a later migration adds, the one with this ID. CREATE TABLE leaves it out.
+func (c column) addedBy(id string) column {
+	c.added = id
 	return c
 }
 

@@ -131,11 +131,21 @@ func TestColumnsComeBack(t *testing.T) {
 	})
 }
 
-// A column that a later migration adds is not in the first one, with which databases were made.
-func TestAddedColumnIsNotInTheFirstMigration(t *testing.T) {
+// A column that a later migration adds is not in the first one, with which databases were made, and there is such a
+// migration.
+func TestAddedColumns(t *testing.T) {
 	is := is.New(t)
+	ids := map[string]bool{"": true}
+	for _, m := range newSQLite(tables{}).steps() {
+		ids[m.ID] = true
+	}
+	for _, c := range columns {
+		is.True(ids[c.added]) // its migration exists
+	}
+
 	old := columns
 	t.Cleanup(func() { columns = old })
-	columns = append(columns[:len(columns):len(columns)], column{name: "note", kind: textKind, added: "0002_note"})
+	note := textColumn("note", 1, func(r *storage.Record) *string { return &r.ID }).addedBy("0002_note")
+	columns = append(columns[:len(columns):len(columns)], note)
 	is.True(!strings.Contains(strings.Join(newSQLite(tables{}).createTables().SQL, ""), "note"))
 }
