@@ -213,10 +213,10 @@ type Config struct {
 // one transaction (bun.Tx) lets its calls through one at a time, because there is no other way on a connection.
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
-	e     engine
-	safe  *atomic.Bool // whether the engine has found the connections safe
-	scope *scope       // nil on a *bun.DB
-	err   error        // what every call returns, where WithTx was given what it cannot use
+	e     *engine
+	safe  *atomic.Bool // the engine has found the connections safe
+	turns *turns       // nil on a *bun.DB
+	err   error        // what every call returns, where WithTx was given something it cannot use
 }
 
 var _ storage.Storage = (*Store)(nil)
@@ -224,7 +224,7 @@ var _ storage.Storage = (*Store)(nil)
 // New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. It runs no statement;
 // see [Store.Migrate] and [Store.Check].
 //
-// It refuses a nil db, a dialect it has no support for, and a Config it cannot make names of.
+// It refuses a nil db, a dialect it has no support for, and an invalid Config.
 func New(db bun.IDB, cfg *Config) (*Store, error) {
 	name, ok := dialectOf(db)
 	if !ok {
@@ -239,13 +239,13 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	case *bun.DB:
 		s.db = db
 	case bun.Conn:
-		s.db, s.scope = db, newScope(nil, nil)
+		s.db, s.turns = db, newTurns(nil, nil)
 	case *bun.Conn:
-		s.db, s.scope = *db, newScope(nil, nil)
+		s.db, s.turns = *db, newTurns(nil, nil)
 	case bun.Tx:
-		s.db, s.scope = db, newScope(nil, newTxn(e, db, false))
+		s.db, s.turns = db, newTurns(nil, newTxn(e, db))
 	case *bun.Tx:
-		s.db, s.scope = *db, newScope(nil, newTxn(e, *db, false))
+		s.db, s.turns = *db, newTurns(nil, newTxn(e, *db))
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
@@ -253,19 +253,19 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 }
 
 // WithTx returns the same store inside tx, a transaction of the host's. What it writes commits and rolls back with
-// tx. Its RunInTx opens a level (a savepoint) of tx and never runs fn again. Once a call on it has returned
+// tx. Its RunInTx begins a nested transaction (a savepoint) of tx and never retries fn. Once a call on it has returned
 // [storage.ErrAborted] it refuses every further one: roll tx back. That memory is the returned Store's, so use one
 // Store per transaction.
 //
-// A tx that is no transaction, or one of another dialect, is what every call on the Store returns as an error.
+// If tx is not a transaction, or is one of another dialect, every call on the Store returns an error that says so.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, scope: newScope(nil, newTxn(s.e, tx, false))}
+	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxn(s.e, tx))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")
-	case name != s.e.name():
+	case name != s.e.dialect:
 		c.db, c.err = nil, fmt.Errorf("WithTx was given a transaction on %v, the store is for %v",
-			name, s.e.name())
+			name, s.e.dialect)
 	}
 	return c
 }
@@ -281,8 +281,7 @@ func DB(tx storage.Storage) bun.IDB {
 				return nil
 			}
 			if t.inTx() {
-				t.scope.tx.lent.Store(true)
-				t.scope.tx.unsure.Store(true)
+				t.turns.tx.host.lend()
 			}
 			return t.db
 		case interface{ Unwrap() storage.Storage }:
@@ -314,21 +313,17 @@ func dialectOf(db bun.IDB) (name dialect.Name, ok bool) {
 }
 
 // inTx reports whether s works in a transaction, its own or the host's.
-func (s *Store) inTx() bool { return s.scope != nil && s.scope.tx != nil }
-
-// handle is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
-type handle = bun.IConn
+func (s *Store) inTx() bool { return s.turns != nil && s.turns.tx != nil }
 
 // Get implements [storage.Storage].
 func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {
 	var r storage.Record
-	err := s.do(ctx, "get", reads, func(ctx context.Context, h handle) error {
+	err := s.read(ctx, "get", func(ctx context.Context, db querier) error {
 		if !storage.ValidText(id) {
 			return storage.ErrNotFound
 		}
-		row := s.e.row()
-		found := false
-		err := each(ctx, h, s.e.tables().get, []any{literal(id)}, row.dest(), func() { r, found = row.record(), true })
+		row, found := newScanned(), false
+		err := each(ctx, db, s.e.get, []any{literal(id)}, row.dest, func() { r, found = row.record, true })
 		if err == nil && !found {
 			return storage.ErrNotFound
 		}

@@ -9,129 +9,77 @@ import (
 	"net"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
 
 var (
-	errFinished = errors.New("the transaction's function has returned, its handle is of no use any more")
-	errOuter    = errors.New("a level of this transaction is open: use the Storage its function was given")
+	errFinished = errors.New("the transaction's function has returned, and its Storage can no longer be used")
+	errOuter    = errors.New("a nested transaction is open: use the Storage its function was given")
 	errNoTx     = errors.New("only inside a transaction")
-	errGone     = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
+	errEnded    = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
 		"rows.Err included, and leave COMMIT and ROLLBACK to whoever began it")
-	errSpoiled = errors.New("a statement has failed, and nothing more is done until this level is rolled back")
+	errUnusable = errors.New("a statement has failed, and nothing more is done until its transaction, or the nested one " +
+		"it ran in, is rolled back")
+	errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: " +
+		"make this call before the transaction's first read, or begin it READ COMMITTED")
+	errRowGone = errors.New("the conflicting row is gone; retry the transaction")
 )
 
-// class is what an error of the engine means for the transaction it happened in.
+// class is what an error means for the transaction it happened in.
 type class int
 
 const (
-	plain       class = iota // nothing: the statement failed, no more
-	spoiled                  // nothing will be done any more until the level, or the transaction, is rolled back
+	plain       class = iota // nothing: only the statement failed
+	unusable                 // nothing more is done until the transaction, or the nested one it ran in, is rolled back
 	aborted                  // the same transaction may be retried
-	unready                  // likewise, by a server that does nothing now, ROLLBACK included
+	notReady                 // likewise, by a server that does nothing now, ROLLBACK included
 	unavailable              // the server cannot do it now; nothing was written, and a retry at once would not help
-	gone                     // the transaction is over, and retrying it would not help
+	ended                    // the transaction is over, and retrying it would not help
 	lost                     // the connection is
 )
 
-// ends reports whether the transaction is over.
-func (c class) ends() bool { return c != plain && c != spoiled }
-
-// failure is an error after which a transaction is of no use any more.
-type failure struct {
-	kind  error // ErrAborted, ErrUnavailable, ErrOutcomeUnknown, or nil
-	cause error
-	again bool // running it again may help
+// verdict is what an error means.
+type verdict struct {
+	class  class
+	remedy string // what to do about it; "" where nothing is to be said
+	// breach: a unique index has refused the statement.
+	breach bool
+	// uncertain: as the error of a COMMIT it does not prove that nothing was committed. It is not the database's own
+	// answer, or one by which a server says that it stops.
+	uncertain bool
+	// noSavepoint: a savepoint of ours no longer exists.
+	noSavepoint bool
 }
 
-func (f *failure) Error() string {
-	if f.kind == nil {
-		return f.cause.Error()
-	}
-	return fmt.Sprintf("%v: %v", f.kind, f.cause)
-}
+// endsTx reports whether the transaction is over.
+func (v verdict) endsTx() bool { return v.class != plain && v.class != unusable }
 
-func (f *failure) Unwrap() []error {
-	if f.kind == nil {
-		return []error{f.cause}
-	}
-	return []error{f.kind, f.cause}
-}
-
-// failed gives an error of a statement its meaning. Errors the caller knows already come back as they are.
-func (s *Store) failed(ctx context.Context, err error) error {
-	return s.classed(ctx, err, s.class(err))
-}
-
-// classed is err, of class c, with its meaning. Where ctx is done its error is in the chain too: whatever the engine
-// calls it, it happened to somebody who does not wait any more.
-func (s *Store) classed(ctx context.Context, err error, c class) error {
+// judge returns the verdict on err, an error of a statement of ours: what the engine knows, and what database/sql and
+// the network know. The verdict on nil is the zero one.
+func (s *Store) judge(err error) verdict {
 	if err == nil {
-		return nil
+		return verdict{}
 	}
-	if _, ok := errors.AsType[*failure](err); ok {
-		return err
+	v := s.e.errors.judge(err)
+	if n := networkClass(err); n == lost || v.class == plain {
+		v.class = n
 	}
-	if remedy := s.e.remedy(err); remedy != "" && c != plain {
-		err = fmt.Errorf("%s: %w", remedy, err)
-	}
-	over := done(ctx)
-	err = joined(over, err)
-	switch c {
-	case aborted:
-		return &failure{kind: storage.ErrAborted, cause: err, again: over == nil}
-	case unready:
-		return &failure{kind: storage.ErrUnavailable, cause: err, again: over == nil}
-	case unavailable:
-		return &failure{kind: storage.ErrUnavailable, cause: err}
-	case lost:
-		return &failure{kind: storage.ErrAborted, cause: err}
-	case gone:
-		return &failure{cause: err}
-	}
-	return err
+	return v
 }
 
-// joined is err with the error of a context that has ended, nil where none has, in its chain.
-func joined(ended, err error) error {
-	if ended == nil || errors.Is(err, ended) {
-		return err
+// judgeReturned is the verdict on err that a function of the host's has returned. The function may well talk to others
+// than the database, and quote what its user has written: only an error that a driver has made counts.
+func (s *Store) judgeReturned(err error) verdict {
+	if errors.Is(err, driver.ErrBadConn) {
+		return verdict{class: lost, uncertain: true}
 	}
-	return fmt.Errorf("%w: %w", ended, err)
-}
-
-// done returns the error of a context that has ended. One whose deadline has passed has, though its timer may be late:
-// a driver with timers of its own can be faster.
-func done(ctx context.Context) error {
-	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
-		return context.DeadlineExceeded
-	}
-	return ctx.Err()
-}
-
-// ended returns the error of a context that has ended: of ctx, or of the one, perhaps shorter, that err says ended.
-func ended(ctx context.Context, err error) error {
-	if over := done(ctx); over != nil {
-		return over
-	}
-	for _, over := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, over) {
-			return over
+	for e := range chain(err) {
+		if made(e) {
+			return s.e.errors.judge(e)
 		}
 	}
-	return nil
-}
-
-// class is what err, of a statement of ours, means: to what the engine knows it adds what database/sql and the network
-// know.
-func (s *Store) class(err error) class {
-	c := s.e.class(err)
-	if n := networkClass(err); n == lost || c == plain {
-		return n
-	}
-	return c
+	return verdict{}
 }
 
 // networkClass is what err means where the network is what has failed.
@@ -149,18 +97,65 @@ func networkClass(err error) class {
 	return lost
 }
 
-// hostsClass is what err means that a function of the host's has returned, which may well talk to others than the
-// database, and quote what its user has written. Only an error that a driver has made counts.
-func (s *Store) hostsClass(err error) class {
-	if errors.Is(err, driver.ErrBadConn) {
-		return lost
+// failure is an error that makes a transaction unusable.
+type failure struct {
+	kind  error // ErrAborted, ErrUnavailable, ErrOutcomeUnknown, or nil
+	cause error
+	retry bool // retrying the transaction may help
+}
+
+func (f *failure) Error() string {
+	if f.kind == nil {
+		return f.cause.Error()
 	}
-	for e := range chain(err) {
-		if made(e) {
-			return s.e.class(e)
-		}
+	return fmt.Sprintf("%v: %v", f.kind, f.cause)
+}
+
+func (f *failure) Unwrap() []error {
+	if f.kind == nil {
+		return []error{f.cause}
 	}
-	return plain
+	return []error{f.kind, f.cause}
+}
+
+// explain judges err, an error of a statement of ours, and returns it with its meaning.
+func (s *Store) explain(ctx context.Context, err error) error { return s.judge(err).explain(ctx, err) }
+
+// explain returns err, on which v is the verdict, with its meaning: as a failure if it ends the transaction, otherwise
+// unchanged. Where ctx has ended its error is in the chain too, whatever the engine calls it.
+func (v verdict) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*failure](err); ok {
+		return err
+	}
+	if v.remedy != "" && v.class != plain {
+		err = fmt.Errorf("%s: %w", v.remedy, err)
+	}
+	over := contextError(ctx)
+	err = joined(over, err)
+	switch v.class {
+	case aborted:
+		return &failure{kind: storage.ErrAborted, cause: err, retry: over == nil}
+	case notReady:
+		return &failure{kind: storage.ErrUnavailable, cause: err, retry: over == nil}
+	case unavailable:
+		return &failure{kind: storage.ErrUnavailable, cause: err}
+	case lost:
+		return &failure{kind: storage.ErrAborted, cause: err}
+	case ended:
+		return &failure{cause: err}
+	}
+	return err
+}
+
+// joined is err with the error of a context that has ended, nil where none has, in its chain.
+func joined(over, err error) error {
+	if over == nil || errors.Is(err, over) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", over, err)
 }
 
 // made reports whether a driver has made err itself, and not only what it wraps.
@@ -180,31 +175,50 @@ func made(err error) bool {
 	return v.Kind() == reflect.Struct && v.Type().Name() == "MySQLError"
 }
 
+// chain yields err and everything it wraps.
+func chain(err error) func(yield func(error) bool) {
+	return func(yield func(error) bool) {
+		var walk func(error) bool
+		walk = func(err error) bool {
+			if err == nil {
+				return true
+			}
+			if !yield(err) {
+				return false
+			}
+			switch w := err.(type) {
+			case interface{ Unwrap() error }:
+				return walk(w.Unwrap())
+			case interface{ Unwrap() []error }:
+				for _, err := range w.Unwrap() {
+					if !walk(err) {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		walk(err)
+	}
+}
+
 // Classify adds [storage.ErrAborted] or [storage.ErrUnavailable] to an error that a host got from the driver, on the
 // handle of [DB], so that it means what an error of the Store means. It implements [storage.Classifier].
 func (s *Store) Classify(ctx context.Context, err error) error {
 	if s == nil || s.err != nil {
 		return err
 	}
-	c := s.hostsClass(err)
-	if c == plain && !s.inTx() { // in a transaction the connection is there
-		c = networkClass(err)
+	v := s.judgeReturned(err)
+	if v.class == plain && !s.inTx() { // in a transaction the connection is there
+		v.class = networkClass(err)
 	}
 	switch {
-	case c == plain:
+	case v.class == plain:
 		return err
-	case c == spoiled && s.inTx(): // it does nothing more until it is rolled back
+	case v.class == unusable && s.inTx():
 		return &failure{kind: storage.ErrAborted, cause: err}
 	}
-	return s.classed(ctx, err, c)
-}
-
-// text is err's, "" for nil.
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
+	return v.explain(ctx, err)
 }
 
 // wrap says which operation it was, once.

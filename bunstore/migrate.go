@@ -10,17 +10,6 @@ import (
 	"github.com/uptrace/bun/dialect"
 )
 
-// The indexes, without prefix. The same names on every engine; each engine's file says what is in them.
-const (
-	indexSlot      = "organization_invitations_slot"      // unique: one pending record per organization and address
-	indexOrg       = "organization_invitations_org"       // an organization's page
-	indexOrgStatus = "organization_invitations_org_state" // an organization's page of some statuses, and counting
-	indexEmail     = "organization_invitations_email"     // a user's page
-	indexCreated   = "organization_invitations_created"   // a page of everything
-	indexStatus    = "organization_invitations_status"    // a page of everything of some statuses
-	indexDue       = "organization_invitations_due"       // what has lapsed and is not written expired
-)
-
 // Migration is one step of the schema.
 type Migration struct {
 	// ID names the step. IDs sort in the order they are applied in, and are kept in the table
@@ -39,7 +28,7 @@ func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.migrations(), nil
+	return e.steps(), nil
 }
 
 // Migrate brings the tables up to date: it applies the [Migrations] that are missing, in one transaction, and does
@@ -53,16 +42,16 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if s.Check(ctx) == nil {
 		return nil // without writing, so that a process that may only read can start too
 	}
-	if s.e.commitsDDL() {
+	if s.e.commitsDDL {
 		return s.migrateInPlace(ctx, op)
 	}
-	nothing := func(context.Context, handle) error { return nil } // what begin needs is not there yet
+	nothing := func(context.Context, querier) error { return nil } // what begin needs is not there yet
 	return s.atomically(ctx, op, nothing, func(ctx context.Context, tx *Store) error {
-		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
-			if err := tx.e.startMigrating(ctx, h); err != nil {
+		return tx.write(ctx, op, func(ctx context.Context, db querier) error {
+			if err := tx.e.catalog.startMigrating(ctx, db); err != nil {
 				return err
 			}
-			return tx.apply(ctx, h)
+			return tx.apply(ctx, db)
 		})
 	})
 }
@@ -71,33 +60,33 @@ func (s *Store) Migrate(ctx context.Context) error {
 func (s *Store) migrateInPlace(ctx context.Context, op string) error {
 	if s.inTx() {
 		return wrap(op, fmt.Errorf("%v commits a transaction that creates a table: call Migrate on the database, "+
-			"outside of it", s.e.name()))
+			"outside of it", s.e.dialect))
 	}
-	return s.do(ctx, op, reads, func(ctx context.Context, h handle) error {
-		if err := s.e.startMigrating(ctx, h); err != nil {
+	return s.read(ctx, op, func(ctx context.Context, db querier) error {
+		if err := s.e.catalog.startMigrating(ctx, db); err != nil {
 			return err
 		}
-		return s.apply(ctx, h)
+		return s.apply(ctx, db)
 	})
 }
 
 // apply runs the migrations that are missing.
-func (s *Store) apply(ctx context.Context, h handle) error {
-	applied, err := s.applied(ctx, h)
+func (s *Store) apply(ctx context.Context, db querier) error {
+	applied, err := s.applied(ctx, db)
 	if err != nil {
 		return err
 	}
-	for _, m := range s.e.migrations() {
+	for _, m := range s.e.steps() {
 		if applied[m.ID] {
 			continue
 		}
 		for _, statement := range m.SQL {
-			if _, err := h.ExecContext(ctx, statement); err != nil {
+			if _, err := db.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("%s: %w", m.ID, err)
 			}
 		}
 	}
-	return s.check(ctx, h)
+	return s.check(ctx, db)
 }
 
 // Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
@@ -106,7 +95,7 @@ func (s *Store) apply(ctx context.Context, h handle) error {
 // Check logs a warning to [slog.Default] if go-sql-driver has no readTimeout: its COMMIT hangs on a network that loses
 // packets. This is not an error.
 func (s *Store) Check(ctx context.Context) error {
-	if err := s.do(ctx, "check", reads, s.check); err != nil {
+	if err := s.read(ctx, "check", s.check); err != nil {
 		return err
 	}
 	return s.warn(ctx)
@@ -117,46 +106,46 @@ func (s *Store) warn(ctx context.Context) error {
 	if s.inTx() {
 		return nil
 	}
-	conn, pooled, err := s.conn(ctx, nil)
+	conn, err := s.lease(ctx, nil)
 	if err != nil {
-		return wrap("check", s.unreached(ctx, err, false))
+		return wrap("check", err)
 	}
-	if pooled {
-		defer func() { _ = conn.Close() }()
-	}
+	defer conn.release()
 	return conn.Raw(func(c any) error {
-		if warning := s.e.warning(c); warning != "" {
+		if warning := s.e.catalog.warning(c); warning != "" {
 			slog.WarnContext(ctx, "bunstore: "+warning)
 		}
 		return nil
 	})
 }
 
-func (s *Store) check(ctx context.Context, h handle) error {
-	t := s.e.tables()
-	there, err := s.e.objects(ctx, h)
+func (s *Store) check(ctx context.Context, db querier) error {
+	there, err := s.e.catalog.objects(ctx, db)
 	if err != nil {
 		return err
 	}
-	if !there[t.prefix+appliedName] {
+	if !there[s.e.prefix+appliedName] {
 		return fmt.Errorf("there is no table %s; call Migrate, or run Migrations with a tool of your own, and see "+
-			"that TablePrefix and Schema are the same", t.migrations)
+			"that TablePrefix and Schema are the same", s.e.migrations)
 	}
-	applied, err := s.applied(ctx, h)
+	applied, err := s.applied(ctx, db)
 	if err != nil {
 		return err
 	}
-	for _, m := range s.e.migrations() {
+	for _, m := range s.e.steps() {
 		if !applied[m.ID] {
 			return fmt.Errorf("migration %s is not in %s; call Migrate, or run it with a tool of your own",
-				m.ID, t.migrations)
+				m.ID, s.e.migrations)
 		}
 	}
 	var missing []string
-	for _, name := range []string{baseName, locksName,
-		indexSlot, indexOrg, indexOrgStatus, indexEmail, indexCreated, indexStatus, indexDue} {
-		if !there[t.prefix+name] {
-			missing = append(missing, t.prefix+name)
+	wanted := []string{baseName, locksName}
+	for _, i := range indexes {
+		wanted = append(wanted, i.name)
+	}
+	for _, name := range wanted {
+		if !there[s.e.prefix+name] {
+			missing = append(missing, s.e.prefix+name)
 		}
 	}
 	if missing != nil {
@@ -164,15 +153,15 @@ func (s *Store) check(ctx context.Context, h handle) error {
 		return fmt.Errorf("there is no %s, although the migrations are recorded as applied: create it again with its "+
 			"statement from Migrations, or restore a backup", strings.Join(missing, ", "))
 	}
-	return s.e.sound(ctx, h)
+	return s.e.catalog.sound(ctx, db)
 }
 
 // applied are the recorded migrations.
-func (s *Store) applied(ctx context.Context, h handle) (map[string]bool, error) {
+func (s *Store) applied(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
-	q.add("SELECT id FROM " + s.e.tables().migrations)
+	q.add("SELECT id FROM " + s.e.migrations)
 	applied := map[string]bool{}
 	var id string
-	err := q.each(ctx, h, []any{&id}, func() { applied[id] = true })
+	err := q.each(ctx, db, []any{&id}, func() { applied[id] = true })
 	return applied, err
 }

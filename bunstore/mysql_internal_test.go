@@ -127,7 +127,7 @@ func TestMySQLPlans(t *testing.T) {
 // Errors mean what their number says, wherever the driver's error is in the chain, and whatever values are in its text.
 func TestMySQLErrors(t *testing.T) {
 	is := is.New(t)
-	e := newMySQL(tables{})
+	s := &Store{e: newMySQL(tables{})}
 	deadlock := errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction")
 	taken := errors.New("Error 1062 (23000): Duplicate entry 'Error 1213 (40001): x' for key 'PRIMARY'")
 	for _, c := range []struct {
@@ -142,8 +142,8 @@ func TestMySQLErrors(t *testing.T) {
 		{errors.Join(errors.New("host"), deadlock), aborted, false},
 		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), aborted, false},
 		{errors.New("Error 1020: Record has changed since last read in table 't'"), aborted, false},
-		{errors.New("Error 1206 (HY000): The total number of locks exceeds the lock table size"), gone, false},
-		{errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), unready, false},
+		{errors.New("Error 1206 (HY000): The total number of locks exceeds the lock table size"), ended, false},
+		{errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), notReady, false},
 		{errors.New("Error 1180 (HY000): Error while appending streaming replication fragment(provider status: " +
 			"Not connected to Primary Component)"), lost, false},
 		{fmt.Errorf("join: %w", errors.New("invalid connection")), lost, false},
@@ -158,8 +158,8 @@ func TestMySQLErrors(t *testing.T) {
 		{errors.New("Error 1064 (42000): You have an error in your SQL syntax"), plain, false},
 	} {
 		t.Log(c.err)
-		is.Equal(e.class(c.err), c.class)
-		is.Equal(e.breach(c.err), c.breach)
+		is.Equal(s.judge(c.err).class, c.class)
+		is.Equal(s.judge(c.err).breach, c.breach)
 	}
 }
 
@@ -184,12 +184,12 @@ func TestMySQLNumbers(t *testing.T) {
 		1206: {nil, ""}, 1062: {nil, ""}, 1452: {nil, ""}, 1317: {nil, ""},
 	} {
 		cause := fmt.Errorf("Error %d (HY000): text", number)
-		err := s.failed(t.Context(), cause)
+		err := s.explain(t.Context(), cause)
 		t.Log(err)
 		is.True(errors.Is(err, cause))
 		is.Equal(errors.Is(err, storage.ErrAborted), c.kind == storage.ErrAborted)
 		is.Equal(errors.Is(err, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
-		is.Equal(s.e.remedy(cause) != "", c.remedy != "")
+		is.Equal(s.judge(cause).remedy != "", c.remedy != "")
 		is.True(strings.Contains(err.Error(), c.remedy))
 	}
 }
@@ -200,10 +200,10 @@ func TestMySQLWarning(t *testing.T) {
 	type config struct{ ReadTimeout time.Duration }
 	type conn struct{ cfg *config }
 	e := newMySQL(tables{})
-	is.True(strings.Contains(e.warning(&conn{&config{}}), "set readTimeout"))
+	is.True(strings.Contains(e.catalog.warning(&conn{&config{}}), "set readTimeout"))
 	for _, other := range []any{&conn{&config{time.Second}}, &conn{}, conn{}, &struct{ cfg int }{}, &struct{}{}, 1, nil,
 		&struct{ cfg struct{ ReadTimeout string } }{}} {
-		is.Equal(e.warning(other), "")
+		is.Equal(e.catalog.warning(other), "")
 	}
 }
 

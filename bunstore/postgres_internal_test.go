@@ -166,21 +166,21 @@ func (e fieldError) Field(k byte) string {
 // Errors mean what their SQLSTATE says, wherever in the chain the driver's error is, and whatever driver that is.
 func TestPostgresErrors(t *testing.T) {
 	is := is.New(t)
-	e := newPostgres(tables{})
+	s := &Store{e: newPostgres(tables{})}
 	for state, want := range map[string]class{
 		"40001": aborted, "40P01": aborted, "55P03": aborted, "57P01": lost, "08006": lost,
-		"23505": spoiled, "57014": spoiled, "42P01": spoiled, "25P02": spoiled, "": plain,
+		"23505": unusable, "57014": unusable, "42P01": unusable, "25P02": unusable, "": plain,
 	} {
 		text := errors.New("FATAL: text (SQLSTATE " + state + ")")
 		for _, err := range []error{stateError(state), fieldError(state), text} {
 			for _, err := range []error{err, fmt.Errorf("join: %w", err), errors.Join(errNoTx, err)} {
-				is.Equal(e.class(err), want)
-				is.Equal(e.breach(err), state == "23505")
+				is.Equal(s.judge(err).class, want)
+				is.Equal(s.judge(err).breach, state == "23505")
 			}
 		}
 	}
-	is.Equal(e.class(nil), plain)
-	is.Equal(e.class(errors.New("SQLSTATE")), plain)
+	is.Equal(s.judge(nil).class, plain)
+	is.Equal(s.judge(errors.New("SQLSTATE")).class, plain)
 }
 
 // What each SQLSTATE that means something, and what pgx says itself, is for the caller.
@@ -210,12 +210,12 @@ func TestPostgresStates(t *testing.T) {
 		errors.New("ValidateConnect failed: server is in hot standby"): {storage.ErrUnavailable, ""},
 		stateError("57014"): {nil, ""}, stateError("23505"): {nil, ""},
 	} {
-		got := s.failed(t.Context(), err)
+		got := s.explain(t.Context(), err)
 		t.Log(got)
 		is.True(errors.Is(got, err))
 		is.Equal(errors.Is(got, storage.ErrAborted), c.kind == storage.ErrAborted)
 		is.Equal(errors.Is(got, storage.ErrUnavailable), c.kind == storage.ErrUnavailable)
-		is.Equal(s.e.remedy(err) != "", c.remedy != "")
+		is.Equal(s.judge(err).remedy != "", c.remedy != "")
 		is.True(strings.Contains(got.Error(), c.remedy))
 	}
 }

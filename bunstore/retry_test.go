@@ -16,7 +16,7 @@ import (
 func TestRetryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		busy := &failure{kind: storage.ErrAborted, cause: errors.New("busy"), again: true}
+		busy := &failure{kind: storage.ErrAborted, cause: errors.New("busy"), retry: true}
 		began, tries := time.Now(), 0
 		err := retry(t.Context(), func() error { tries++; return wrap("insert", busy) })
 		took := time.Since(began)
@@ -39,10 +39,10 @@ func TestRetryIsBounded(t *testing.T) {
 func TestOutlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
-		e := &postgres{}
+		e := newPostgres(tables{})
 		bounds := map[time.Duration]func(context.Context) (context.Context, func() bool){
 			250 * time.Millisecond: func(ctx context.Context) (context.Context, func() bool) {
-				return e.statementContext(ctx, writes)
+				return e.writeContext(ctx)
 			},
 			2 * time.Second: func(ctx context.Context) (context.Context, func() bool) { return outlive(ctx, grace) },
 		}

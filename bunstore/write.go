@@ -3,7 +3,6 @@ package bunstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,8 +12,6 @@ import (
 
 // About how much text one writing statement holds.
 const maxText = 512 << 10
-
-var errVanished = errors.New("what was in the way is gone")
 
 // textOf is about how much text records are.
 func textOf(records ...storage.Record) int {
@@ -64,47 +61,47 @@ func (s *Store) Insert(ctx context.Context, records ...storage.Record) error {
 	for i := range records {
 		records[i].Version = 1
 	}
-	work := func(ctx context.Context, h handle) error { return s.insert(ctx, h, records) }
+	work := func(ctx context.Context, db querier) error { return s.insert(ctx, db, records) }
 	switch {
 	case len(records) <= 1 || s.inTx() && len(chunks(records)) == 1:
-		return s.do(ctx, op, writes, work)
+		return s.write(ctx, op, work)
 	default:
 		return s.grouped(ctx, op, func(tx *Store) error {
-			return tx.do(ctx, op, writes, work)
+			return tx.write(ctx, op, work)
 		})
 	}
 }
 
-// grouped runs fn in a level of its own, because it takes several statements.
+// grouped runs fn in a transaction of its own, nested within a transaction, because it takes several statements.
 func (s *Store) grouped(ctx context.Context, op string, fn func(tx *Store) error) error {
-	return s.atomically(ctx, op, s.e.begin, func(_ context.Context, tx *Store) error { return fn(tx) })
+	return s.atomically(ctx, op, s.e.takeWriteLock, func(_ context.Context, tx *Store) error { return fn(tx) })
 }
 
-func (s *Store) insert(ctx context.Context, h handle, records []storage.Record) error {
+func (s *Store) insert(ctx context.Context, db querier, records []storage.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
 	if collide(records) {
-		return s.refuse(ctx, h, records, true)
+		return s.refuseInsert(ctx, db, records)
 	}
-	// In one order, so that two calls cannot wait for each other.
+	// In the order of their slots, so that two calls cannot wait for each other.
 	sorted := slices.SortedStableFunc(slices.Values(records), func(a, b storage.Record) int {
 		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.EmailKey, b.EmailKey),
 			cmp.Compare(a.ID, b.ID))
 	})
 	written := 0
 	for _, c := range chunks(sorted) {
-		ok, err := s.e.insert(ctx, h, c)
+		ok, err := s.e.writes.insert(ctx, db, c)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			if written > 0 { // what is in the way is looked for among stored records, not among these
-				if _, err := s.delete(ctx, h, idsOf(sorted[:written])); err != nil {
+			if written > 0 { // these must not be found when looking for what is in the way
+				if _, err := s.delete(ctx, db, idsOf(sorted[:written])); err != nil {
 					return err
 				}
 			}
-			return s.refuse(ctx, h, records, true)
+			return s.refuseInsert(ctx, db, records)
 		}
 		written += len(c)
 	}
@@ -119,125 +116,6 @@ func idsOf(records []storage.Record) []string {
 	return ids
 }
 
-// collide reports whether two of records have the same id or slot, so that not all of them can be stored.
-func collide(records []storage.Record) bool {
-	if len(records) < 2 {
-		return false
-	}
-	ids := make(map[string]struct{}, len(records))
-	slots := make(map[slot]struct{}, len(records))
-	for _, r := range records {
-		ids[r.ID] = struct{}{}
-		if r.Status == storage.Pending {
-			at := slot{r.OrganizationID, r.EmailKey}
-			if _, taken := slots[at]; taken {
-				return true
-			}
-			slots[at] = struct{}{}
-		}
-	}
-	return len(ids) < len(records)
-}
-
-// shows fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
-// reads would not explain the refusal.
-func (s *Store) shows(ctx context.Context, h handle, records []storage.Record) error {
-	if s.scope.tx.own || !s.e.mixesSnapshots() {
-		return nil
-	}
-	type row struct {
-		id      string
-		version int64
-	}
-	read := func(suffix string) (rows []row, err error) {
-		q := statement{}
-		var slots []slot
-		for _, r := range records {
-			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
-		}
-		q.add("SELECT id, version FROM "+s.e.tables().invitations+" WHERE (organization_id, pending_key) IN (?) "+
-			"ORDER BY id", slotRows(slots))
-		q.add(suffix)
-		var r row
-		err = q.each(ctx, h, []any{&r.id, &r.version}, func() { rows = append(rows, r) })
-		return rows, err
-	}
-	current, err := read(s.e.current())
-	if err != nil {
-		return err
-	}
-	shown, err := read("")
-	if err == nil && !slices.Equal(current, shown) {
-		err = &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
-	}
-	return err
-}
-
-// refuse returns the ExistsError of records that cannot all be written: by Insert, or else by Update.
-func (s *Store) refuse(ctx context.Context, h handle, records []storage.Record, inserted bool) error {
-	if s.inTx() {
-		if err := s.shows(ctx, h, records); err != nil {
-			return err
-		}
-	}
-	if len(records) == 1 {
-		return &storage.ExistsError{Indexes: []int{0}}
-	}
-	ids := make(map[string]bool, len(records)) // the call's; whether a stored or an accepted one has it
-	var slots []slot
-	for _, r := range records {
-		ids[r.ID] = false
-		if r.Status == storage.Pending {
-			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
-		}
-	}
-	held := map[slot]bool{}
-	if inserted {
-		q := statement{}
-		list := make([]string, 0, len(ids))
-		for id := range ids {
-			list = append(list, id)
-		}
-		q.add("SELECT id FROM "+s.e.tables().byID+" WHERE id IN (?)"+s.e.current(), texts(list))
-		var id string
-		if err := q.each(ctx, h, []any{&id}, func() { ids[id] = true }); err != nil {
-			return err
-		}
-	}
-	if len(slots) > 0 {
-		q := statement{}
-		s.e.holders(&q, slots)
-		var id string
-		var at slot
-		err := q.each(ctx, h, []any{&id, &at.organization, &at.key}, func() {
-			// What an Update replaces holds nothing any more.
-			if _, ours := ids[id]; inserted || !ours {
-				held[at] = true
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	var refused []int
-	for i, r := range records {
-		at, pending := slot{r.OrganizationID, r.EmailKey}, r.Status == storage.Pending
-		if inserted && ids[r.ID] || pending && held[at] {
-			refused = append(refused, i)
-			continue
-		}
-		ids[r.ID] = true
-		if pending {
-			held[at] = true
-		}
-	}
-	if refused == nil {
-		// It was there a moment ago. To begin again is what finds out.
-		return &failure{kind: storage.ErrAborted, cause: errVanished, again: true}
-	}
-	return &storage.ExistsError{Indexes: refused}
-}
-
 // Update implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
 func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 	const op = "update"
@@ -245,44 +123,44 @@ func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 		return wrap(op, err)
 	}
 	if len(records) <= 1 {
-		return s.do(ctx, op, writes, func(ctx context.Context, h handle) error {
+		return s.write(ctx, op, func(ctx context.Context, db querier) error {
 			if len(records) == 0 {
 				return nil
 			}
-			return s.updateOne(ctx, h, records)
+			return s.updateOne(ctx, db, records)
 		})
 	}
 	return s.grouped(ctx, op, func(tx *Store) error {
-		return tx.do(ctx, op, writes, func(ctx context.Context, h handle) error {
-			return tx.update(ctx, h, records)
+		return tx.write(ctx, op, func(ctx context.Context, db querier) error {
+			return tx.update(ctx, db, records)
 		})
 	})
 }
 
 // updateOne is one statement where all is well: the version in it decides.
-func (s *Store) updateOne(ctx context.Context, h handle, records []storage.Record) error {
-	n, err := s.e.update(ctx, h, records)
+func (s *Store) updateOne(ctx context.Context, db querier, records []storage.Record) error {
+	n, err := s.e.writes.update(ctx, db, records)
 	switch {
 	case err == nil && n == 1:
 		return nil
 	case err == nil:
-		return s.stale(ctx, h, records, s.e.current())
-	case s.e.breach(err):
-		return s.refuse(ctx, h, records, false)
+		return s.stale(ctx, db, records, s.e.currentRead)
+	case s.judge(err).breach:
+		return s.refuseUpdate(ctx, db, records)
 	default:
 		return err
 	}
 }
 
 // stale returns ErrNotFound or ErrConflict where one applies. suffix is what its SELECT ends with.
-func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, suffix string) error {
+func (s *Store) stale(ctx context.Context, db querier, records []storage.Record, suffix string) error {
 	q := statement{}
-	q.add("SELECT id, version FROM "+s.e.tables().byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
+	q.add("SELECT id, version FROM "+s.e.byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
 	q.add(suffix)
 	var id string
 	var version int64
 	stored := make(map[string]int64, len(records))
-	if err := q.each(ctx, h, []any{&id, &version}, func() { stored[id] = version }); err != nil {
+	if err := q.each(ctx, db, []any{&id, &version}, func() { stored[id] = version }); err != nil {
 		return err
 	}
 	conflict := len(records) == 1 // one that matched nothing, whatever is there by now
@@ -300,31 +178,31 @@ func (s *Store) stale(ctx context.Context, h handle, records []storage.Record, s
 	return nil
 }
 
-// update writes several records, in a level of its own. It decides by what is stored, releases the slots, so that
-// they may be swapped, and writes.
-func (s *Store) update(ctx context.Context, h handle, records []storage.Record) error {
-	suffix, err := s.e.forUpdate(ctx, h, nil, s.scope.tx.own)
+// update writes several records, in a transaction of its own. It decides by what is stored, releases the slots, so
+// that they may be swapped, and writes.
+func (s *Store) update(ctx context.Context, db querier, records []storage.Record) error {
+	suffix, err := s.lockRows(ctx, db, nil)
 	if err != nil {
 		return err
 	}
-	if err := s.stale(ctx, h, records, suffix); err != nil {
+	if err := s.stale(ctx, db, records, suffix); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(records, func(r storage.Record) bool { return r.Status == storage.Pending }) {
 		if collide(records) {
-			return s.refuse(ctx, h, records, false)
+			return s.refuseUpdate(ctx, db, records)
 		}
 		q := statement{}
-		q.add("UPDATE "+s.e.tables().byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
-		if _, err := q.exec(ctx, h); err != nil {
+		q.add("UPDATE "+s.e.byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
+		if _, err := q.exec(ctx, db); err != nil {
 			return err
 		}
 	}
 	for _, c := range chunks(records) {
-		n, err := s.e.update(ctx, h, c)
+		n, err := s.e.writes.update(ctx, db, c)
 		switch {
-		case err != nil && s.e.breach(err):
-			return s.refuse(ctx, h, records, false)
+		case s.judge(err).breach:
+			return s.refuseUpdate(ctx, db, records)
 		case err != nil:
 			return err
 		case n != int64(len(c)):
@@ -337,17 +215,17 @@ func (s *Store) update(ctx context.Context, h handle, records []storage.Record) 
 // Delete implements [storage.Storage].
 func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 	var n int64
-	err := s.do(ctx, "delete", writes, func(ctx context.Context, h handle) (err error) {
+	err := s.write(ctx, "delete", func(ctx context.Context, db querier) (err error) {
 		if list := distinct(ids); len(list) > 0 {
-			n, err = s.delete(ctx, h, list)
+			n, err = s.delete(ctx, db, list)
 		}
 		return err
 	})
 	return int(n), err
 }
 
-func (s *Store) delete(ctx context.Context, h handle, ids []string) (int64, error) {
+func (s *Store) delete(ctx context.Context, db querier, ids []string) (int64, error) {
 	q := statement{}
-	q.add(s.e.tables().deleteFrom+" WHERE id IN (?)", texts(ids))
-	return q.exec(ctx, h)
+	q.add(s.e.deleteByID, texts(ids))
+	return q.exec(ctx, db)
 }

@@ -49,7 +49,9 @@ type Storage interface {
 
 	// Insert stores new records, all or none, each with Version 1 whatever it is given. It returns an
 	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record or by an
-	// earlier accepted argument of the call.
+	// earlier accepted argument of the call. It claims pending slots in the order of (OrganizationID, EmailKey),
+	// whatever the order of the arguments, so that two calls with the same addresses never wait for each other's slots
+	// in opposite order.
 	Insert(ctx context.Context, records ...Record) error
 
 	// Update replaces stored records, all or none, every field but the id, and adds 1 to Version. It returns

@@ -1,0 +1,258 @@
+package bunstore
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun/schema"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// column is one column of the invitations table.
+type column struct {
+	name     string
+	kind     kind
+	most     int    // the longest text a textKind holds, in bytes
+	nullable bool   // NULL where there is no value
+	added    string // the ID of the migration that adds the column; "" for the first, which creates the table
+
+	// write appends the value of r, as a literal.
+	write func(l literals, b []byte, r *storage.Record) []byte
+	// scan returns what a value is scanned into. It is nil where the column is written only.
+	scan func(r *storage.Record) any
+}
+
+// kind is what a column holds. Each engine has a type for each kind.
+type kind int
+
+const (
+	textKind kind = iota
+	jsonKind
+	integerKind
+	timeKind
+)
+
+// columns are the columns of the invitations table, in the order values are written and scanned in. Every statement
+// on the table, the scan of its rows and CREATE TABLE come from this list: a new column is one line here and the
+// migration that the line names by addedBy.
+var columns = []column{
+	textColumn("id", storage.MaxID, func(r *storage.Record) *string { return &r.ID }),
+	textColumn("organization_id", storage.MaxReference, func(r *storage.Record) *string { return &r.OrganizationID }),
+	textColumn("organization_domain_id", storage.MaxReference,
+		func(r *storage.Record) *string { return &r.OrganizationDomainID }),
+	textColumn("email_address", storage.MaxEmail, func(r *storage.Record) *string { return &r.EmailAddress }),
+	textColumn("email_key", storage.MaxEmail, func(r *storage.Record) *string { return &r.EmailKey }),
+	{name: "pending_key", kind: textKind, most: storage.MaxEmail, nullable: true, write: writePendingKey},
+	textColumn("role", storage.MaxRole, func(r *storage.Record) *string { return &r.Role }),
+	textColumn("status", storage.MaxStatus, func(r *storage.Record) *string { return &r.Status }),
+	jsonColumn("public_metadata", func(r *storage.Record) *[]byte { return &r.PublicMetadata }),
+	jsonColumn("private_metadata", func(r *storage.Record) *[]byte { return &r.PrivateMetadata }),
+	textColumn("inviter_user_id", storage.MaxReference, func(r *storage.Record) *string { return &r.InviterUserID }),
+	textColumn("redirect_url", storage.MaxURL, func(r *storage.Record) *string { return &r.RedirectURL }),
+	integerColumn("generation", func(r *storage.Record) *int64 { return &r.Generation }),
+	timeColumn("created_at", func(r *storage.Record) *time.Time { return &r.CreatedAt }),
+	timeColumn("updated_at", func(r *storage.Record) *time.Time { return &r.UpdatedAt }),
+	timeColumn("expires_at", func(r *storage.Record) *time.Time { return &r.ExpiresAt }),
+	timeColumn("sent_at", func(r *storage.Record) *time.Time { return &r.SentAt }),
+	nullableTimeColumn("resolved_at", func(r *storage.Record) *time.Time { return &r.ResolvedAt }),
+	textColumn("resolved_by", storage.MaxReference, func(r *storage.Record) *string { return &r.ResolvedBy }),
+	integerColumn("version", func(r *storage.Record) *int64 { return &r.Version }),
+}
+
+// The lists of columns that statements are made of.
+var (
+	writtenColumns = namesOf(columns)
+	readColumns    = namesOf(filtered(columns, func(c column) bool { return c.scan != nil }))
+	// setColumns are what an UPDATE replaces: id is what it looks records up by, and version is counted.
+	setColumns = filtered(columns, func(c column) bool { return c.name != "id" && c.name != "version" })
+)
+
+func filtered(list []column, keep func(column) bool) []column {
+	return slices.DeleteFunc(slices.Clone(list), func(c column) bool { return !keep(c) })
+}
+
+func namesOf(list []column) string {
+	names := make([]string, len(list))
+	for i, c := range list {
+		names[i] = c.name
+	}
+	return strings.Join(names, ", ")
+}
+
+func textColumn(name string, most int, field func(*storage.Record) *string) column {
+	return column{
+		name: name, kind: textKind, most: most,
+		write: func(l literals, b []byte, r *storage.Record) []byte { return appendText(l.dialect, b, *field(r)) },
+		scan:  func(r *storage.Record) any { return field(r) },
+	}
+}
+
+// jsonColumn keeps JSON as the text it is: as []byte bun would make it a blob, and JSON types rewrite it.
+func jsonColumn(name string, field func(*storage.Record) *[]byte) column {
+	return column{
+		name: name, kind: jsonKind,
+		write: func(l literals, b []byte, r *storage.Record) []byte {
+			if m := *field(r); len(m) > 0 {
+				return appendText(l.dialect, b, string(m))
+			}
+			return append(b, "'{}'"...)
+		},
+		scan: func(r *storage.Record) any { return field(r) },
+	}
+}
+
+func integerColumn(name string, field func(*storage.Record) *int64) column {
+	return column{
+		name: name, kind: integerKind,
+		write: func(_ literals, b []byte, r *storage.Record) []byte { return strconv.AppendInt(b, *field(r), 10) },
+		scan:  func(r *storage.Record) any { return field(r) },
+	}
+}
+
+func timeColumn(name string, field func(*storage.Record) *time.Time) column {
+	return column{
+		name: name, kind: timeKind,
+		write: func(l literals, b []byte, r *storage.Record) []byte { return l.time(b, *field(r)) },
+		scan:  func(r *storage.Record) any { return (*scannedTime)(field(r)) },
+	}
+}
+
+// nullableTimeColumn keeps the zero time as NULL.
+func nullableTimeColumn(name string, field func(*storage.Record) *time.Time) column {
+	c := timeColumn(name, field)
+	c.nullable = true
+	write := c.write
+	c.write = func(l literals, b []byte, r *storage.Record) []byte {
+		if field(r).Truncate(time.Microsecond).IsZero() {
+			return append(b, "NULL"...)
+		}
+		return write(l, b, r)
+	}
+	return c
+}
+
+// addedBy returns c as a column that a later migration adds, the one with this ID. CREATE TABLE leaves it out.
+func (c column) addedBy(id string) column {
+	c.added = id
+	return c
+}
+
+// writePendingKey writes the pending slot that r holds: its EmailKey while it is stored as pending, otherwise NULL.
+func writePendingKey(l literals, b []byte, r *storage.Record) []byte {
+	if r.Status != storage.Pending {
+		return append(b, "NULL"...)
+	}
+	return appendText(l.dialect, b, r.EmailKey)
+}
+
+// literals is what a value needs to be written into SQL.
+type literals struct {
+	dialect schema.Dialect
+	time    func(b []byte, t time.Time) []byte
+}
+
+// recordRows is a list of rows, each of values in the order of columns. Every text in them is valid.
+func recordRows(f *facts, records []storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		l := literals{dialect: gen.Dialect(), time: f.time}
+		b = slices.Grow(b, textOf(records...))
+		for i := range records {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, '(')
+			for c := range columns {
+				if c > 0 {
+					b = append(b, ',')
+				}
+				b = columns[c].write(l, b, &records[i])
+			}
+			b = append(b, ')')
+		}
+		return b
+	}
+}
+
+// recordSelects is the same as SELECT … UNION ALL SELECT …, the columns named.
+func recordSelects(f *facts, records []storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		l := literals{dialect: gen.Dialect(), time: f.time}
+		b = slices.Grow(b, textOf(records...))
+		for i := range records {
+			if i > 0 {
+				b = append(b, " UNION ALL "...)
+			}
+			b = append(b, "SELECT "...)
+			for c := range columns {
+				if c > 0 {
+					b = append(b, ',')
+				}
+				b = columns[c].write(l, b, &records[i])
+				if i == 0 {
+					b = append(append(b, " AS "...), columns[c].name...)
+				}
+			}
+		}
+		return b
+	}
+}
+
+// assignments is the SET list of one record.
+func assignments(f *facts, r *storage.Record) appender {
+	return func(gen schema.QueryGen, b []byte) []byte {
+		l := literals{dialect: gen.Dialect(), time: f.time}
+		for c := range setColumns {
+			if c > 0 {
+				b = append(b, ',')
+			}
+			b = append(append(b, setColumns[c].name...), '=')
+			b = setColumns[c].write(l, b, r)
+		}
+		return b
+	}
+}
+
+// scanned is what the readColumns of a row are scanned into, one row after another.
+type scanned struct {
+	record storage.Record // Scan makes new texts and metadata, so that a copy shares no memory with the next one
+	dest   []any
+}
+
+func newScanned() *scanned {
+	s := &scanned{dest: make([]any, 0, len(columns))}
+	for _, c := range columns {
+		if c.scan != nil {
+			s.dest = append(s.dest, c.scan(&s.record))
+		}
+	}
+	return s
+}
+
+// scannedTime is a time in any form in which a driver returns one: INTEGER microseconds on SQLite, and on the others a
+// time in any zone or, from go-sql-driver without parseTime, text in UTC. NULL is the zero time.
+type scannedTime time.Time
+
+// Scan implements sql.Scanner.
+func (s *scannedTime) Scan(src any) error {
+	var t time.Time
+	var err error
+	switch v := src.(type) {
+	case nil:
+	case int64:
+		t = time.UnixMicro(v)
+	case time.Time:
+		t = v
+	case []byte:
+		t, err = time.Parse("2006-01-02 15:04:05.999999", string(v))
+	case string:
+		t, err = time.Parse("2006-01-02 15:04:05.999999", v)
+	default:
+		err = fmt.Errorf("a time comes as %T", src)
+	}
+	*s = scannedTime(t.UTC())
+	return err
+}

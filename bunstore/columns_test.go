@@ -1,0 +1,151 @@
+package bunstore
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+
+	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/storage"
+)
+
+// distinctRecord has another value in every field. n tells two of them apart, in every field too.
+func distinctRecord(t *testing.T, n int) storage.Record {
+	t.Helper()
+	var r storage.Record
+	v := reflect.ValueOf(&r).Elem()
+	for i := range v.NumField() {
+		k := 100*n + i + 1
+		switch f := v.Field(i).Addr().Interface().(type) {
+		case *string:
+			*f = fmt.Sprintf("text %d", k)
+		case *[]byte:
+			*f = fmt.Appendf(nil, `{"n":%d}`, k)
+		case *int64:
+			*f = int64(k)
+		case *time.Time:
+			*f = time.Date(2026, 1, 1, k, 0, 0, 1000, time.UTC)
+		default:
+			t.Fatalf("%s is a %T: there is no column of that kind", v.Type().Field(i).Name, f)
+		}
+	}
+	r.Version = 1 // what Insert stores
+	return r
+}
+
+// written is what each column writes of a record.
+func written(r storage.Record) map[string]string {
+	l := literals{dialect: sqlitedialect.New(), time: newSQLite(tables{}).time}
+	values := map[string]string{}
+	for _, c := range columns {
+		values[c.name] = string(c.write(l, nil, &r))
+	}
+	return values
+}
+
+// Every field of a Record has one column that is written from it and read into it, and no column is of two fields. Only
+// pending_key is of the address and the status, and is not read.
+func TestColumnsAreTheFields(t *testing.T) {
+	is := is.New(t)
+	a, b := distinctRecord(t, 0), distinctRecord(t, 1)
+	a.Status = storage.Pending // so that pending_key is written
+	b.Version = 2
+	is.Equal(len(written(a)), len(columns)) // no name comes twice
+
+	var scanned storage.Record
+	into := map[any]string{}
+	for _, c := range columns {
+		if c.scan != nil {
+			p := c.scan(&scanned)
+			if at, ok := p.(*scannedTime); ok {
+				p = (*time.Time)(at)
+			}
+			is.Equal(into[p], "") // no field is read from two columns
+			into[p] = c.name
+		}
+	}
+	fields := reflect.ValueOf(&scanned).Elem()
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		column, ok := into[fields.Field(i).Addr().Interface()]
+		if !ok {
+			t.Errorf("no column is read into %s", name)
+			continue
+		}
+		changed := a
+		reflect.ValueOf(&changed).Elem().Field(i).Set(reflect.ValueOf(b).Field(i))
+		before := written(a)
+		for c, value := range written(changed) {
+			pendingKey := c == "pending_key" && (name == "EmailKey" || name == "Status")
+			if (value != before[c]) != (c == column || pendingKey) {
+				t.Errorf("another %s, which is read from %s, changes %s from %s to %s", name, column, c, before[c], value)
+			}
+		}
+	}
+	is.Equal(len(into), fields.NumField())
+}
+
+// Every field comes back from the database as it was given: inserted and updated, one record and several.
+func TestColumnsComeBack(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		if e.Name == "galera" {
+			t.Skip("as on one node")
+		}
+		is := is.New(t)
+		s, err := New(e.Open(t), nil)
+		is.NoErr(err)
+		is.NoErr(s.Migrate(t.Context()))
+		same := func(want storage.Record) {
+			t.Helper()
+			got, err := s.Get(t.Context(), want.ID)
+			is.NoErr(err)
+			is.Equal(got, want)
+		}
+		a, b := distinctRecord(t, 0), distinctRecord(t, 1)
+		is.NoErr(s.Insert(t.Context(), a))
+		is.NoErr(s.Insert(t.Context(), b))
+		same(a)
+		same(b)
+		update := func(list ...*storage.Record) {
+			t.Helper()
+			var records []storage.Record
+			for n, r := range list {
+				id, version := r.ID, r.Version
+				*r = distinctRecord(t, 10*int(version)+n)
+				r.ID, r.Version = id, version
+				records = append(records, *r)
+				r.Version++
+			}
+			is.NoErr(s.Update(t.Context(), records...))
+			for _, r := range list {
+				same(*r)
+			}
+		}
+		update(&a)
+		update(&a, &b)
+	})
+}
+
+// A column that a later migration adds is not in the first one, with which databases were made, and there is such a
+// migration.
+func TestAddedColumns(t *testing.T) {
+	is := is.New(t)
+	ids := map[string]bool{"": true}
+	for _, m := range newSQLite(tables{}).steps() {
+		ids[m.ID] = true
+	}
+	for _, c := range columns {
+		is.True(ids[c.added]) // its migration exists
+	}
+
+	old := columns
+	t.Cleanup(func() { columns = old })
+	note := textColumn("note", 1, func(r *storage.Record) *string { return &r.ID }).addedBy("0002_note")
+	columns = append(columns[:len(columns):len(columns)], note)
+	is.True(!strings.Contains(strings.Join(newSQLite(tables{}).createTables().SQL, ""), "note"))
+}

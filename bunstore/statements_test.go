@@ -1,0 +1,335 @@
+package bunstore_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/matryer/is"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/mysqldialect"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/storage"
+)
+
+var golden = flag.Bool("golden", false, "write testdata instead of comparing with it")
+
+// Every statement, of every engine, stands in testdata: a change of one shows in review. The schema there is what
+// databases were made with: it changes only by another migration.
+func TestStatements(t *testing.T) {
+	for _, e := range []struct {
+		name    string
+		dialect schema.Dialect
+		taken   string // what the engine says where a unique index refuses
+	}{
+		{"sqlite", sqlitedialect.New(), "UNIQUE constraint failed: organization_invitations.id"},
+		{"postgres", pgdialect.New(), "duplicate key value (SQLSTATE 23505)"},
+		{"mysql", mysqldialect.New(), "Error 1062 (23000): Duplicate entry"},
+	} {
+		t.Run(e.name, func(t *testing.T) {
+			is := is.New(t)
+			r := &tape{taken: errors.New(e.taken)}
+			db := bun.NewDB(sql.OpenDB(r), e.dialect)
+			t.Cleanup(func() { _ = db.Close() })
+			for _, cfg := range []*bunstore.Config{nil, {TablePrefix: "app_", Schema: "s"}} {
+				list, err := bunstore.Migrations(e.dialect.Name(), cfg)
+				is.NoErr(err)
+				for _, m := range list {
+					r.title("migration " + m.ID)
+					for _, statement := range m.SQL {
+						r.add(statement)
+					}
+				}
+			}
+			s, err := bunstore.New(db, nil)
+			is.NoErr(err)
+			script(t, r, db, s)
+
+			file := filepath.Join("testdata", e.name+".sql")
+			if *golden {
+				is.NoErr(os.WriteFile(file, []byte(r.String()), 0o666))
+			}
+			want, err := os.ReadFile(file)
+			is.NoErr(err)
+			got, wanted := strings.Split(r.String(), "\n"), strings.Split(string(want), "\n")
+			for i := range min(len(got), len(wanted)) {
+				if got[i] != wanted[i] {
+					t.Fatalf("%s, line %d:\n%s\nis not\n%s", file, i+1, got[i], wanted[i])
+				}
+			}
+			is.Equal(len(got), len(wanted))
+		})
+	}
+}
+
+// script does everything a Store does.
+func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
+	t.Helper()
+	ctx := t.Context()
+	at := time.Date(2026, 3, 1, 12, 30, 45, 123456789, time.FixedZone("", 3600))
+	full := func(id string) storage.Record {
+		return storage.Record{
+			ID: id, OrganizationID: "o", OrganizationDomainID: "d", EmailAddress: "A'" + id, EmailKey: "a'" + id,
+			Role: `r\`, Status: storage.Pending, PublicMetadata: []byte(`{"a":"\n?"}`), InviterUserID: "i",
+			RedirectURL: "https://example.com/?a=b", Generation: -2, CreatedAt: at, UpdatedAt: at.Add(time.Second),
+			ExpiresAt: at.Add(time.Hour), SentAt: at.Add(time.Minute), Version: 7,
+		}
+	}
+	resolved := full("z")
+	resolved.Status, resolved.ResolvedAt, resolved.ResolvedBy = "accepted", at.Add(2*time.Hour), "u"
+	a, b := full("a"), full("b")
+	inTx := func(fn func(ctx context.Context, tx storage.Storage) error) func() error {
+		return func() error { return s.RunInTx(ctx, fn) }
+	}
+	inHosts := func(fn func(tx storage.Storage) error) func() error {
+		return func() error {
+			return db.RunInTx(ctx, nil, func(_ context.Context, tx bun.Tx) error { return fn(s.WithTx(tx)) })
+		}
+	}
+	list := func(q storage.Query) func() error {
+		return func() error { _, err := s.List(ctx, q); return err }
+	}
+	locking := storage.Query{Filter: storage.Filter{IDs: []string{"b", "a"}}, ForUpdate: true}
+	for _, c := range []struct {
+		name    string
+		written []int64 // rows each INSERT … RETURNING and each UPDATE or DELETE writes; the last one for all after
+		taken   bool    // a unique index refuses the first INSERT or UPDATE
+		call    func() error
+	}{
+		{"get", nil, false, func() error { _, err := s.Get(ctx, `a\'`); return err }},
+		{"insert none", nil, false, func() error { return s.Insert(ctx) }},
+		{"insert one", []int64{1}, false, func() error { return s.Insert(ctx, resolved) }},
+		{"insert one that is taken", []int64{0}, true, func() error { return s.Insert(ctx, a) }},
+		{"insert several", []int64{3}, false, func() error { return s.Insert(ctx, resolved, b, a) }},
+		{"insert several, one taken", []int64{1}, true, func() error { return s.Insert(ctx, b, a) }},
+		{"insert in a host's", []int64{2}, false,
+			inHosts(func(tx storage.Storage) error { return tx.Insert(ctx, b, a) })},
+		{"insert in a host's, one taken", []int64{0}, true,
+			inHosts(func(tx storage.Storage) error { return tx.Insert(ctx, a) })},
+		{"update one", []int64{1}, false, func() error { return s.Update(ctx, resolved) }},
+		{"update one that is pending", []int64{1}, false, func() error { return s.Update(ctx, a) }},
+		{"update one that is stale", []int64{0}, false, func() error { return s.Update(ctx, a) }},
+		{"update one whose slot is held", []int64{0}, true, func() error { return s.Update(ctx, a) }},
+		{"update several", []int64{2}, false, func() error { return s.Update(ctx, a, resolved) }},
+		{"update several in a host's", []int64{2}, false,
+			inHosts(func(tx storage.Storage) error { return tx.Update(ctx, a, resolved) })},
+		{"delete", []int64{2}, false, func() error { _, err := s.Delete(ctx, "a", "b"); return err }},
+		{"nested", []int64{1}, false, inTx(func(ctx context.Context, tx storage.Storage) error {
+			_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return io.EOF })
+			return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return tx.Update(ctx, a) })
+		})},
+		{"nested in a host's", nil, false, inHosts(func(tx storage.Storage) error {
+			return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return nil })
+		})},
+		{"lock", nil, false, inTx(func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, "k") })},
+		{"lock in a host's", nil, false, inHosts(func(tx storage.Storage) error { return tx.Lock(ctx, "k") })},
+		{"for update", nil, false, inTx(func(ctx context.Context, tx storage.Storage) error {
+			_, err := tx.List(ctx, locking)
+			return err
+		})},
+		{"for update in a host's", nil, false, inHosts(func(tx storage.Storage) error {
+			one := locking
+			one.IDs = one.IDs[:1]
+			_, err := tx.List(ctx, one)
+			return err
+		})},
+		{"after the host had its handle", []int64{1}, false, inTx(func(ctx context.Context, tx storage.Storage) error {
+			_, err := bunstore.DB(tx).ExecContext(ctx, "SET x = 1")
+			return errors.Join(err, tx.Update(ctx, resolved))
+		})},
+	} {
+		r.title(c.name)
+		r.written, r.refuse, r.held = c.written, c.taken, c.taken
+		r.outcome(c.call())
+	}
+
+	after := &storage.Record{ID: "i", EmailKey: "e", CreatedAt: at, ExpiresAt: at}
+	whole := &storage.Record{ID: "i", EmailKey: "e", CreatedAt: at.Truncate(time.Second), ExpiresAt: at}
+	pending, expired := []string{storage.Pending}, []string{storage.Expired}
+	some := []string{storage.Pending, "accepted", storage.Expired}
+	for _, f := range []storage.Filter{
+		{},
+		{IDs: []string{"a", "b"}, Statuses: pending, Now: at},
+		{OrganizationID: "o", Direct: true},
+		{OrganizationID: "o", Statuses: pending, Now: at, EmailContains: `a%_\`},
+		{OrganizationID: "o", Statuses: some, Now: at, InviterUserID: "i", ResolvedBefore: at},
+		{EmailKeys: []string{"e"}, Statuses: pending, Now: at},
+		{EmailKeys: []string{"e", "f"}, Statuses: some, Now: at},
+		{Statuses: expired, Now: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{StoredStatuses: pending, Statuses: expired, Now: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{StoredStatuses: []string{storage.Pending, "accepted"}},
+	} {
+		r.title("count")
+		r.outcome(func() error { _, err := s.Count(ctx, f); return err }())
+		for _, q := range []storage.Query{
+			{Filter: f},
+			{Filter: f, Limit: 10},
+			{Filter: f, Limit: 10, Offset: 20000, After: whole},
+			{Filter: f, Offset: 3, After: after},
+			{Filter: f, Limit: 10, Sort: []storage.Sort{{Field: storage.FieldExpiresAt}}},
+			{Filter: f, Limit: 10, After: whole, Sort: []storage.Sort{
+				{Field: storage.FieldCreatedAt}, {Field: storage.FieldEmailAddress, Descending: true}}},
+		} {
+			r.title("list")
+			r.outcome(list(q)())
+		}
+	}
+}
+
+// tape is a driver that runs nothing. It keeps the text of every statement, and answers as a database in which all
+// is well.
+type tape struct {
+	taken   error
+	written []int64
+	refuse  bool // the next statement that writes
+	held    bool // the slot of a
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *tape) title(name string) {
+	r.add("\n-- " + name)
+}
+
+// outcome writes what a call returned, but not what a caller would not compare.
+func (r *tape) outcome(err error) {
+	for _, kind := range []error{storage.ErrExists, storage.ErrConflict, storage.ErrNotFound, storage.ErrAborted} {
+		if errors.Is(err, kind) {
+			err = kind
+		}
+	}
+	if err != nil {
+		r.add("-- " + err.Error())
+	}
+}
+
+var savepoint = regexp.MustCompile(`orginvite_[0-9]+`)
+
+func (r *tape) add(statement string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text.WriteString(savepoint.ReplaceAllString(statement, "orginvite_N") + "\n")
+}
+
+func (r *tape) String() string { return strings.TrimPrefix(r.text.String(), "\n") }
+
+func (r *tape) Connect(context.Context) (driver.Conn, error) { return recording{r}, nil }
+func (r *tape) Driver() driver.Driver                        { return nil }
+
+// rows is how many rows the next statement writes.
+func (r *tape) rows() int64 {
+	if len(r.written) == 0 {
+		return 0
+	}
+	n := r.written[0]
+	if len(r.written) > 1 {
+		r.written = r.written[1:]
+	}
+	return n
+}
+
+// refused is the error of the statement whose turn it is to be refused.
+func (r *tape) refused(statement string) error {
+	if r.refuse && !strings.Contains(statement, "_locks") && !strings.Contains(statement, "pending_key = NULL") &&
+		!strings.Contains(statement, "ON CONFLICT") &&
+		(strings.HasPrefix(statement, "INSERT") || strings.HasPrefix(statement, "UPDATE")) {
+		r.refuse = false
+		return r.taken
+	}
+	return nil
+}
+
+type recording struct{ r *tape }
+
+func (c recording) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
+func (c recording) Close() error                        { return nil }
+func (c recording) Begin() (driver.Tx, error)           { return nil, driver.ErrSkip }
+func (c recording) Commit() error                       { c.r.add("COMMIT"); return nil }
+func (c recording) Rollback() error                     { c.r.add("ROLLBACK"); return nil }
+
+func (c recording) BeginTx(_ context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	begin := "BEGIN"
+	if level := sql.IsolationLevel(opts.Isolation); level != sql.LevelDefault {
+		begin += " " + strings.ToUpper(level.String())
+	}
+	c.r.add(begin)
+	return c, nil
+}
+
+func (c recording) ExecContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Result, error) {
+	c.r.add(text)
+	if text == "BEGIN" {
+		return nil, errors.New("cannot start a transaction within a transaction")
+	}
+	if err := c.r.refused(text); err != nil {
+		return nil, err
+	}
+	return driver.RowsAffected(c.r.rows()), nil
+}
+
+func (c recording) QueryContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Rows, error) {
+	c.r.add(text)
+	if err := c.r.refused(text); err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.HasPrefix(text, "SHOW standard"):
+		return replayed([]driver.Value{"on"}), nil
+	case strings.HasPrefix(text, "SHOW client"):
+		return replayed([]driver.Value{"UTF8"}), nil
+	case strings.HasPrefix(text, "SELECT @@sql_mode"):
+		return replayed([]driver.Value{"STRICT_TRANS_TABLES", "utf8mb4", "utf8mb4", int64(1), "2026-03-29 02:30:00"}), nil
+	case strings.HasPrefix(text, "SELECT @@in_"), strings.HasPrefix(text, "SELECT n "), strings.Contains(text, "count("):
+		return replayed([]driver.Value{int64(1)}), nil
+	case strings.Contains(text, " RETURNING "):
+		var ids [][]driver.Value
+		for i := range c.r.rows() {
+			ids = append(ids, []driver.Value{string(rune('a' + i))})
+		}
+		return replayed(ids...), nil
+	case c.r.held && strings.Contains(text, "organization_id, t.pending_key"), // who holds a slot
+		c.r.held && strings.Contains(text, "SELECT id, organization_id, pending_key "):
+		return replayed([]driver.Value{"other", "o", "a'a"}), nil
+	case strings.Contains(text, "SELECT id, version "):
+		return replayed([]driver.Value{"a", int64(7)}, []driver.Value{"z", int64(7)}), nil
+	}
+	return replayed(), nil
+}
+
+// replay is what a SELECT returns.
+type replay struct{ rows [][]driver.Value }
+
+func replayed(rows ...[]driver.Value) driver.Rows { return &replay{rows} }
+
+func (a *replay) Columns() []string {
+	if len(a.rows) == 0 {
+		return nil
+	}
+	return make([]string, len(a.rows[0]))
+}
+
+func (a *replay) Close() error { return nil }
+
+func (a *replay) Next(dest []driver.Value) error {
+	if len(a.rows) == 0 {
+		return io.EOF
+	}
+	copy(dest, a.rows[0])
+	a.rows = a.rows[1:]
+	return nil
+}

@@ -1,0 +1,164 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orginvite/orginvite/storage"
+)
+
+// txn is what is known of a transaction, and what its nested ones share.
+type txn struct {
+	own     bool // begun by us, so that we may retry it, and the engine's first statement has run in it
+	watched bool // a watch sees the host's statements
+	host    hostUse
+
+	// rollback, where it is set, rolls the transaction back as soon as it has failed. What the host still runs on its own
+	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
+	rollback func() error
+
+	mu         sync.Mutex
+	failed     error
+	rolledBack bool // by rollback
+}
+
+// hostUse is what is known of the host's use of the transaction, through DB.
+type hostUse struct {
+	lent       atomic.Bool // the host has had its handle
+	unverified atomic.Bool // it has had it since the transaction was last known to be open
+	// As far as a watch sees, since then:
+	wrote   atomic.Bool // the host has written
+	suspect atomic.Bool // a statement of the host's has failed, or may have ended the transaction
+}
+
+// lend is what DB calls.
+func (h *hostUse) lend() {
+	h.lent.Store(true)
+	h.unverified.Store(true)
+}
+
+// newTxn is for a transaction of the host's on tx.
+func newTxn(e *engine, tx bun.Tx) *txn {
+	t := &txn{}
+	if e.abortEndsTx && tx.Tx != nil {
+		t.rollback = tx.Tx.Rollback
+	}
+	return t
+}
+
+// newOwnTxn is for one that we have begun.
+func newOwnTxn(e *engine, tx bun.Tx) *txn {
+	t := newTxn(e, tx)
+	t.own = true
+	return t
+}
+
+// fail keeps the first reason why the transaction is unusable, and returns it.
+func (t *txn) fail(err error) error {
+	t.mu.Lock()
+	first := t.failed == nil
+	if first {
+		t.failed = err
+	}
+	err = t.failed
+	t.mu.Unlock()
+	if first && t.rollback != nil && t.rollback() == nil {
+		t.mu.Lock()
+		t.rolledBack = true
+		t.mu.Unlock()
+	}
+	return err
+}
+
+// failure returns why the transaction is unusable, nil where it is not.
+func (t *txn) failure() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
+// clean reports whether err, of ROLLBACK, leaves a connection without a transaction.
+func (t *txn) clean(err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return err == nil || t.rolledBack && errors.Is(err, sql.ErrTxDone)
+}
+
+// ended is the failure of a transaction that has ended unnoticed. What the host wrote after that was committed by
+// itself.
+func (t *txn) ended(cause error) error {
+	if t.watched && !t.host.wrote.Load() {
+		return &failure{kind: storage.ErrAborted, cause: cause, retry: t.own && !t.host.suspect.Load()}
+	}
+	return &failure{kind: storage.ErrOutcomeUnknown, cause: cause}
+}
+
+// verify makes sure that the transaction of s is still open, before a statement that would otherwise be committed on
+// its own. The host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said
+// so: bun's Scan into plain variables drops an error that comes behind the row.
+func (s *Store) verify(ctx context.Context) error {
+	tx := s.turns.tx
+	if !tx.host.unverified.Swap(false) {
+		return nil
+	}
+	inner, free := outlive(ctx, grace)
+	open, err := true, error(nil)
+	if !tx.watched || tx.host.suspect.Load() || !s.e.transactions.trustsHook() {
+		open, err = s.e.transactions.open(inner, s.db)
+	}
+	cut := free()
+	switch {
+	case err == nil && !open, errors.Is(err, sql.ErrTxDone) && contextError(ctx) == nil:
+		return tx.fail(tx.ended(errEnded))
+	case err != nil:
+		return s.finish(ctx, err, func() bool { return cut })
+	}
+	tx.host.wrote.Store(false)
+	tx.host.suspect.Store(false)
+	return nil
+}
+
+// watch is a hook that sees the statements which the host has run by itself on DB(tx). A host that overlooks a
+// deadlock must not commit what is left.
+type watch struct {
+	s  *Store
+	tx atomic.Pointer[txn]
+}
+
+func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+
+func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
+	tx := w.tx.Load()
+	if tx == nil {
+		return
+	}
+	if tx.host.unverified.Load() {
+		tx.host.saw(event)
+	}
+	if event.Err == nil || !w.s.e.abortEndsTx {
+		return
+	}
+	if v := w.s.judge(event.Err); v.endsTx() && !v.noSavepoint {
+		tx.fail(v.explain(ctx, event.Err))
+	}
+}
+
+// saw takes note of a statement.
+func (h *hostUse) saw(event *bun.QueryEvent) {
+	switch op := strings.ToUpper(event.Operation()); {
+	case event.Err != nil && !errors.Is(event.Err, sql.ErrNoRows), op == "ROLLBACK":
+		h.suspect.Store(true)
+	case op == "SELECT":
+	case op == "INSERT", op == "UPDATE", op == "DELETE", op == "REPLACE":
+		h.wrote.Store(true)
+	default:
+		h.suspect.Store(true)
+		h.wrote.Store(true)
+	}
+}
