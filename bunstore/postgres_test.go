@@ -560,6 +560,11 @@ func TestPostgresHostsBackslashes(t *testing.T) {
 				is.NoErr(err)
 				is.Equal(n, 1)
 			}
+			again := r
+			again.ID = `d\`
+			var taken *storage.ExistsError
+			is.True(errors.As(s.Insert(ctx, record("free"), again), &taken)) // the pending slot is that of the same address
+			is.Equal(taken.Indexes, []int{1})
 			none, err := s.List(ctx, storage.Query{Filter: storage.Filter{OrganizationID: injection}})
 			is.NoErr(err)
 			is.Equal(len(none), 0)

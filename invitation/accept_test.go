@@ -74,6 +74,10 @@ func TestAcceptRefusesParameters(t *testing.T) {
 		"control characters": {byTicket(t, inv, "ca\x00rl"), []refusal{is422("form_param_format_invalid", "user_id")}},
 		"a long id": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: strings.Repeat("i", 65), UserID: "carl"},
 			[]refusal{is422("form_param_exceeds_allowed_size", "invitation_id")}},
+		"a long organization": {invitation.AcceptParams{OrganizationID: strings.Repeat("o", 129), InvitationID: inv.ID, UserID: "carl"},
+			[]refusal{is422("form_param_exceeds_allowed_size", "organization_id")}},
+		"controls in ids": {invitation.AcceptParams{OrganizationID: "ac\nme", InvitationID: "i\x00", UserID: "carl"},
+			[]refusal{is422("form_param_format_invalid", "organization_id"), is422("form_param_format_invalid", "invitation_id")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -84,6 +88,8 @@ func TestAcceptRefusesParameters(t *testing.T) {
 			})
 		})
 	}
+	longest := invitation.AcceptParams{OrganizationID: strings.Repeat("o", 128), InvitationID: strings.Repeat("i", 64), UserID: strings.Repeat("u", 128)}
+	w.is.True(errors.Is(w.accept(longest), invitation.ErrNotFound)) // there is no such user, but there may be
 }
 
 // As for Create: everything is wrong at first, and each refusal shows what goes before what.
@@ -525,6 +531,23 @@ func TestPreviewOfWhatIsOver(t *testing.T) {
 	w.is.Equal(got, invitation.Invitation{})
 }
 
+// What is over, or somebody else's, is shown although its inviter is gone and no seat is free: that goes before it.
+func TestPreviewOfWhatIsOverAsksNothingElse(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.host.RemoveMember("acme", "ann")
+	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(1)})
+	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrForbidden))
+	got, err := w.svc.As("dora").Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrNotInvitee) && !errors.Is(err, invitation.ErrForbidden))
+	w.is.Equal(got.ID, inv.ID)
+	w.clock.Set(inv.ExpiresAt)
+	got, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
+	w.is.True(errors.Is(err, invitation.ErrExpired) && !errors.Is(err, invitation.ErrForbidden))
+	w.is.Equal(got.ID, inv.ID)
+}
+
 // Who opens a link to somebody else's address, signed in, is told whose it is, before anything else about it.
 func TestPreviewOfSomebodyElses(t *testing.T) {
 	w := setup(t, nil)
@@ -588,6 +611,32 @@ func TestNoDeadLinks(t *testing.T) {
 	boom := errors.New("boom")
 	err := link(w.service(&failing{Host: w.host, role: boom}, nil))
 	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrForbidden))
+}
+
+// What Link says to a program.
+func TestLinkRefuses(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	for name, tt := range map[string]struct {
+		svc      *invitation.Service
+		org, id  string
+		sentinel error
+		want     []refusal
+	}{
+		"no ids":     {w.svc, "", "", invitation.ErrInvalid, []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"}}},
+		"no such id": {w.svc, "acme", "missing", invitation.ErrNotFound, []refusal{{404, "resource_not_found", "invitation_id"}}},
+		"a manager":  {w.svc.As("ann"), "acme", inv.ID, invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(tt.sentinel, tt.want, func() error { _, err := tt.svc.Link(w.ctx, tt.org, tt.id); return err })
+		})
+	}
+	w.clock.Set(inv.ExpiresAt)
+	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, func() error {
+		_, err := w.svc.Link(w.ctx, "acme", inv.ID)
+		return err
+	})
 }
 
 // A ticket whose record is gone, or whose generation has passed, is void.

@@ -63,6 +63,10 @@ func TestDecodeTheOthers(t *testing.T) {
 	resend, err := invitation.Decode[invitation.ResendParams](strings.NewReader(`{"requesting_user_id":"ann","expires_in_days":1}`))
 	is.NoErr(err)
 	is.Equal(resend, invitation.ResendParams{RequestingUserID: "ann", ExpiresIn: 24 * time.Hour})
+	none, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
+		`{"requesting_user_id":null,"role":null,"public_metadata":null,"private_metadata":null,"terms":null}`))
+	is.NoErr(err)
+	is.Equal(none, invitation.UpdateParams{})
 	update, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
 		`{"requesting_user_id":"ann","role":"r","public_metadata":{"a":null},"private_metadata":{"b":1},"terms":"abc"}`))
 	is.NoErr(err)
@@ -111,6 +115,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"a domain":           {decodeAs[create], `{"organization_domain_id":"d"}`, []refusal{{422, "form_param_unknown", "organization_domain_id"}}},
 		"unknown in revoke":  {decodeAs[revoke], `{"user_id":"a"}`, []refusal{{422, "form_param_unknown", "user_id"}}},
 		"a long unknown key": {decodeAs[revoke], `{"` + strings.Repeat("ü", 500) + `":1}`, []refusal{{422, "form_param_unknown", strings.Repeat("ü", 32) + "…"}}},
+		"the longest keys": {decodeAs[revoke], `{"` + strings.Repeat("a", 64) + `":1,"` + strings.Repeat("b", 65) + `":1}`,
+			[]refusal{{422, "form_param_unknown", strings.Repeat("a", 64)}, {422, "form_param_unknown", strings.Repeat("b", 64) + "…"}}},
 		"nulls": {decodeAs[create], `{"email_address":null,"role":null}`,
 			[]refusal{{422, "form_param_nil", "email_address"}, {422, "form_param_nil", "role"}}},
 		"wrong types, all at once": {decodeAs[create], `{"email_address":1,"role":{},"inviter_user_id":[],"public_metadata":"{}","private_metadata":[],
@@ -157,6 +163,23 @@ func TestDecodeBounds(t *testing.T) {
 	_, err = invitation.Decode[invitation.CreateParams](iotest.ErrReader(broken))
 	is.True(errors.Is(err, broken))
 	is.Equal(invitation.HTTPStatus(err), 500)
+}
+
+// The causes of what Decode refuses stay in the chain: where the text breaks, and which limit of the handler's was passed.
+func TestDecodeKeepsCauses(t *testing.T) {
+	is := is.New(t)
+	for _, body := range []string{"email_address=a", `{"role":`, `[{}`, "[{},]"} {
+		var broken *json.SyntaxError
+		is.True(errors.As(decodeAs[invitation.CreateParams](strings.NewReader(body)), &broken))
+		is.True(errors.As(decodeAs[[]invitation.CreateParams](strings.NewReader(body)), &broken))
+	}
+	var limit *http.MaxBytesError
+	body := http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(strings.NewReader(strings.Repeat("a", 101))), 100)
+	err := decodeAs[invitation.CreateParams](body)
+	is.Equal(refusals(err), []refusal{{413, "request_body_too_large", ""}})
+	is.True(errors.As(err, &limit) && limit.Limit == 100)
+	is.True(strings.Contains(err.Error(), "at most 100 bytes"))
+	is.True(strings.Contains(decodeAs[invitation.CreateParams](strings.NewReader(" ")).Error(), "empty"))
 }
 
 func TestParseListParams(t *testing.T) {

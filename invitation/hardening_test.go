@@ -508,6 +508,32 @@ func TestNestedSecrets(t *testing.T) {
 	}
 }
 
+// Params and memberships print what they are about, so that a log line is of use, and no metadata.
+func TestWhatIsPrinted(t *testing.T) {
+	is := is.New(t)
+	m := mustMetadata(t, `{"secret":1}`)
+	for want, v := range map[string]any{
+		"invitation.CreateParams[email_address=carl@example.com role=org:member]": invitation.CreateParams{
+			EmailAddress: "carl@example.com", Role: "org:member", InviterUserID: "ann", PublicMetadata: m, PrivateMetadata: m},
+		"invitation.UpdateParams[role=org:admin terms=abc]": invitation.UpdateParams{Role: "org:admin", Terms: "abc", PublicMetadata: m, PrivateMetadata: m},
+		"invitation.Membership[organization_id=acme user_id=carl invitation_id=i1 role=org:member]": invitation.Membership{
+			OrganizationID: "acme", UserID: "carl", InvitationID: "i1", Role: "org:member", EmailAddress: "carl@example.com", PublicMetadata: m, PrivateMetadata: m},
+		"invitation(i1 organization=acme email=carl@example.com role=org:member status=pending)": invitation.Invitation{
+			ID: "i1", OrganizationID: "acme", EmailAddress: "carl@example.com", Role: "org:member", Status: "pending", URL: "https://secret", PrivateMetadata: m},
+		"invitation.AcceptParams(concealed)":  invitation.AcceptParams{Ticket: "secret", UserID: "carl"},
+		"invitation.DeclineParams(concealed)": invitation.DeclineParams{Ticket: "secret", UserID: "carl"},
+		"invitation.Config(concealed)":        invitation.Config{AcceptURL: acceptURL},
+		"invitation.Service(concealed)":       &invitation.Service{},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+			is.Equal(fmt.Sprintf(verb, v), want)
+		}
+	}
+	longest := strings.Repeat("a", 320) // as an address may be
+	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest}), "invitation.CreateParams[email_address="+longest+" role=]")
+	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest + "a"}), "invitation.CreateParams[email_address="+longest+"… role=]")
+}
+
 // atMost100 fails unless err is so many refusals, of which only the first 100 are there, and the last of them says how
 // many more there were, to people and to programs.
 func atMost100(t *testing.T, err error, all int) invitation.Errors {

@@ -91,8 +91,9 @@ func TestMetadataRefuses(t *testing.T) {
 		"too deep": deep(65), "too deep a list": deepArray,
 		"a NUL": `{"a":"b\u0000"}`, "a NUL in a key": `{"a\u0000":1}`, "a NUL behind a backslash": `{"a":["\\\u0000"]}`,
 		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`, "half a pair in a key": `{"a":{"\ud83dx":1}}`,
-		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
+		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and text like the other half": `{"a":"\ud83dxude00"}`, "half a pair and a line end": `{"a":"\ud83d\nde00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
 		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat("0", 309) + `}`,
+		"one by a capital": `{"a":1E400}`, "the shortest one": `{"a":` + strings.Repeat("9", 309) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
@@ -115,7 +116,7 @@ func TestMetadataRefuses(t *testing.T) {
 		is.True(errors.Is(err, invitation.ErrInvalid)) // not an object, or not JSON at all
 	}
 	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`, `{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
-		`{"a":` + strings.Repeat("9", 308) + `}`, `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
+		`{"a":` + strings.Repeat("9", 308) + `}`, "{\"a\":1e5\n}", "{\"a\":1e5\t,\"b\":[1e5\r]}", `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
 		is.Equal(text(t, mustMetadata(t, s)), s) // which every reader can hold
 	}
 	broken, err := invitation.NewMetadata(map[string]string{"a": "\xff"})
@@ -329,10 +330,12 @@ func TestMetadataOfABrokenStore(t *testing.T) {
 		strings.Repeat(`{"a":`, 1<<17) + "1" + strings.Repeat(`}`, 1<<17)} {
 		m := stored(s)
 		w.is.Equal(text(t, m), s) // as it is
-		if _, err := m.Merge(patch); !errors.Is(err, invitation.ErrInvalid) {
-			t.Errorf("merging into %.40q: %v", s, err)
+		merged, err := m.Merge(patch)
+		var broken *json.SyntaxError
+		if !errors.Is(err, invitation.ErrInvalid) || errors.As(err, &broken) == json.Valid([]byte(s)) || merged != (invitation.Metadata{}) {
+			t.Errorf("merging into %.40q: %v", s, err) // with the cause in the chain
 		}
-		_, err := mustMetadata(t, `{}`).Merge(m)
+		_, err = mustMetadata(t, `{}`).Merge(m)
 		if !errors.Is(err, invitation.ErrInvalid) && !json.Valid([]byte(s)) {
 			t.Errorf("merging %.40q: %v", s, err)
 		}
@@ -440,6 +443,102 @@ func TestDecodeMatchesNamesExactly(t *testing.T) {
 	var wrong *json.UnmarshalTypeError
 	is.True(errors.As(mustMetadata(t, `{"NAME":"y", "name": 1}`).Decode(&kept), &wrong))
 	is.Equal(wrong.Offset, int64(len(`{"NAME":"y", "name": 1`))) // in the text as it was given
+}
+
+// later has the method by which later versions of encoding/json let a type read as it likes.
+type later plain
+
+func (*later) UnmarshalJSONFrom(any) error { return nil }
+
+// What is embedded below.
+type (
+	Plain  plain
+	Tagged struct {
+		In plain `json:"In"`
+	}
+	Untagged struct {
+		In   map[string]any
+		Seat string
+	}
+	Again struct{ Seat string }
+	Tags  []string
+	Loop  struct {
+		*Loop
+		Name string `json:"name"`
+	}
+)
+
+// Which fields a struct has is as encoding/json has it: the shallowest of a name, among those of one depth the one with a
+// tag, and none where that does not decide. A key that is the name of no field fills no other one either.
+func TestDecodeKnowsTheFieldsOfStructs(t *testing.T) {
+	is := is.New(t)
+	decode := func(object string, v any) {
+		t.Helper()
+		is.NoErr(mustMetadata(t, object).Decode(v))
+	}
+	var before struct { // the tagged one goes first
+		*Tagged
+		Untagged
+	}
+	decode(`{"In":{"Name":"y"}}`, &before)
+	is.Equal(before.Tagged.In, plain{})
+	var behind struct {
+		Untagged
+		*Tagged
+	}
+	decode(`{"In":{"name":"x","Name":"y"},"in":0}`, &behind)
+	is.Equal(behind.Tagged.In, plain{"x"})
+	is.Equal(len(behind.Untagged.In), 0)
+
+	var none struct {
+		Tagged
+		Untagged
+		Again
+		Loud string `json:"SEAT"`
+	}
+	decode(`{"Seat":"y"}`, &none) // of two embedded ones
+	is.Equal(none.Loud, "")
+	decode(`{"SEAT":"x","Seat":"y"}`, &none)
+	is.Equal(none.Loud, "x")
+
+	var shallow struct {
+		Tagged
+		In map[string]any
+	}
+	decode(`{"In":{"Name":"y"}}`, &shallow)
+	is.Equal(shallow.In, map[string]any{"Name": "y"})
+
+	var own later
+	decode(`{"Name":"y"}`, &own) // encoding/json of today does not know it either
+	is.Equal(own.Name, "y")
+
+	var loop Loop
+	decode(`{"name":"x","Name":"y"}`, &loop) // embedded in itself
+	is.Equal(loop.Name, "x")
+
+	var named struct {
+		//lint:ignore SA5008 a name that encoding/json does not take
+		Plain `json:"it's"`
+		//lint:ignore SA5008 another one
+		Quote string `json:"'"`
+		Digit string `json:"a1"`
+		Dash  string `json:"a-b"`
+	}
+	decode(`{"name":"x","Name":"y","Quote":"x","quote":"y","a1":"x","A1":"y","a-b":"x","A-B":"y"}`, &named)
+	is.Equal(named.Name+named.Quote+named.Digit+named.Dash, "xxxx")
+
+	var odd struct {
+		Plain `json:"p"`
+		Tags
+		Nest    plain
+		private string
+		Public  string `json:"PRIVATE"`
+	}
+	decode(`{"p":{"name":"x","Name":"y"},"name":"z","Tags":["x"],"tags":["y"],"Nest":{"name":"x"},"nest":{"name":"y"},"private":"y"}`, &odd)
+	is.Equal(odd.Plain, Plain{"x"})
+	is.Equal(odd.Tags, Tags{"x"})
+	is.Equal(odd.Nest, plain{"x"})
+	is.Equal(odd.Public+odd.private, "")
 }
 
 // Whatever ParseMetadata takes is one JSON object, comes back as it was, and merges into itself unchanged in meaning.

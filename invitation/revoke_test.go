@@ -1,12 +1,16 @@
 package invitation_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/storage"
 )
 
 func TestRevoke(t *testing.T) {
@@ -67,4 +71,122 @@ func TestRevokeNeedsNoGrant(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrForbidden))
 	_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "bob"})
 	w.is.NoErr(err)
+}
+
+// RevokeAll locks each organization that it finds something in, once, in the order that everybody keeps, and no other.
+func TestRevokeAllLocksInOrder(t *testing.T) {
+	w := setup(t, nil)
+	for i, org := range []string{"other", "acme", "other", "beta", "acme"} {
+		w.host.AddOrganization(invitation.Organization{ID: org})
+		w.clock.Advance(time.Minute)
+		_, err := w.svc.Create(w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }))
+		w.is.NoErr(err)
+	}
+	var emails []string
+	for i := range 4 {
+		emails = append(emails, fmt.Sprintf("u%d@example.com", i))
+	}
+	for want, p := range map[string]invitation.RevokeAllParams{
+		"acme beta other": {EmailAddresses: emails},
+		"acme":            {EmailAddresses: []string{"u4@example.com"}},
+		"nowhere":         {EmailAddresses: emails, OrganizationID: "nowhere"},
+	} {
+		var locked []string
+		svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(watched{w.host.Storage(), &locked})
+		_, err := svc.RevokeAll(w.ctx, p)
+		w.is.NoErr(err)
+		w.is.Equal(strings.Join(locked, " "), want)
+	}
+}
+
+// meanwhile is a storage on which others are at work: the first read does not see the organization late yet, or what is
+// locked first was revoked just before. One of the three reads may fail, or the write.
+type meanwhile struct {
+	storage.Storage
+	reads *int
+	late  string
+	locks *[]string // ids, in order
+	fails int       // which of them does
+}
+
+var errBroken = errors.New("broken")
+
+func (s meanwhile) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	if *s.reads++; *s.reads == s.fails {
+		return nil, errBroken
+	}
+	if q.ForUpdate {
+		if len(*s.locks) == 0 && s.late == "" {
+			r, err := s.Get(ctx, q.Filter.IDs[0])
+			if err != nil {
+				return nil, err
+			}
+			r.Status, r.ResolvedAt = string(invitation.StatusRevoked), r.CreatedAt
+			if err := s.Update(ctx, r); err != nil {
+				return nil, err
+			}
+		}
+		*s.locks = append(*s.locks, q.Filter.IDs...)
+	}
+	found, err := s.Storage.List(ctx, q)
+	if *s.reads == 1 {
+		found = slices.DeleteFunc(found, func(r storage.Record) bool { return r.OrganizationID == s.late })
+	}
+	return found, err
+}
+
+func (s meanwhile) Update(ctx context.Context, records ...storage.Record) error {
+	if s.fails == 4 {
+		return errBroken
+	}
+	return s.Storage.Update(ctx, records...)
+}
+
+func (s meanwhile) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, meanwhile{tx, s.reads, s.late, s.locks, s.fails})
+	})
+}
+
+// What comes into an organization that is not locked is left alone, and what somebody else resolved is passed over.
+func TestRevokeAllBesideOthers(t *testing.T) {
+	for _, late := range []string{"other", ""} {
+		w := setup(t, nil)
+		n := 9
+		w.svc = w.service(w.host, &invitation.Config{NewID: func() string { n--; return fmt.Sprint("i", n) }}) // descending
+		for _, org := range []string{"acme", "other"} {
+			for _, email := range []string{"c@example.com", "d@example.com"} {
+				_, err := w.svc.Create(w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
+				w.is.NoErr(err)
+			}
+		}
+		var reads int
+		var locks []string
+		got, err := w.svc.WithStorage(meanwhile{w.host.Storage(), &reads, late, &locks, 0}).RevokeAll(w.ctx, invitation.RevokeAllParams{
+			EmailAddresses: []string{"c@example.com", "d@example.com"}})
+		w.is.NoErr(err)
+		if late != "" {
+			w.is.Equal(got, 2)
+			w.is.Equal(locks, []string{"i7", "i8"}) // in the order in which everybody locks rows
+		} else {
+			w.is.Equal(got, 3)
+			w.is.Equal(locks, []string{"i5", "i6", "i7", "i8"})
+		}
+	}
+}
+
+// A read that fails is no empty answer, and a write that fails none that is counted.
+func TestRevokeAllFailsWithItsStore(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("carl@example.com")
+	for fails := 1; fails <= 4; fails++ {
+		var reads int
+		var locks []string
+		w.refuses(errBroken, nil, func() error {
+			n, err := w.svc.WithStorage(meanwhile{w.host.Storage(), &reads, "other", &locks, fails}).RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
+			w.is.Equal(n, 0)
+			return err
+		})
+		w.is.Equal(reads, min(fails, 3))
+	}
 }

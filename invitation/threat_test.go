@@ -527,6 +527,14 @@ func threatPrivate(t *testing.T, w *world) {
 			return err
 		})
 	}
+	w.refuses(invitation.ErrForbidden, []refusal{denied}, func() error { // before what is wrong with the parameters
+		_, err := ann.Create(w.ctx, "", invitation.CreateParams{PrivateMetadata: private})
+		return err
+	})
+	w.refuses(invitation.ErrForbidden, []refusal{denied}, func() error {
+		_, err := ann.Update(w.ctx, "", "", invitation.UpdateParams{PrivateMetadata: private, Role: "org:king"})
+		return err
+	})
 	got, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
 	w.is.NoErr(err)
 	// Nor is it in what As returns, for a host that marshals the wrong view.
@@ -675,6 +683,10 @@ func threatQuery(t *testing.T, w *world) {
 		"invitation%5Bticket=x":        "",
 		"Invitation_Ticket%5B%5D=x":    "",
 		"invitation_tic%E2%84%AAet=x":  "", // a Kelvin sign
+		"invitation%C3%BCticket=x":     "",
+		"invitation%25255fticket=x":    "", // and three times
+		"%09invitation_ticket=x":       "",
+		"invitation_ticket%00%2525=x":  "", // an escape that is none, behind where PHP stops
 		"my_invitation_ticket=x&b":     "my_invitation_ticket=x&b&",
 		"invitation_tickets=x":         "invitation_tickets=x&",
 		"a=invitation_ticket&b=%3Dx":   "a=invitation_ticket&b=%3Dx&",
@@ -721,6 +733,11 @@ func threatAudience(t *testing.T, w *world) {
 		w.refuses(invitation.ErrInvalidTicket, forged, func() error { return w.accept(byTicket(t, inv, "carl")) })
 		w.svc = svc
 	}
+	slash := w.service(w.host, &invitation.Config{AcceptURL: "https://app.example.com/a%2Fb"})
+	link, err := slash.Link(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	_, err = w.service(w.host, &invitation.Config{AcceptURL: "https://app.example.com/a/b"}).Preview(w.ctx, ticketOf(t, invitation.Invitation{URL: link}))
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket)) // another page
 	// The same one, as it is or as it is called.
 	for _, cfg := range []*invitation.Config{
 		{AcceptURL: "HTTPS://APP.example.com:443/join?lang=de#top"},
@@ -739,7 +756,7 @@ func threatAudience(t *testing.T, w *world) {
 		w.is.Equal(refusals(err), []refusal{want})
 	}
 	longest := w.service(w.host, &invitation.Config{Audience: strings.Repeat("a", 2048)})
-	_, err := longest.Preview(w.ctx, ticketOf(t, inv))
+	_, err = longest.Preview(w.ctx, ticketOf(t, inv))
 	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
 }
 
@@ -925,10 +942,13 @@ func threatUnprintable(t *testing.T, w *world) {
 	}
 	// A store of the host's that breaks the rules is told so.
 	odd := oddIDs{w.host.Storage()}
-	w.invite("carl@example.com")
+	inv := w.invite("carl@example.com")
 	_, err := w.svc.WithStorage(odd).List(w.ctx, "acme", invitation.ListParams{})
 	w.is.True(err != nil)
 	fit("a store", err.Error())
+	_, err = w.svc.WithStorage(odd).Link(w.ctx, "acme", inv.ID)
+	w.is.True(errors.Is(err, invitation.ErrNotPending))
+	fit("a status", err.Error())
 }
 
 // oddIDs is a storage that answers with records nobody asked for.
@@ -936,6 +956,10 @@ type oddIDs struct{ storage.Storage }
 
 func (oddIDs) List(context.Context, storage.Query) ([]storage.Record, error) {
 	return []storage.Record{{ID: "a\u202eb\n"}}, nil
+}
+
+func (oddIDs) Get(context.Context, string) (storage.Record, error) {
+	return storage.Record{OrganizationID: "acme", Status: "a\u202eb\n"}, nil
 }
 
 // A small body becomes hundreds of thousands of items, or an answer of thousands of errors.

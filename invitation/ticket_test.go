@@ -137,6 +137,24 @@ func TestWhereALinkLeads(t *testing.T) {
 	}
 }
 
+// Another parameter stays, although it differs from the ticket's in one letter or digit only.
+func TestParametersBesideTheTicket(t *testing.T) {
+	w := setup(t, &invitation.Config{TicketParam: "az09", AcceptURL: acceptURL + "?_z09=1&AZ09=x&a_09=1&az_9=1&az0_=1&bz09=1"})
+	inv := w.invite("carl@example.com")
+	w.is.True(strings.HasPrefix(inv.URL, acceptURL+"?_z09=1&a_09=1&az_9=1&az0_=1&bz09=1&az09="))
+
+	w = setup(t, &invitation.Config{TicketParam: "pass", AcceptURL: acceptURL + "?pa%C5%BFs=x&p"}) // with a long s
+	w.is.True(strings.HasPrefix(w.invite("carl@example.com").URL, acceptURL+"?p&pass="))
+}
+
+// An address has one origin, however it is spelled.
+func TestOriginOfAnAddress(t *testing.T) {
+	w := setup(t, &invitation.Config{AcceptURL: "http://[::1]:8080/join"})
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "http://[0:0:0:0:0:0:0:1]:8080/x" }))
+	w.is.NoErr(err)
+	w.is.True(strings.HasPrefix(inv.URL, "http://[::1]:8080/x?"))
+}
+
 func TestRedirectsThatAreRefused(t *testing.T) {
 	refused := func(w *world, urls ...string) {
 		for _, u := range urls {
@@ -152,6 +170,7 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 		"https://", "https:///x", "https://user@app.example.com", "https://app.example.com@evil.com", "mailto:a@b.c", "ftp://app.example.com",
 		"https://app.example.com\\@evil.com", "https://evil.com\\.app.example.com", "https://app.example.com/\r\nSet-Cookie: x",
 		"https://app.example.com/\x00", "https://app.example.com/ x", " https://app.example.com", "https://app.example.com:port", "\xff",
+		"https://a,b.example", "https://xn--ü.example", "https://app.example.com/?a;b", "https://app.example.com/?a=<b>", `https://app.example.com/?a="`, "https://אa.example", "https://app.example.com/?a=%zz",
 	}
 	w := setup(t, nil)
 	refused(w, never...)
@@ -181,6 +200,19 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "https://partner.example/"})
 	w.is.NoErr(err)
+
+	for _, to := range []string{"https://r3---sn.partner.example", "https://a_b.partner.example", "https://[::1]:8443", "https://a_ü.example"} {
+		w = setup(t, &invitation.Config{AllowRedirect: func(u *url.URL) error { return nil }})
+		inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+			EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: to})
+		w.is.NoErr(err)
+		w.is.True(strings.HasPrefix(inv.URL, strings.Replace(to, "a_ü", "xn--a_-yka", 1)+"?")) // in ASCII as it is
+	}
+	for _, bad := range []string{"https://xn--ü.example", "https://app.example.com/?a=%zz"} {
+		_, err = invitation.NewService(w.host.Storage(), w.host, &invitation.Config{AcceptURL: bad})
+		var e *invitation.Error
+		w.is.True(errors.As(err, &e) && e.Param == "AcceptURL" && len(e.Unwrap()) == 2) // with the cause in the chain
+	}
 
 	own := &invitation.Error{Status: 400, Code: "no_partner", Message: "No", LongMessage: "No such partner"}
 	w = setup(t, &invitation.Config{AllowRedirect: func(*url.URL) error { return own }})

@@ -116,6 +116,336 @@ func TestRunDirectoryOfAnotherHost(t *testing.T) {
 	})
 }
 
+// What the contract leaves open, a host may do in its own way.
+func TestRunDirectoryOfCorrectHosts(t *testing.T) {
+	for name, build := range map[string]func(h *invitationtest.Host) invitationtest.DirectoryHost{
+		"no role is no membership": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			host := onHost(h)
+			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+				role, err := h.Role(ctx, tx, o, u)
+				if errors.Is(err, invitation.ErrNotMember) {
+					return "", nil
+				}
+				return role, err
+			}}
+			return host
+		},
+		"something beside an error": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			host := onHost(h)
+			host.Directory = broken{
+				Host: h,
+				role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+					role, err := h.Role(ctx, tx, o, u)
+					if err != nil {
+						role = "none"
+					}
+					return role, err
+				},
+				memberEmails: func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+					found, err := h.MemberEmails(ctx, tx, o, emails)
+					if err != nil {
+						found = emails
+					}
+					return found, err
+				},
+				verified: func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+					found, err := h.VerifiedEmails(ctx, tx, u)
+					if err != nil {
+						found = []string{"joe@example.com"}
+					}
+					return found, err
+				},
+			}
+			return host
+		},
+		"a database that aborts": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			var mu sync.Mutex
+			aborted := map[[2]string]bool{}
+			host := onHost(h)
+			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if pair := [2]string{o, u}; tx != h.Storage() && ctx.Err() == nil && !aborted[pair] {
+					aborted[pair] = true
+					return "", fmt.Errorf("deadlock found: %w", storage.ErrAborted)
+				}
+				return h.Role(ctx, tx, o, u)
+			}}
+			return host
+		},
+		"addresses that are none": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			host := onHost(h)
+			host.Directory = broken{Host: h, verified: func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				return append(found, "", "broken"), err
+			}}
+			return host
+		},
+		"a key on the inviter and columns that must not be empty": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			host := onHost(h)
+			host.Directory = broken{Host: h, join: func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+				_, err := h.VerifiedEmails(ctx, tx, m.InviterUserID)
+				if err == nil && (m.EmailAddress == "" || m.InvitationID == "" || m.Role == "") {
+					err = errors.New("null value in column")
+				}
+				if err != nil {
+					return err
+				}
+				return h.Join(ctx, tx, m)
+			}}
+			return host
+		},
+		"ids and roles of its own": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			host, n := onHost(h), 0
+			addOrganization, addMember := host.AddOrganization, host.AddMember
+			host.AddOrganization = func(ctx context.Context, _ string) (string, error) {
+				n++
+				return addOrganization(ctx, fmt.Sprint(n))
+			}
+			host.AddMember = func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
+				if role != "boss" && role != "hand" || organizationID != "1" && organizationID != "2" {
+					return fmt.Errorf("no role %s in %s", role, organizationID)
+				}
+				return addMember(ctx, organizationID, userID, role)
+			}
+			host.Roles = [2]invitation.Role{"boss", "hand"}
+			return host
+		},
+		"a key that refuses the second of two at once": func(h *invitationtest.Host) invitationtest.DirectoryHost {
+			s := &counted{Storage: h.Storage()}
+			host := onHost(h)
+			host.Storage = s
+			var refused atomic.Bool
+			host.Directory = broken{Host: h, join: func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+				err := h.Join(ctx, tx, m)
+				if errors.Is(err, invitation.ErrAlreadyMember) && s.most.Load() > 1 && !refused.Swap(true) {
+					return errors.New("duplicate key value violates unique constraint")
+				}
+				return err
+			}}
+			return host
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost { return build(invitationtest.NewHost()) })
+		})
+	}
+}
+
+// oddHosts are hosts that cannot be set up or do not keep a rule, and what the suite says of them.
+var oddHosts = map[string]struct {
+	build func(h *invitationtest.Host) invitationtest.DirectoryHost
+	says  string
+	rule  string // "" for every rule
+}{
+	"no Directory": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.Directory = nil
+		return host
+	}, "the host cannot be set up: a DirectoryHost needs Directory, Storage, AddUser and AddMember", ""},
+	"no Storage": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.Storage = nil
+		return host
+	}, "the host cannot be set up: a DirectoryHost needs", ""},
+	"no AddUser": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.AddUser = nil
+		return host
+	}, "the host cannot be set up: a DirectoryHost needs", ""},
+	"no AddMember": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.AddMember = nil
+		return host
+	}, "the host cannot be set up: a DirectoryHost needs", ""},
+	"AddOrganization fails": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.AddOrganization = func(context.Context, string) (string, error) { return "", errors.New("boom") }
+		return host
+	}, "the host cannot be set up: AddOrganization: boom", ""},
+	"AddUser fails": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.AddUser = func(context.Context, string, ...string) (string, error) { return "", errors.New("boom") }
+		return host
+	}, "the host cannot be set up: AddUser: boom", ""},
+	"AddMember fails": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.AddMember = func(context.Context, string, string, invitation.Role) error { return errors.New("boom") }
+		return host
+	}, "the host cannot be set up: AddMember: boom", ""},
+	"no fifth user for spelling":               {fullAt(4), "boom", ruleSpelling},
+	"no fifth user for every":                  {fullAt(4), "boom", ruleEvery},
+	"no fifth user for verified":               {fullAt(4), "boom", ruleVerified},
+	"no fifth user for all":                    {fullAt(4), "boom", ruleAllVerified},
+	"no fifth user for unverified":             {fullAt(4), "boom", ruleUnverified},
+	"no fifth user for nested":                 {fullAt(4), "boom", ruleNestedUndone},
+	"no fifth user for at once":                {fullAt(4), "boom", ruleAtOnce},
+	"users a1, a2 …, and case is not seen":     {letters("a", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users z1, z2 …, and case is not seen":     {letters("z", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users A1, A2 …, and case is not seen":     {letters("A", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users Z1, Z2 …, and case is not seen":     {letters("Z", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users _e1, _e2 …, and case is not seen":   {letters("_e", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users e1, e2 …, and accents are not seen": {letters("e", strings.NewReplacer("é", "e").Replace), "which is the role of", ruleRoleIDs},
+	"users éa1, éa2 …, and case is not seen":   {letters("éa", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users 1a1, 1a2 …, and case is not seen":   {letters("1a", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"no transaction begins": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		host.Storage = closed{h.Storage()}
+		return host
+	}, "in a transaction: boom", ruleRole},
+	"no third organization": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host, n := onHost(h), 0
+		add := host.AddOrganization
+		host.AddOrganization = func(ctx context.Context, id string) (string, error) {
+			if n++; n > 2 {
+				return "", errors.New("boom")
+			}
+			return add(ctx, id)
+		}
+		return host
+	}, "boom", ruleNoMembers},
+	"no table of organizations, and everybody is in an unknown one": {unknownOrganization(func(emails []string) ([]string, error) {
+		return emails, nil
+	}), "want ErrNotFound", ruleNoOrg},
+	"no table of organizations, and an unknown one is an error": {unknownOrganization(func([]string) ([]string, error) {
+		return nil, errors.New("boom")
+	}), "boom", ruleNoOrg},
+	"the second of two at once always fails": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		s := &counted{Storage: h.Storage()}
+		host := onHost(h)
+		host.Storage = s
+		host.Directory = broken{Host: h, join: func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+			err := h.Join(ctx, tx, m)
+			if errors.Is(err, invitation.ErrAlreadyMember) && s.most.Load() > 1 {
+				return errors.New("boom")
+			}
+			return err
+		}}
+		return host
+	}, "want nil or ErrAlreadyMember: boom", ruleTwo},
+}
+
+// closed is a storage on which no transaction begins.
+type closed struct{ storage.Storage }
+
+func (closed) RunInTx(context.Context, func(context.Context, storage.Storage) error) error {
+	return errors.New("boom")
+}
+
+// fullAt is a host that has room for so many users.
+func fullAt(n int) func(h *invitationtest.Host) invitationtest.DirectoryHost {
+	return func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host, users := onHost(h), 0
+		add := host.AddUser
+		host.AddUser = func(ctx context.Context, id string, verified ...string) (string, error) {
+			if users++; users > n {
+				return "", errors.New("boom")
+			}
+			return add(ctx, id, verified...)
+		}
+		return host
+	}
+}
+
+// letters is a host whose organizations are numbers, and whose users have numbers behind this prefix, however it is
+// spelled to a loose comparison.
+func letters(prefix string, fold func(id string) string) func(h *invitationtest.Host) invitationtest.DirectoryHost {
+	return func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host, n, users := onHost(h), 0, 0
+		addOrganization, addUser := host.AddOrganization, host.AddUser
+		host.AddOrganization = func(ctx context.Context, _ string) (string, error) {
+			n++
+			return addOrganization(ctx, fmt.Sprint(n))
+		}
+		host.AddUser = func(ctx context.Context, _ string, verified ...string) (string, error) {
+			users++
+			return addUser(ctx, fmt.Sprint(prefix, users), verified...)
+		}
+		host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+			if number := strings.TrimPrefix(fold(u), fold(prefix)); len(number) < len(fold(u)) {
+				u = prefix + number
+			}
+			return h.Role(ctx, tx, o, u)
+		}}
+		return host
+	}
+}
+
+// unknownOrganization is a host without a table of organizations, which answers like this for one that has no members.
+func unknownOrganization(answer func(emails []string) ([]string, error)) func(h *invitationtest.Host) invitationtest.DirectoryHost {
+	return func(h *invitationtest.Host) invitationtest.DirectoryHost {
+		host := onHost(h)
+		for _, id := range []string{"acmé", "globé"} {
+			h.AddOrganization(invitation.Organization{ID: id})
+		}
+		host.AddOrganization = nil
+		host.Directory = broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+			found, err := h.MemberEmails(ctx, tx, o, emails)
+			if errors.Is(err, invitation.ErrNotFound) {
+				return answer(emails)
+			}
+			return found, err
+		}}
+		return host
+	}
+}
+
+// A host that cannot be set up, or stops working later, fails and is told why; what it cannot have is skipped. The tests
+// that fail run in another process, as below.
+func TestRunDirectorySaysWhy(t *testing.T) {
+	const variable = "ORGINVITE_TEST_ODD_HOSTS"
+	if os.Getenv(variable) != "" {
+		for name, odd := range oddHosts {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost { return odd.build(invitationtest.NewHost()) })
+			})
+		}
+		return
+	}
+
+	is := is.New(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.parallel=32")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	out, _ := cmd.CombinedOutput()
+	said := map[string]string{} // by host and rule
+	var at string
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- FAIL: "+t.Name()+"/"); ok {
+			at, _, _ = strings.Cut(name, " ")
+		} else {
+			said[at] += line
+		}
+	}
+	underscored := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
+	for name, odd := range oddHosts {
+		rules := []string{odd.rule}
+		if odd.rule == "" {
+			rules = []string{ruleRole, ruleTwo, ruleAtOnce}
+		}
+		for _, rule := range rules {
+			if got := said[underscored(name)+"/"+underscored(rule)]; !strings.Contains(got, odd.says) {
+				t.Errorf("%s: the suite says of %q: %q", name, rule, got)
+			}
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", out)
+	}
+
+	out, err := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRunDirectoryOfAnotherHost$", "-test.v").CombinedOutput()
+	is.NoErr(err)
+	var skipped []string
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "--- SKIP: TestRunDirectoryOfAnotherHost/"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			skipped = append(skipped, name)
+		}
+	}
+	is.True(strings.Contains(string(out), "a user of the host cannot have 2 verified addresses")) // which is why
+	is.Equal(skipped, []string{underscored(ruleNoMembers), underscored(ruleEvery), underscored(ruleAllVerified), underscored(ruleUnverified)})
+}
+
 // homeless has no table of organizations: one that is unknown has no members.
 type homeless struct{ invitation.Directory }
 
@@ -209,6 +539,7 @@ var loosely = map[string]func(id string) string{
 	"leading zeros":  func(id string) string { return strings.TrimLeft(id, "0") },
 	"accent":         strings.NewReplacer("\u0301", "", "é", "e").Replace,
 	"Unicode form":   strings.NewReplacer("e\u0301", "é").Replace,
+	"a pattern":      strings.NewReplacer("_", "é").Replace,
 }
 
 // folded are the breakages by a loose comparison of ids: one for each comparison and method.
@@ -261,7 +592,7 @@ func inverted(role invitation.Role) invitation.Role {
 // breakages break each rule in turn.
 func breakages() []breakage {
 	type ctxt = context.Context
-	return append(folded(), []breakage{
+	return append(append(folded(), interrupted()...), []breakage{
 		{"Role ignores the organization", []string{ruleRole}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
 				if o == "globé" && u == "zoé" {
@@ -443,7 +774,192 @@ func breakages() []breakage {
 			}}
 		}},
 		{"VerifiedEmails keeps the user of the call in the Directory", []string{ruleAtOnce}, shared},
+
+		{"Role is read outside of the transaction", []string{ruleUndone, ruleNestedUndone, ruleSeen, ruleAgain}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, _ storage.Storage, o, u string) (invitation.Role, error) {
+				return h.Role(ctx, h.Storage(), o, u)
+			}}
+		}},
+		{"Role outside of a transaction is an old one", []string{ruleSeen, ruleNestedUndone, ruleSeveral, ruleTwo, ruleAtOnce}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				late := func(m invitation.Membership) bool { return m.UserID == u && m.InvitationID != "" }
+				if tx == h.Storage() && slices.ContainsFunc(h.Members(o), late) {
+					return "", invitation.ErrNotMember
+				}
+				return h.Role(ctx, tx, o, u)
+			}}
+		}},
+		{"Role ignores its context in a transaction", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				if tx != h.Storage() {
+					ctx = context.WithoutCancel(ctx)
+				}
+				return h.Role(ctx, tx, o, u)
+			}}
+		}},
+		{"Role ignores its context outside of a transaction", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				if tx == h.Storage() {
+					ctx = context.WithoutCancel(ctx)
+				}
+				return h.Role(ctx, tx, o, u)
+			}}
+		}},
+		{"Role has the role beside an error", []string{ruleUndone, ruleRole, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				role, err := h.Role(ctx, tx, o, u)
+				if err == nil {
+					err = errors.New("rows are left open")
+				}
+				return role, err
+			}}
+		}},
+		{"VerifiedEmails of a user without any is an error", []string{ruleUnverified}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, verified: func(ctx ctxt, tx storage.Storage, u string) ([]string, error) {
+				found, err := h.VerifiedEmails(ctx, tx, u)
+				if err == nil && len(found) == 0 {
+					err = sql.ErrNoRows
+				}
+				return found, err
+			}}
+		}},
+		{"Role is none whatever the error", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
+				role, _ := h.Role(ctx, tx, o, u)
+				return role, nil
+			}}
+		}},
+		{"MemberEmails takes any error for no organization", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				found, err := h.MemberEmails(ctx, tx, o, emails)
+				if err != nil {
+					err = invitation.ErrNotFound
+				}
+				return found, err
+			}}
+		}},
+		{"Join takes any error for a member", []string{ruleContext}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				if h.Join(ctx, tx, m) != nil {
+					return invitation.ErrAlreadyMember
+				}
+				return nil
+			}}
+		}},
+		{"Join fails", []string{ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, _ storage.Storage, _ invitation.Membership) error {
+				return errors.Join(ctx.Err(), errors.New("no such table"))
+			}}
+		}},
+		{"Join takes anybody for a member", []string{ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, _ storage.Storage, _ invitation.Membership) error {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				return invitation.ErrAlreadyMember
+			}}
+		}},
+		{"Join of a member of the same transaction is no error", []string{ruleAgain}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				err := h.Join(ctx, tx, m)
+				if _, before := h.Role(ctx, h.Storage(), m.OrganizationID, m.UserID); before != nil && errors.Is(err, invitation.ErrAlreadyMember) {
+					return nil
+				}
+				return err
+			}}
+		}},
+		{"Join of a member whom nobody invited is no error", []string{ruleAgain}, func(h *invitationtest.Host) broken {
+			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				err := h.Join(ctx, tx, m)
+				added := func(m2 invitation.Membership) bool { return m2.UserID == m.UserID && m2.InvitationID == "" }
+				if errors.Is(err, invitation.ErrAlreadyMember) && slices.ContainsFunc(h.Members(m.OrganizationID), added) {
+					return nil
+				}
+				return err
+			}}
+		}},
+		{"Join by another spelling changes the role", []string{ruleJoinIDs}, func(h *invitationtest.Host) broken {
+			b := overwriting(h)
+			join := b.join
+			b.join = func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
+				if strings.EqualFold(m.UserID, "joé") && m.UserID != "joé" {
+					m.UserID = "joé"
+					if err := join(ctx, tx, m); !errors.Is(err, invitation.ErrAlreadyMember) {
+						return err
+					}
+					return nil
+				}
+				return h.Join(ctx, tx, m)
+			}
+			return b
+		}},
 	}...)
+}
+
+// interrupted are the breakages of folded by case, by hosts whose first transaction of each question is aborted: it is
+// asked again, and not taken for an answer.
+func interrupted() []breakage {
+	var all []breakage
+	for method, rule := range map[string]string{
+		"Role": ruleRoleIDs, "MemberEmails": ruleEmailsIDs, "VerifiedEmails": ruleVerifiedIDs, "Join": ruleJoinIDs,
+	} {
+		all = append(all, breakage{method + " does not see case, behind an abort", []string{rule}, func(h *invitationtest.Host) broken {
+			asked := map[string]bool{}
+			// same is the id that the host takes id for, and an error of the first transaction that asks.
+			same := func(tx storage.Storage, id string) (string, error) {
+				for _, stored := range []string{"acmé", "joé"} {
+					if !strings.EqualFold(id, stored) || id == stored || tx == h.Storage() {
+						continue
+					}
+					if !asked[id] {
+						asked[id] = true
+						return "", storage.ErrAborted
+					}
+					return stored, nil
+				}
+				return id, nil
+			}
+			both := func(tx storage.Storage, o, u *string) error {
+				var err, errUser error
+				*o, err = same(tx, *o)
+				*u, errUser = same(tx, *u)
+				return errors.Join(err, errUser)
+			}
+			b, none := broken{Host: h}, ""
+			switch method {
+			case "Role":
+				b.role = func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+					if err := both(tx, &o, &u); err != nil {
+						return "", err
+					}
+					return h.Role(ctx, tx, o, u)
+				}
+			case "MemberEmails":
+				b.memberEmails = func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+					if err := both(tx, &o, &none); err != nil {
+						return nil, err
+					}
+					return h.MemberEmails(ctx, tx, o, emails)
+				}
+			case "VerifiedEmails":
+				b.verified = func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+					if err := both(tx, &none, &u); err != nil {
+						return nil, err
+					}
+					return h.VerifiedEmails(ctx, tx, u)
+				}
+			case "Join":
+				b.join = func(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
+					if err := both(tx, &m.OrganizationID, &m.UserID); err != nil {
+						return err
+					}
+					return h.Join(ctx, tx, m)
+				}
+			}
+			return b
+		}})
+	}
+	return all
 }
 
 // outside keeps memberships of Join beside the transaction, as a handle of its own would.
