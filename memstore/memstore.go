@@ -1,15 +1,19 @@
-// Package memstore keeps invitations in memory. It is a full [storage.Storage] for tests, examples and hosts that
-// need nothing kept beyond the life of the process: ordered trees behind one atomic pointer.
+// Package memstore keeps invitations in memory. It is a full [storage.Storage] for tests, examples and applications
+// that do not need invitations to outlive the process.
 //
-// Readers take the state that was committed last and keep it while they read: they never wait, and never see half
-// a transaction. One transaction writes at a time, on a copy that shares with the committed state whatever it does
-// not change; to commit is to swap the pointer, to roll back is to drop the copy. Waiting for the turn to write
-// ends when the ctx does.
+// Reads never wait, and never see half a transaction: each reads the state that was committed last. One transaction
+// writes at a time. It works on a copy that shares all unchanged data with the committed state. Waiting to begin a
+// transaction ends when ctx ends.
 //
-// A page costs what it returns and a search, not what is stored: by organization, with or without statuses, sorted
-// by any one field; by EmailKeys and over everything by created_at. Records that match the index and not the rest
-// of the filter are walked over; this includes pending ones that lapsed and were not yet written as expired.
-// Counts by organization and effective status are not walked at all. Sorting by several fields collects first.
+// The cost of a page grows with its size, and only logarithmically with the number of stored records, for:
+//
+//   - one organization, with or without statuses, sorted by any one field
+//   - a list of EmailKeys, sorted by created_at
+//   - all records, sorted by created_at
+//
+// Records that match the index but not the rest of the filter are skipped one by one. These include expired records
+// that are still stored as pending. Sorting by several fields first collects all matching records. Counting by
+// organization and effective status does not visit records.
 package memstore
 
 import (
@@ -23,16 +27,16 @@ import (
 
 var _ storage.Storage = (*Store)(nil)
 
-// errOutside is what Lock and ForUpdate are refused with.
+// errOutside is the error of Lock and ForUpdate outside a transaction.
 var errOutside = errors.New("memstore: only possible inside a transaction")
 
-// Store is a [storage.Storage] in memory, safe for concurrent use. [New] makes one.
+// Store is a [storage.Storage] in memory. Create one with [New]. It is safe for concurrent use.
 type Store struct {
-	current atomic.Pointer[state] // what was committed last; never written to
-	writer  chan struct{}         // holds the one that writes: a channel, since waiting for it has to honour a ctx
+	current atomic.Pointer[state] // the state committed last; never modified
+	writer  chan struct{}         // held by the one writer; a channel, because waiting for it must honour ctx
 }
 
-// New returns a store without records.
+// New returns an empty store.
 func New() *Store {
 	s := &Store{writer: make(chan struct{}, 1)}
 	s.current.Store(newState())
@@ -85,15 +89,15 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (n int, err error) {
 	return n, err
 }
 
-// Lock implements [storage.Storage]: it is an error here, outside a transaction.
+// Lock implements [storage.Storage]. It always returns an error, because a Store is outside a transaction.
 func (s *Store) Lock(context.Context, string) error { return errOutside }
 
-// RunInTx implements [storage.Storage]. It runs fn once: nothing here aborts a transaction.
+// RunInTx implements [storage.Storage]. It runs fn once, because nothing aborts a transaction in memory.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
 	return s.write(ctx, func(t *transaction) error { return t.run(ctx, fn) })
 }
 
-// write waits for its turn and commits what f writes, unless f returns an error or panics.
+// write waits until no other transaction writes, and commits what f writes unless f returns an error or panics.
 func (s *Store) write(ctx context.Context, f func(t *transaction) error) error {
 	if err := alive(ctx); err != nil {
 		return err
@@ -108,7 +112,7 @@ func (s *Store) write(ctx context.Context, f func(t *transaction) error) error {
 	if err := f(t); err != nil {
 		return err
 	}
-	s.current.Store(t.state) // not the copy made above: each level leaves its own
+	s.current.Store(t.state) // a nested transaction may have replaced the copy made above
 	return nil
 }
 
