@@ -30,7 +30,7 @@ type ResendParams struct {
 // last sent; for an expired one [ErrQuotaExceeded].
 func (s *Service) Resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	inv, err := s.resend(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "resend", err)
+	return inv, s.wrap(ctx, "resend", err)
 }
 
 func (s *Service) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
@@ -106,7 +106,7 @@ func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Rec
 	}
 	inv, err := w.reissued(ctx, r, event, p)
 	if errors.Is(err, storage.ErrExists) {
-		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, nil, taken())
+		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, nil, slotTaken())
 	}
 	if err == nil {
 		err = w.requireNotMembers(ctx, r.OrganizationID, drafts)

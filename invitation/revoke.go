@@ -19,7 +19,7 @@ type RevokeParams struct {
 // [ErrNotFound]; [ErrNotPending] for one that is resolved, revoked before, or lapsed.
 func (s *Service) Revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
 	inv, err := s.revoke(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "revoke", err)
+	return inv, s.wrap(ctx, "revoke", err)
 }
 
 func (s *Service) revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
@@ -73,7 +73,7 @@ type RevokeAllParams struct {
 // [ErrForbidden].
 func (s *Service) RevokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
 	n, err := s.revokeAll(ctx, p)
-	return n, s.failed(ctx, "revoke all", err)
+	return n, s.wrap(ctx, "revoke all", err)
 }
 
 func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error) {

@@ -65,7 +65,7 @@ func (s *Service) LockOrganization(ctx context.Context, organizationID string) e
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
 		return e
 	}
-	return s.failed(ctx, "lock organization", s.store.Lock(ctx, organizationID))
+	return s.wrap(ctx, "lock organization", s.store.Lock(ctx, organizationID))
 }
 
 // Format conceals the keys of the configuration.

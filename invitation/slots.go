@@ -200,7 +200,7 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 // requireSlot makes the checks that go after the one for members: the slot, the pause, the quotas.
 func (w *work) requireSlot(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
 	if holder != nil && !lapsed(*holder, now) {
-		return taken()
+		return slotTaken()
 	}
 	if e := w.checkPause("", r, now); e != nil {
 		return e

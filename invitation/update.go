@@ -52,7 +52,7 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // that the patch makes larger than Config.MaxMetadata.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "update", err)
+	return inv, s.wrap(ctx, "update", err)
 }
 
 func (s *Service) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
