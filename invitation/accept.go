@@ -101,7 +101,7 @@ func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (
 		return Invitation{}, err
 	}
 	var answered Invitation
-	err = s.change(ctx, c.organizationID, func(ctx context.Context, w *work) error {
+	err = s.inOrganization(ctx, c.organizationID, func(ctx context.Context, w *work) error {
 		answered, err = w.answer(ctx, c, p, event)
 		return err
 	})

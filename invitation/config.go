@@ -203,105 +203,131 @@ type settings struct {
 	acceptURL  *url.URL       // nil without AcceptURL
 }
 
-// newSettings checks cfg and fills in the defaults. Failures are named by the field.
+// newSettings fills in the defaults of cfg and validates the result. It names each invalid field.
 func newSettings(store storage.Storage, dir Directory, cfg *Config) (*settings, error) {
-	var c Config
+	s := &settings{}
 	if cfg != nil {
-		c = *cfg
+		s.Config = *cfg
 	}
+	errs := checkHost(store, dir)
+	errs = append(errs, checkKeyring(s.TicketKeys)...)
+	errs = append(errs, s.setLinks()...)
+	errs = append(errs, s.setRoles()...)
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	s.setDefaults()
+	s.ticketText = ticketText(s.TicketParam)
+	s.keys = newKeyring(s.Audience, s.TicketKeys)
+	s.TicketKeys = nil // the keyring has its own copies
+	return s, nil
+}
+
+// checkHost requires a store and a directory.
+func checkHost(store storage.Storage, dir Directory) Errors {
 	var errs Errors
-	refuse := func(p problem, field, long string) { errs = append(errs, p.about(field, long)) }
 	if isNil(store) {
-		refuse(problemMissing, "Storage", "is nil; pass a store, such as bunstore.New(db, nil)")
+		errs = append(errs, problemMissing.about("Storage", "is nil; pass a store, such as bunstore.New(db, nil)"))
 	}
 	if isNil(dir) {
-		refuse(problemMissing, "Directory", "is nil; pass what answers for your users and memberships")
+		errs = append(errs, problemMissing.about("Directory", "is nil; pass what answers for your users and memberships"))
 	}
+	return errs
+}
 
-	for i, k := range c.TicketKeys {
+// checkKeyring checks the length of the keys, and that they differ.
+func checkKeyring(keys [][]byte) Errors {
+	var errs Errors
+	for i, k := range keys {
 		field := fmt.Sprintf("TicketKeys[%d]", i)
 		if len(k) < minTicketKey {
-			refuse(problemValue, field, "must be at least 32 bytes, from a random source")
+			errs = append(errs, problemValue.about(field, "must be at least 32 bytes, from a random source"))
 		}
 		// HMAC pads a key with zeros, so keys that differ only in trailing zeros are equal.
-		if slices.ContainsFunc(c.TicketKeys[:i], func(other []byte) bool {
+		if slices.ContainsFunc(keys[:i], func(other []byte) bool {
 			return bytes.Equal(bytes.TrimRight(k, "\x00"), bytes.TrimRight(other, "\x00"))
 		}) {
-			refuse(problemValue, field, "must differ from the keys before it")
+			errs = append(errs, problemValue.about(field, "must differ from the keys before it"))
 		}
 	}
-	s := &settings{}
-	if c.AcceptURL == "" && len(c.TicketKeys) > 0 {
-		refuse(problemMissing, "AcceptURL", "is required with TicketKeys; set the page that a link leads to")
+	return errs
+}
+
+// setLinks checks what links and tickets consist of, and fills in the defaults.
+func (s *settings) setLinks() Errors {
+	var errs Errors
+	if s.AcceptURL == "" && len(s.TicketKeys) > 0 {
+		errs = append(errs,
+			problemMissing.about("AcceptURL", "is required with TicketKeys; set the page that a link leads to"))
 	}
-	if c.AcceptURL != "" {
-		u, e := checkURL("AcceptURL", c.AcceptURL)
+	if s.AcceptURL != "" {
+		u, e := checkURL("AcceptURL", s.AcceptURL)
 		if e != nil {
 			errs = append(errs, e)
 		}
 		s.acceptURL = u
 	}
-	if c.TicketParam == "" {
-		c.TicketParam = DefaultTicketParam
-	} else if !paramName.MatchString(c.TicketParam) {
-		refuse(problemFormat, "TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'")
+	if s.TicketParam == "" {
+		s.TicketParam = DefaultTicketParam
+	} else if !paramName.MatchString(s.TicketParam) {
+		errs = append(errs, problemFormat.about("TicketParam", "must be up to 64 letters, digits, '_', '-' or '.'"))
 	}
-
-	if e := s.setAudience(&c); e != nil {
+	if e := s.setAudience(); e != nil {
 		errs = append(errs, e)
 	}
-	if c.TicketProvesEmail && c.ManagersSeeLinks {
-		refuse(problemValue, "TicketProvesEmail", "must not be set with ManagersSeeLinks: a manager could then join by "+
-			"the link of somebody else; drop one")
+	if s.TicketProvesEmail && s.ManagersSeeLinks {
+		errs = append(errs, problemValue.about("TicketProvesEmail", "must not be set with ManagersSeeLinks: "+
+			"a manager could then join by the link of somebody else; drop one"))
 	}
-
-	if c.Roles == nil {
-		c.Roles = DefaultRoles()
-	} else if len(c.Roles.defs) == 0 {
-		refuse(problemMissing, "Roles", "knows no role; build it with NewRoles")
-	}
-	if c.ExpiresIn == 0 {
-		c.ExpiresIn = DefaultExpiresIn
-	} else if c.ExpiresIn < minExpiry || c.ExpiresIn > maxExpiry {
-		refuse(problemValue, "ExpiresIn", "must be from 1 second to 365 days")
-	}
-	if err := errs.err(); err != nil {
-		return nil, err
-	}
-
-	setDefault(&c.MaxBulk, DefaultMaxBulk)
-	setDefault(&c.MaxPending, noLimit)
-	setDefault(&c.MaxMetadata, DefaultMaxMetadata)
-	setDefault(&c.ResendAfter, DefaultResendAfter)
-	if isNil(c.Clock) {
-		c.Clock = clock.System()
-	}
-	if c.NewID == nil {
-		c.NewID = newULID(c.Clock)
-	}
-	if c.AllowRedirect == nil {
-		c.AllowRedirect = s.sameOrigin
-	}
-	s.ticketText = ticketText(c.TicketParam)
-	s.keys = newKeyring(c.Audience, c.TicketKeys)
-	c.TicketKeys = nil // the keyring has its own copies
-	s.Config = c
-	return s, nil
+	return errs
 }
 
 // setAudience checks the audience, or derives it from AcceptURL.
-func (s *settings) setAudience(c *Config) *Error {
-	if c.Audience != "" {
-		return checkText("Audience", c.Audience, storage.MaxURL)
+func (s *settings) setAudience() *Error {
+	if s.Audience != "" {
+		return checkText("Audience", s.Audience, storage.MaxURL)
 	}
 	if s.acceptURL != nil {
-		c.Audience = origin(s.acceptURL) + s.acceptURL.EscapedPath()
+		s.Audience = origin(s.acceptURL) + s.acceptURL.EscapedPath()
 	}
 	return nil
 }
 
+// setRoles checks the roles and the expiry, and fills in their defaults.
+func (s *settings) setRoles() Errors {
+	var errs Errors
+	if s.Roles == nil {
+		s.Roles = DefaultRoles()
+	} else if len(s.Roles.defs) == 0 {
+		errs = append(errs, problemMissing.about("Roles", "knows no role; build it with NewRoles"))
+	}
+	setDefault(&s.ExpiresIn, DefaultExpiresIn)
+	if s.ExpiresIn < minExpiry || s.ExpiresIn > maxExpiry {
+		errs = append(errs, problemValue.about("ExpiresIn", "must be from 1 second to 365 days"))
+	}
+	return errs
+}
+
+// setDefaults fills in the defaults of the fields that need no check.
+func (s *settings) setDefaults() {
+	setDefault(&s.MaxBulk, DefaultMaxBulk)
+	setDefault(&s.MaxPending, noLimit)
+	setDefault(&s.MaxMetadata, DefaultMaxMetadata)
+	setDefault(&s.ResendAfter, DefaultResendAfter)
+	if isNil(s.Clock) {
+		s.Clock = clock.System()
+	}
+	if s.NewID == nil {
+		s.NewID = newULID(s.Clock)
+	}
+	if s.AllowRedirect == nil {
+		s.AllowRedirect = s.sameOrigin
+	}
+}
+
 var paramName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
+// setDefault sets a field that is zero.
 func setDefault[T int | time.Duration](field *T, value T) {
 	if *field == 0 {
 		*field = value

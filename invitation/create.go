@@ -114,7 +114,7 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 		return nil, err
 	}
 	var created []Invitation
-	err = s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+	err = s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
 		granters, err := w.requireInviters(ctx, organizationID, drafts)
 		if err != nil {
 			return err

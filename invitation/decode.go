@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -306,6 +307,17 @@ func ParseListParams(v url.Values) (ListParams, error) {
 		EmailAddress: v.Get("email_address"),
 		Cursor:       v.Get("cursor"),
 	}
+	errs := p.parsePage(v)
+	errs = append(errs, p.parseStatuses(v["status"])...)
+	errs = append(errs, p.parseOrder(slices.Concat(v["order_by"], v["order"]))...)
+	if err := errs.err(); err != nil {
+		return ListParams{}, err
+	}
+	return p, nil
+}
+
+// parsePage reads limit and offset.
+func (p *ListParams) parsePage(v url.Values) Errors {
 	var errs Errors
 	for _, n := range []struct {
 		param string
@@ -323,18 +335,26 @@ func ParseListParams(v url.Values) (ListParams, error) {
 		}
 		*n.to = number
 	}
-	for _, s := range v["status"] {
+	return errs
+}
+
+// parseStatuses reads statuses, and stops at the first unknown one.
+func (p *ListParams) parseStatuses(values []string) Errors {
+	for _, s := range values {
 		if s == "" {
 			continue
 		}
 		if !Status(s).known() {
-			errs = append(errs, unknownStatus())
-			break
+			return Errors{unknownStatus()}
 		}
 		p.Statuses = append(p.Statuses, Status(s))
 	}
-orders:
-	for _, list := range append(append([]string{}, v["order_by"]...), v["order"]...) {
+	return nil
+}
+
+// parseOrder reads comma-separated lists of order fields, and stops at the first unknown one.
+func (p *ListParams) parseOrder(lists []string) Errors {
+	for _, list := range lists {
 		for s := range strings.SplitSeq(list, ",") {
 			// An unescaped + is decoded as a space.
 			if s = strings.TrimSpace(s); s == "" {
@@ -343,14 +363,10 @@ orders:
 			o, err := ParseOrder(s)
 			var e *Error
 			if errors.As(err, &e) {
-				errs = append(errs, e)
-				break orders
+				return Errors{e}
 			}
 			p.OrderBy = append(p.OrderBy, o)
 		}
 	}
-	if err := errs.err(); err != nil {
-		return ListParams{}, err
-	}
-	return p, nil
+	return nil
 }

@@ -29,7 +29,8 @@ func (s *Service) Get(ctx context.Context, organizationID, invitationID string) 
 // Preview returns the errors that Accept would return, in this order of precedence, except for those about the user:
 //
 //   - [ErrInvalidTicket]: the ticket is forged, void or unknown.
-//   - [ErrNotInvitee]: through [Service.As], the invitation is for another user.
+//   - [ErrNotFound] or [ErrNotInvitee]: through [Service.As], the user does not exist, or the invitation is for
+//     somebody else.
 //   - [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending]: the invitation is not pending.
 //   - [ErrForbidden]: the inviter may no longer grant the role, or the role no longer exists.
 //   - [ErrQuotaExceeded]: no seat is free.
