@@ -1,4 +1,4 @@
-// Package clock makes time a dependency, so that a test decides what time it is.
+// Package clock makes time a dependency, so that tests can control it.
 //
 // Production code takes a [Clock] and is given [System]. A test gives it a [Fake] and moves that.
 package clock
@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// Clock tells the time. Implementations are safe for concurrent use.
+// Clock tells the time. Implementations must be safe for concurrent use.
 type Clock interface {
 	// Now returns the current instant, in any location.
 	Now() time.Time
 }
 
-// Func lets an ordinary function serve as a [Clock].
+// Func adapts an ordinary function to a [Clock].
 type Func func() time.Time
 
 // Now calls f.
 func (f Func) Now() time.Time { return f() }
 
-// System returns the clock of the machine.
+// System returns the system clock.
 func System() Clock { return Func(time.Now) }
 
 // Fake is a clock that stands still until it is moved. Its zero value stands at the zero time. It is safe for
-// concurrent use and must not be copied after its first use.
+// concurrent use. It must not be copied after first use.
 type Fake struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewFake returns a Fake that stands at t.
+// NewFake returns a Fake set to t.
 func NewFake(t time.Time) *Fake { return &Fake{now: t} }
 
-// Now returns the instant the clock stands at.
+// Now returns the time the clock is set to.
 func (f *Fake) Now() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.now
 }
 
-// Set moves the clock to t, backwards too.
+// Set sets the clock to t, which may be earlier than the current setting.
 func (f *Fake) Set(t time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

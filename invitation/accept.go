@@ -9,71 +9,85 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// AcceptParams names an invitation, by its ticket or by both ids, and the user who accepts it. Where both are given
-// they must mean the same invitation.
+// AcceptParams names an invitation and the user who accepts it. The invitation is named by Ticket, or by OrganizationID
+// and InvitationID. If both are set, they must name the same invitation.
 //
-// Printed with %v or slog it conceals everything, since it holds the ticket. That fails inside an unexported field of
-// another struct, where fmt calls no methods.
+// It contains a ticket, so %v and slog print none of its values. An unexported field of another struct is the
+// exception: fmt calls no methods there and prints the values.
 type AcceptParams struct {
-	Ticket         string `json:"-"` // from the acceptance link
-	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"`
-	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`
-	UserID         string `wire:"user_id" validate:"bytes=128,text"` // required
+	Ticket         string `json:"-"`                                         // the ticket from the acceptance link
+	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"` // required without a ticket
+	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`    // required without a ticket
+	UserID         string `wire:"user_id" validate:"bytes=128,text"`         // the user who accepts; required
 
-	// Terms are the [Invitation.Terms] that were shown to the user; "" is not compared.
+	// Terms are the [Invitation.Terms] that the user was shown. If they have changed, Accept returns [ErrChanged]. ""
+	// skips this check.
 	Terms string
 }
 
-// DeclineParams names an invitation and the user who declines it, as [AcceptParams] does. With a ticket the trusted
-// back end may leave the user out.
+// DeclineParams names an invitation and the user who declines it, like [AcceptParams]. With a ticket, the trusted back
+// end may leave UserID empty.
 type DeclineParams AcceptParams
 
-// Format conceals the ticket.
+// Format prints only the name of the type, because the params contain a ticket.
 func (p AcceptParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.AcceptParams") }
 
-// LogValue conceals the ticket.
+// LogValue logs only the name of the type, because the params contain a ticket.
 func (p AcceptParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
-// MarshalJSON conceals the ticket, for params that are logged inside of something else.
+// MarshalJSON returns only the name of the type, because the params contain a ticket and JSON logs marshal what they
+// log.
 func (p AcceptParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
 
-// Format conceals the ticket.
+// Format prints only the name of the type, because the params contain a ticket.
 func (p DeclineParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.DeclineParams") }
 
-// LogValue conceals the ticket.
+// LogValue logs only the name of the type, because the params contain a ticket.
 func (p DeclineParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
-// MarshalJSON conceals the ticket, as that of AcceptParams does.
+// MarshalJSON returns only the name of the type, because the params contain a ticket and JSON logs marshal what they
+// log.
 func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
 
-// Accept makes the invited user a member: it calls [Directory.Join] and resolves the invitation, in one transaction.
+// Accept makes the invited user a member. It calls [Directory.Join] and resolves the invitation in one transaction.
 //
-// The user must own, verified, the address of the invitation, whether they come with the ticket or with the ids; with
-// Config.TicketProvesEmail the ticket alone will do. Who is a member already keeps the role they have, and joins no
-// second time. Accepting again returns the same invitation again, whatever Terms says, as long as the user is
-// still a member.
+// One of the user's verified addresses must be the address of the invitation, with a ticket as well as with ids. With
+// Config.TicketProvesEmail the ticket alone is enough. A user who is already a member keeps their role; Join is not
+// called. Accept is idempotent: as long as the user is still a member, accepting again returns the same invitation,
+// whatever Terms says.
 //
-// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrInvalidTicket] for a forged,
-// void or unknown ticket, or one that is not of the ids beside it; [ErrNotFound] for the user; [ErrNotInvitee], by
-// ids also where there is no such invitation; [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending];
-// [ErrChanged] for other Terms; [ErrForbidden] where the inviter may no longer grant the role (but for
-// Config.IgnoreInviterAuthority), or nobody knows the role any more; [ErrQuotaExceeded]; what Join refuses.
+// Accept returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrInvalid]: parameters are invalid.
+//   - [ErrInvalidTicket]: the ticket is forged, void or unknown, or names another invitation than the ids.
+//   - [ErrNotFound]: the user does not exist.
+//   - [ErrNotInvitee]: none of the user's verified addresses is the address of the invitation. By ids, also if the
+//     invitation does not exist.
+//   - [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending]: the invitation is not pending.
+//   - [ErrChanged]: Terms are not the current ones.
+//   - [ErrForbidden]: the inviter may no longer grant the role (unless Config.IgnoreInviterAuthority is set), or the
+//     role no longer exists.
+//   - [ErrQuotaExceeded]: no seat is free.
+//   - An error of Join.
 func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
 	inv, err := s.answer(ctx, p, EventAccepted)
-	return inv, s.failed(ctx, "accept", err)
+	return inv, s.wrap(ctx, "accept", err)
 }
 
-// Decline turns an invitation down for the invited user. It asks for the same proof as Accept, and refuses the same
-// up to Terms. Declining again returns the same invitation again.
+// Decline declines an invitation for the invited user. It requires the same proof as Accept. It is idempotent:
+// declining again returns the same invitation, whatever Terms says.
 //
-// From the back end the ticket is proof enough without a user, so that somebody invited by mistake needs no account to
-// say no. ResolvedBy is then "". Through [Service.As] it is the signed-in user who declines.
+// The trusted back end may decline with a ticket and without a user, so that a person invited by mistake does not need
+// an account. ResolvedBy is then "". Through [Service.As] the signed-in user declines.
+//
+// Decline returns the errors of Accept up to [ErrChanged], in the same order, except that an accepted, declined or
+// revoked invitation is always [ErrNotPending].
 func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
 	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
-	return inv, s.failed(ctx, "decline", err)
+	return inv, s.wrap(ctx, "decline", err)
 }
 
-// answer is Accept and Decline.
+// answer implements Accept and Decline.
 func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (Invitation, error) {
 	if err := s.checkReady(); err != nil {
 		return Invitation{}, err
@@ -87,7 +101,7 @@ func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (
 		return Invitation{}, err
 	}
 	var answered Invitation
-	err = s.change(ctx, c.organizationID, func(ctx context.Context, w *work) error {
+	err = s.inOrganization(ctx, c.organizationID, func(ctx context.Context, w *work) error {
 		answered, err = w.answer(ctx, c, p, event)
 		return err
 	})
@@ -97,7 +111,7 @@ func (s *Service) answer(ctx context.Context, p AcceptParams, event EventType) (
 	return answered, nil
 }
 
-// addressed returns what p claims: the verified ticket, or the ids, with generation 0.
+// addressed returns the invitation that p names: what its verified ticket says, or its ids with generation 0.
 func (s *Service) addressed(p AcceptParams, event EventType) (claims, error) {
 	errs := checkParams("", p)
 	if p.UserID == "" && (p.Ticket == "" || event != EventDeclined) {
@@ -120,18 +134,19 @@ func (s *Service) addressed(p AcceptParams, event EventType) (claims, error) {
 	return c, nil
 }
 
+// answer accepts or declines the invitation that named names.
 func (w *work) answer(ctx context.Context, named claims, p AcceptParams, event EventType) (Invitation, error) {
 	found, err := w.lockRecords(ctx, storage.Filter{OrganizationID: named.organizationID}, named.invitationID)
 	if err != nil {
 		return Invitation{}, err
 	}
-	if p.Ticket != "" && !named.means(found) {
+	if p.Ticket != "" && !named.isCurrent(found) {
 		return Invitation{}, invalidTicket()
 	}
 	if err := w.requireInvitee(ctx, p, found); err != nil {
 		return Invitation{}, err
 	}
-	r, now := found[0], w.now() // after every lock there was to wait for
+	r, now := found[0], w.now() // after waiting for all locks
 	if done, err := w.answered(ctx, r, p.UserID, event); err != nil || done {
 		return w.view(r, now), err
 	}
@@ -150,13 +165,13 @@ func (w *work) answer(ctx context.Context, named claims, p AcceptParams, event E
 	return w.saveOne(ctx, c)
 }
 
-// means reports whether the ticket is the current one of the invitation that was found for it.
-func (c claims) means(found []storage.Record) bool {
+// isCurrent reports whether found is the one invitation that the ticket names, in the generation that it names.
+func (c claims) isCurrent(found []storage.Record) bool {
 	return len(found) == 1 && found[0].Generation == c.generation
 }
 
-// answered reports whether this user gave this answer before, which is then given again. Who accepted and was
-// removed since has to be invited anew.
+// answered reports whether this user has given this answer before; the operation then repeats it. A user who accepted
+// and was removed since must be invited again.
 func (w *work) answered(ctx context.Context, r storage.Record, userID string, event EventType) (bool, error) {
 	to, _ := StatusPending.on(event)
 	if r.Status != string(to) || r.ResolvedBy != userID {

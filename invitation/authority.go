@@ -7,7 +7,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// checkBackend refuses what As may not do.
+// checkBackend refuses operations that only the trusted back end may call.
 func (s *Service) checkBackend() error {
 	if err := s.checkReady(); err != nil {
 		return err
@@ -18,7 +18,7 @@ func (s *Service) checkBackend() error {
 	return nil
 }
 
-// actingUser is who acts where the caller names userID: the user of As, if there is one.
+// actingUser returns the user who acts: the user of As if there is one, otherwise userID.
 func (s *Service) actingUser(userID string) string {
 	if s.actor != nil {
 		return *s.actor
@@ -26,8 +26,8 @@ func (s *Service) actingUser(userID string) string {
 	return userID
 }
 
-// subject is the user an operation is about where the caller names userID: As fills in its own user, and refuses
-// any other.
+// subject returns the user that an operation is about. Through As it is the user of As; naming another user is an
+// error.
 func (s *Service) subject(userID string) (string, error) {
 	if s.actor == nil || userID == *s.actor {
 		return userID, nil
@@ -38,7 +38,7 @@ func (s *Service) subject(userID string) (string, error) {
 	return *s.actor, nil
 }
 
-// askRole asks for a user's role. A Directory that has none to tell, and says nothing of it, knows no member.
+// askRole asks the Directory for a user's role. An empty role without an error means that the user is not a member.
 func (s *Service) askRole(ctx context.Context, organizationID, userID string) (Role, error) {
 	role, err := s.dir.Role(ctx, s.store, organizationID, userID)
 	if err == nil && role == "" {
@@ -47,10 +47,10 @@ func (s *Service) askRole(ctx context.Context, organizationID, userID string) (R
 	return role, err
 }
 
-// notMember reports whether Directory.Role said that the user is no member, and nothing of its own.
+// notMember reports whether Directory.Role returned ErrNotMember, and not an *Error of its own.
 func notMember(err error) bool { return errors.Is(err, ErrNotMember) && !shown(err) }
 
-// checkManages judges what is known of a user's role.
+// checkManages refuses a user whose role does not manage invitations. role and err are the answer of askRole.
 func (s *Service) checkManages(role Role, err error, param string) error {
 	switch {
 	case notMember(err):
@@ -63,13 +63,14 @@ func (s *Service) checkManages(role Role, err error, param string) error {
 	return nil
 }
 
-// requireManager checks that a user's role manages invitations, and returns the role. param names the user.
+// requireManager requires that a user's role manages invitations, and returns the role. param is the parameter that
+// names the user.
 func (s *Service) requireManager(ctx context.Context, organizationID, userID, param string) (Role, error) {
 	role, err := s.askRole(ctx, organizationID, userID)
 	return role, s.checkManages(role, err, param)
 }
 
-// requireReader checks the acting user of a read, where there is one.
+// requireReader requires that the user of As, if there is one, manages invitations.
 func (s *Service) requireReader(ctx context.Context, organizationID string) (Role, error) {
 	if s.actor == nil {
 		return "", nil
@@ -77,7 +78,7 @@ func (s *Service) requireReader(ctx context.Context, organizationID string) (Rol
 	return s.requireManager(ctx, organizationID, *s.actor, paramUser)
 }
 
-// requireRequester checks the requesting user, where there is one, and returns their role.
+// requireRequester requires that the requesting user, if there is one, manages invitations, and returns their role.
 func (w *work) requireRequester(ctx context.Context, organizationID, userID string) (Role, error) {
 	if userID == "" {
 		return "", nil
@@ -85,13 +86,13 @@ func (w *work) requireRequester(ctx context.Context, organizationID, userID stri
 	return w.requireManager(ctx, organizationID, userID, paramRequesting)
 }
 
-// requireInviters returns the roles of the users who invite, each asked for once.
+// requireInviters requires that all inviters manage invitations, and returns their roles. It asks for each role once.
 func (w *work) requireInviters(ctx context.Context, organizationID string, drafts []draft) (map[string]Role, error) {
-	type answer struct {
+	type lookup struct {
 		role Role
 		err  error
 	}
-	answers := map[string]answer{}
+	answers := map[string]lookup{}
 	roles := map[string]Role{}
 	var errs collector
 	for _, d := range drafts {
@@ -115,8 +116,7 @@ func (w *work) requireInviters(ctx context.Context, organizationID string, draft
 	return roles, errs.err()
 }
 
-// authorizeGrant checks that the role of r may be granted by whoever answers for it from now on: the acting user, or else
-// its inviter.
+// authorizeGrant requires that the acting user may grant the role of r. Without an acting user, the inviter must.
 func (w *work) authorizeGrant(ctx context.Context, r storage.Record, granter Role, actingUserID string) error {
 	if actingUserID == "" {
 		return w.authorizeInviter(ctx, r)
@@ -127,7 +127,7 @@ func (w *work) authorizeGrant(ctx context.Context, r storage.Record, granter Rol
 	return nil
 }
 
-// authorizeInviter refuses a role that nobody knows any more, or that the inviter may not grant now.
+// authorizeInviter refuses a role that no longer exists, or that the inviter may no longer grant.
 func (s *Service) authorizeInviter(ctx context.Context, r storage.Record) error {
 	role := Role(r.Role)
 	if !s.cfg.Roles.knows(role) {
@@ -146,8 +146,10 @@ func (s *Service) authorizeInviter(ctx context.Context, r storage.Record) error 
 	return nil
 }
 
-// authorizeDrafts makes the checks that go before the one for members: the ceiling, then AllowEmail.
-func (w *work) authorizeDrafts(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) error {
+// authorizeDrafts requires that the inviters may grant the roles, and then that Config.AllowEmail allows the addresses.
+// It precedes the check for members.
+func (w *work) authorizeDrafts(ctx context.Context, organizationID string, drafts []draft,
+	granters map[string]Role) error {
 	var errs collector
 	for _, d := range drafts {
 		if role, acting := granters[d.InviterUserID]; acting {
@@ -169,7 +171,7 @@ func (w *work) authorizeDrafts(ctx context.Context, organizationID string, draft
 	return errs.err()
 }
 
-// authorizeEmail asks Config.AllowEmail: refusals, or an internal error.
+// authorizeEmail asks Config.AllowEmail. It returns what was refused, or an internal error.
 func (w *work) authorizeEmail(ctx context.Context, organizationID string, d draft) (Errors, error) {
 	if w.cfg.AllowEmail == nil {
 		return nil, nil
@@ -179,13 +181,14 @@ func (w *work) authorizeEmail(ctx context.Context, organizationID string, d draf
 	case err == nil || own != nil:
 		return own, nil
 	case errors.Is(err, ErrForbidden):
-		return Errors{problemNotAllowed.about(d.email(), "the address may not be invited into this organization").because(err)}, nil
+		return Errors{
+			problemNotAllowed.about(d.email(), "the address may not be invited into this organization").because(err),
+		}, nil
 	}
 	return nil, callback("Config.AllowEmail", err)
 }
 
-// checkAllPrivate refuses private metadata where a user acts by As: it is between the application and itself, and lands
-// on the membership.
+// checkAllPrivate applies checkPrivate to all params.
 func (s *Service) checkAllPrivate(ps []CreateParams, at func(int) string) error {
 	var errs collector
 	for i, p := range ps {
@@ -196,6 +199,8 @@ func (s *Service) checkAllPrivate(ps []CreateParams, at func(int) string) error 
 	return errs.err()
 }
 
+// checkPrivate refuses private metadata through As: only the back end may set it, because it becomes part of the
+// membership.
 func (s *Service) checkPrivate(prefix string, private Metadata) *Error {
 	if s.actor == nil || private == (Metadata{}) {
 		return nil

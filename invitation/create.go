@@ -11,21 +11,24 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// CreateParams is what an invitation is made of. EmailAddress and Role are required.
+// CreateParams describes an invitation to create. EmailAddress and Role are required.
 type CreateParams struct {
-	EmailAddress string // kept as it is written, trimmed; see [CanonicalEmail] for when two are the same
+	EmailAddress string // stored as written, trimmed; addresses with the same [CanonicalEmail] are equal
 	Role         Role   `wire:"role" validate:"required"` // one of Config.Roles
 
-	InviterUserID        string `wire:"inviter_user_id" validate:"bytes=128,text"`        // acts; "" for the back end
-	RedirectURL          string `wire:"redirect_url"`                                     // "" for Config.AcceptURL
-	OrganizationDomainID string `wire:"organization_domain_id" validate:"bytes=128,text"` // set where a domain rule invites
+	// InviterUserID is the user who invites. "" means the trusted back end.
+	InviterUserID string `wire:"inviter_user_id" validate:"bytes=128,text"`
+	// RedirectURL is where the acceptance link leads. "" means Config.AcceptURL.
+	RedirectURL string `wire:"redirect_url"`
+	// OrganizationDomainID is set if an organization domain generated the invitation.
+	OrganizationDomainID string `wire:"organization_domain_id" validate:"bytes=128,text"`
 
-	PublicMetadata  Metadata // may be seen by the invited person
-	PrivateMetadata Metadata // the back end's alone: through [Service.As] it is ErrForbidden
+	PublicMetadata  Metadata // the invited person may see it
+	PrivateMetadata Metadata // only for the back end: ErrForbidden through [Service.As]
 
-	ExpiresIn time.Duration // 1 second to 365 days; 0 for Config.ExpiresIn. On the wire expires_in_days
-	Silent    bool          // leaves Event.Notify false: send no mail. On the wire notify=false
-	Replace   bool          // revoke a pending one for the address and create anew, instead of ErrDuplicate
+	ExpiresIn time.Duration // 1 second to 365 days; 0 means Config.ExpiresIn. JSON: expires_in_days
+	Silent    bool          // sets Event.Notify to false: do not send mail. JSON: notify=false
+	Replace   bool          // revokes a pending invitation for the address instead of ErrDuplicate
 }
 
 // Format prints what LogValue logs, whatever the verb.
@@ -33,56 +36,67 @@ func (p CreateParams) Format(f fmt.State, _ rune) {
 	printGroup(f, "invitation.CreateParams", p.LogValue())
 }
 
-// LogValue logs whom it invites as what, without metadata.
+// LogValue logs the address and the role.
 func (p CreateParams) LogValue() slog.Value {
 	return slog.GroupValue(logged("email_address", p.EmailAddress), logged("role", p.Role))
 }
 
-// MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
+// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log.
 func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
-// Create invites an address into an organization and returns the invitation, with its acceptance link but for a caller
-// through [Service.As] (see Config.ManagersSeeLinks).
+// Create invites an address into an organization. It returns the invitation with its acceptance link; a caller through
+// [Service.As] gets no link (see Config.ManagersSeeLinks).
 //
-// With an inviter that user must be a member whose role manages and may grant the role; without one the caller is
-// the trusted back end. It is not idempotent: a second call is [ErrDuplicate] while the first is pending. A lapsed
-// invitation for the address does not stand in the way; it is written expired. With Replace a pending one is
-// revoked.
+// An inviter must be a member whose role manages invitations and may grant the role. Without an inviter the caller is
+// the trusted back end. Create is not idempotent: while the invitation is pending, a second call returns
+// [ErrDuplicate]. With Replace it revokes the pending invitation instead. An expired invitation for the address is
+// never a duplicate.
 //
-// It refuses, and then changes nothing, in this order: [ErrForbidden] for private metadata through As; [ErrInvalid]
-// for all that is wrong with the parameters at once (an unknown role is [ErrNotFound] too); [ErrNotMember] or [ErrForbidden] for the inviter; ErrNotFound for
-// the organization; ErrForbidden for a role the inviter may not grant, and for an address that Config.AllowEmail
-// refuses; [ErrAlreadyMember]; ErrDuplicate; [ErrTooSoon] for a Replace before Config.ResendAfter has passed;
-// [ErrQuotaExceeded]. A Replace that others outrun again and again is [ErrConflict].
+// Create returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrForbidden]: private metadata through As.
+//   - [ErrInvalid]: parameters are invalid. All of them are reported together. An unknown role also is [ErrNotFound].
+//   - [ErrNotMember] or ErrForbidden: the inviter is not a member, or does not manage invitations.
+//   - ErrNotFound: the organization does not exist.
+//   - ErrForbidden: the inviter may not grant the role, or Config.AllowEmail refuses the address.
+//   - [ErrAlreadyMember]: the address belongs to a member.
+//   - [ErrDuplicate]: a pending invitation exists for the address.
+//   - [ErrTooSoon]: Config.ResendAfter has not passed since the invitation to replace was sent.
+//   - [ErrQuotaExceeded]: Config.MaxPending or Config.Seats would be exceeded.
+//   - [ErrConflict]: concurrent calls kept replacing the same invitation.
 func (s *Service) Create(ctx context.Context, organizationID string, p CreateParams) (Invitation, error) {
 	created, err := s.create(ctx, organizationID, []CreateParams{p}, func(int) string { return "" })
 	if err != nil {
-		return Invitation{}, s.failed(ctx, "create", err)
+		return Invitation{}, s.wrap(ctx, "create", err)
 	}
 	return created[0], nil
 }
 
-// CreateBulk invites several addresses, up to Config.MaxBulk, all or none, and returns the invitations in the order
-// of ps. It is Create for each, but completes each check for all items before the next one. One error comes per
-// failing item, its Param behind the index ("[3].role"), of more than 100 as [Errors] says; those of [ErrDuplicate] come
-// as one, with all addresses in Meta["email_addresses"]. The same address twice is [ErrInvalid].
+// CreateBulk invites several addresses, all or none, and returns the invitations in the order of ps. It accepts at most
+// Config.MaxBulk items.
+//
+// CreateBulk does what Create does for each item, and returns the same errors in the same order. It completes each
+// check for all items before the next check. The error contains one [Error] for each failing item, up to the limit of
+// [Errors]. Param names the item by its index, such as "[3].role". [ErrDuplicate] is a single Error for all items, with
+// the addresses in Meta["email_addresses"]. An address that is listed twice is [ErrInvalid].
 func (s *Service) CreateBulk(ctx context.Context, organizationID string, ps []CreateParams) ([]Invitation, error) {
 	created, err := s.create(ctx, organizationID, ps, func(i int) string { return fmt.Sprintf("[%d].", i) })
-	return created, s.failed(ctx, "create bulk", err)
+	return created, s.wrap(ctx, "create bulk", err)
 }
 
-// draft is an item on its way to become a record.
+// draft is an item that is to become a record.
 type draft struct {
 	CreateParams
-	at  string // prefix of its parameters
+	at  string // prefix of its parameter names
 	key string // canonical address
 }
 
-// bulk reports whether the call is a bulk: its items are named by their index.
+// bulk reports whether the draft is an item of CreateBulk, whose parameters are prefixed by an index.
 func (d draft) bulk() bool { return d.at != "" }
 
 func (d draft) email() string { return d.at + paramEmail }
 
+// create implements Create and CreateBulk. at returns the prefix of an item's parameter names.
 func (s *Service) create(ctx context.Context, organizationID string, ps []CreateParams, at func(int) string) (
 	[]Invitation, error) {
 	if err := s.checkReady(); err != nil {
@@ -100,7 +114,7 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 		return nil, err
 	}
 	var created []Invitation
-	err = s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+	err = s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
 		granters, err := w.requireInviters(ctx, organizationID, drafts)
 		if err != nil {
 			return err
@@ -114,7 +128,7 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 	return created, nil
 }
 
-// drafts checks all parameters together.
+// drafts checks the parameters of all items together.
 func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) string) ([]draft, error) {
 	var errs collector
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
@@ -142,7 +156,7 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 	return drafts, errs.err()
 }
 
-// checkDraft checks all of an item but its address.
+// checkDraft checks all parameters of an item except its address.
 func (s *Service) checkDraft(d draft) Errors {
 	errs := checkParams(d.at, d.CreateParams)
 	if d.Role != "" && !s.cfg.Roles.knows(d.Role) {
@@ -155,8 +169,9 @@ func (s *Service) checkDraft(d draft) Errors {
 	return append(errs, checkExpiry(d.at, d.ExpiresIn)...)
 }
 
-// refusal returns the error of drafts that early or late refuses. Early is the error of a check that goes before the one
-// for members, late of one that goes after it. That there is no such organization goes before both.
+// refusal returns the error for drafts that were refused. early is the error of a check that precedes the check for
+// members, late of one that follows it; one of them is set. An unknown organization takes precedence over both, a
+// member over late.
 func (w *work) refusal(ctx context.Context, organizationID string, drafts []draft, early, late error) error {
 	err := early
 	if err == nil {
@@ -168,9 +183,9 @@ func (w *work) refusal(ctx context.Context, organizationID string, drafts []draf
 	members, failed := w.askMembers(ctx, organizationID, drafts)
 	switch {
 	case failed != nil && !shown(failed) && !shown(err):
-		return err // which may be why
+		return err // it may be the cause
 	case failed != nil && early != nil && errors.Is(storage.Classify(ctx, w.store, failed), ErrAborted):
-		return err // a statement of the callback that refused may be why the transaction does nothing more
+		return err // a failed statement of the callback may have aborted the transaction
 	case failed != nil:
 		return failed
 	case early == nil:
@@ -181,7 +196,7 @@ func (w *work) refusal(ctx context.Context, organizationID string, drafts []draf
 	return err
 }
 
-// records builds what the drafts store.
+// records returns the records to store for the drafts.
 func (w *work) records(organizationID string, drafts []draft, now time.Time) ([]storage.Record, error) {
 	records := make([]storage.Record, len(drafts))
 	for i, d := range drafts {

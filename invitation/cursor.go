@@ -8,15 +8,15 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A cursor says behind which record the next page begins. It is base64url, without padding, of
+// A cursor contains the position after which the next page begins. It is the base64url encoding, without padding, of
 //
-//	1                                                  the version, one byte
-//	SHA-256 over scope and position, its first half    binds it to its list, and finds damage
-//	created_at, expires_at                             eight bytes each, microseconds; 0 where no sort field
-//	email key, id                                      each behind its length in two bytes
+//	version, 1                                  one byte
+//	first half of SHA-256 of scope and position binds the cursor to its list, and detects damage
+//	created_at, expires_at                      eight bytes each, microseconds; 0 unless a sort field
+//	email key, id                               each preceded by its length in two bytes
 //
-// It holds nothing that the page it came with did not show, so it needs no secret; who forges one only moves
-// about in a list he may read.
+// It contains nothing that its page did not show, so it needs no secret. A forged cursor only moves within a list that
+// its caller may read.
 
 const (
 	cursorVersion = 1
@@ -24,13 +24,14 @@ const (
 	maxCursor     = (1 + cursorSumSize + 16 + 4 + storage.MaxEmail + storage.MaxID + 2) / 3 * 4
 )
 
-// encodeCursor returns the cursor behind the record for a list with this order. scope names the list: the
-// operation, whose it is, its filters and order.
+// encodeCursor returns the cursor for the page after the record last. scope identifies the list: the operation, its
+// owner, its filters and its order.
 func encodeCursor(scope string, order []storage.Sort, last storage.Record) string {
 	return encode64(sealCursor(scope, cursorPosition(order, last)))
 }
 
-// decodeCursor returns the position, or false for what encodeCursor did not make for this scope and order.
+// decodeCursor returns the position of a cursor. It reports false for anything that encodeCursor did not make for this
+// scope and order.
 func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.Record, bool) {
 	if len(cursor) > maxCursor {
 		return nil, false
@@ -55,11 +56,11 @@ func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.R
 		n := 2 + int(binary.BigEndian.Uint16(rest))
 		*field, rest = string(rest[2:n]), rest[n:]
 	}
-	// One position has one encoding.
+	// Each position has exactly one encoding.
 	if string(cursorPosition(order, last)) != string(position) {
 		return nil, false
 	}
-	// A position can be forged, and must still be one that a database can be asked for.
+	// A forged position must still be within the range of a database.
 	for _, at := range []time.Time{last.CreatedAt, last.ExpiresAt} {
 		if at.Year() < 1 || at.Year() > 9999 {
 			return nil, false
@@ -68,6 +69,7 @@ func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.R
 	return &last, storage.ValidText(last.EmailKey) && storage.ValidText(last.ID)
 }
 
+// sealCursor returns the bytes of a cursor.
 func sealCursor(scope string, position []byte) []byte {
 	h := sha256.New()
 	h.Write(appendText(nil, scope))
@@ -76,7 +78,7 @@ func sealCursor(scope string, position []byte) []byte {
 	return append(b, position...)
 }
 
-// cursorPosition is the part of a record that order compares.
+// cursorPosition encodes the fields of a record that the order compares.
 func cursorPosition(order []storage.Sort, r storage.Record) []byte {
 	var created, expires int64
 	var email string
@@ -95,7 +97,7 @@ func cursorPosition(order []storage.Sort, r storage.Record) []byte {
 	return appendText(appendText(b, email), r.ID)
 }
 
-// appendText appends s behind its length, so that no two lists of texts look the same.
+// appendText appends s preceded by its length, so that different lists of texts have different encodings.
 func appendText(b []byte, s string) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
 	return append(b, s...)

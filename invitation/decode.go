@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,23 +15,27 @@ import (
 )
 
 const (
-	maxBody  = 1 << 20 // of a request, in bytes
-	maxItems = 10000   // of a list in a body, whatever Config.MaxBulk allows
+	maxBody  = 1 << 20 // bytes of a request body
+	maxItems = 10000   // items of a list in a body, regardless of Config.MaxBulk
 )
 
-// Decode reads the JSON body of a request, of at most 1 MiB, into what an operation takes:
+// Decode reads the JSON body of a request into the parameters of an operation:
 //
 //	p, err := invitation.Decode[invitation.CreateParams](r.Body)
 //
-// An optional key that is absent or null is its default. OrganizationDomainID and Replace are never set from a body.
-// An empty body is fine for RevokeParams and ResendParams.
+// The body may have at most 1 MiB, and a list at most 10,000 items. An optional key that is absent or null has its
+// default. OrganizationDomainID and Replace are never read from a body. The body of RevokeParams and ResendParams may
+// be empty.
 //
-// Anything else is an [*Error] or [Errors] and [ErrInvalid], all failing parameters at once: a body that is not one
-// JSON value of the right shape in valid UTF-8, has a key twice or nests deeper than 64; an unknown key; a value of
-// the wrong type; null for what is required; metadata that [ParseMetadata] refuses; a list of more than 10,000 items,
-// of which none is read. Of more than 100 errors the first 100 come, and the last of them says in its LongMessage and
-// in Meta["more_errors"] how many there are more. What is missing or malformed the operation itself refuses. An error
-// of the reader is returned as it is, and is an internal one.
+// The error is an [*Error] or [Errors] that wraps [ErrInvalid] and reports all failing parameters, up to the limit of
+// Errors. Decode refuses:
+//
+//   - a body that is not one JSON value of the expected shape in valid UTF-8
+//   - a key that occurs twice, and nesting deeper than 64
+//   - an unknown key, a value of the wrong type, and null for a required key
+//   - metadata that [ParseMetadata] refuses
+//
+// The operation itself refuses missing and malformed parameters. An error of the reader is internal.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
 	text, err := readBody(body)
@@ -57,8 +62,9 @@ func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | Upda
 	return params, nil
 }
 
+// readBody reads a body of at most maxBody bytes.
 func readBody(body io.Reader) (string, error) {
-	if body == nil { // as in a request that a test made without one
+	if body == nil { // a request made by a test may have no body
 		return "", nil
 	}
 	b, err := io.ReadAll(io.LimitReader(body, maxBody+1))
@@ -74,7 +80,7 @@ func readBody(body io.Reader) (string, error) {
 	return trimJSON(string(b)), nil
 }
 
-// field is a key of a body. set puts its value, which is not null, into the parameters.
+// field is a key of a body. set stores its value in the parameters; the value is not null.
 type field[P any] struct {
 	name     string
 	required bool
@@ -116,13 +122,14 @@ var updateFields = []field[UpdateParams]{
 	{"terms", false, text(func(p *UpdateParams) *string { return &p.Terms })},
 }
 
+// text returns the set function of a field that is a string.
 func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
 		var s string
 		if json.Unmarshal(value, &s) != nil {
 			return problemType.about(param, "must be a string")
 		}
-		if strings.ContainsRune(s, utf8.RuneError) { // what an escaped half of a surrogate pair is read as
+		if strings.ContainsRune(s, utf8.RuneError) { // encoding/json turns half of a surrogate pair into it
 			return problemFormat.about(param, "must be valid Unicode")
 		}
 		*at(p) = S(s)
@@ -130,13 +137,14 @@ func text[P any, S ~string](at func(*P) *S) func(*P, string, json.RawMessage) *E
 	}
 }
 
+// metadata returns the set function of a field that is a JSON object.
 func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
 		text := string(value)
 		if !isObject(text) {
 			return problemType.about(param, "must be a JSON object")
 		}
-		if fault := (&scanner{text: text}).fault(0, true); fault != "" {
+		if fault := metadataFault(text); fault != "" {
 			return problemFormat.about(param, fault)
 		}
 		*at(p) = metadataOf(text)
@@ -144,6 +152,7 @@ func metadata[P any](at func(*P) *Metadata) func(*P, string, json.RawMessage) *E
 	}
 }
 
+// days returns the set function of a field that is a number of days.
 func days[P any](at func(*P) *time.Duration) func(*P, string, json.RawMessage) *Error {
 	return func(p *P, param string, value json.RawMessage) *Error {
 		var n int64
@@ -158,7 +167,7 @@ func days[P any](at func(*P) *time.Duration) func(*P, string, json.RawMessage) *
 	}
 }
 
-// integer reads a number without a fraction, such as 7 or 7.0 or 7e0, that an int64 can hold.
+// integer reads a number without a fraction that fits an int64, such as 7, 7.0 or 7e0.
 func integer(param string, value json.RawMessage, n *int64) *Error {
 	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
 		return problemType.about(param, "must be a whole number")
@@ -173,7 +182,7 @@ func integer(param string, value json.RawMessage, n *int64) *Error {
 	case err != nil || f <= -1<<53 || f >= 1<<53:
 		return problemValue.about(param, "is out of range")
 	}
-	// Up to 15 digits a float64 tells decimals apart; what is longer, or too small for it, may hide a fraction.
+	// A float64 is exact for up to 15 digits. A longer number, or one too small for a float64, may have a fraction.
 	digits, _, _ := strings.Cut(strings.ToLower(string(value)), "e")
 	if len(digits) > 16 || f == 0 && strings.ContainsAny(digits, "123456789") {
 		return problemType.about(param, "must be a whole number")
@@ -205,7 +214,7 @@ func decodeBody[P any](text string, p *P, fields []field[P], errs *collector) {
 	decodeObject(text, "", p, fields, errs)
 }
 
-// decodeObject reads the object that is the body, or an item of it whose parameters have a prefix.
+// decodeObject reads an object. prefix precedes the names of its parameters; it is empty for the body itself.
 func decodeObject[P any](text, prefix string, p *P, fields []field[P], errs *collector) {
 	ms := (&scanner{text: text}).members()
 	values := make(map[string]string, len(ms))
@@ -232,7 +241,7 @@ func decodeObject[P any](text, prefix string, p *P, fields []field[P], errs *col
 	}
 }
 
-// decodeArray reads a body that is a list. It counts the items before it makes anything of them.
+// decodeArray reads a body that is a list. It counts the items before it decodes them.
 func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
 	if e := checkJSON(text); e != nil {
 		errs.add(e)
@@ -268,7 +277,7 @@ func decodeArray[P any](text string, fields []field[P], errs *collector) []P {
 	return ps
 }
 
-// checkJSON refuses what is not one JSON value in valid UTF-8.
+// checkJSON refuses text that is not one JSON value in valid UTF-8.
 func checkJSON(text string) *Error {
 	switch {
 	case text == "":
@@ -281,23 +290,34 @@ func checkJSON(text string) *Error {
 	return nil
 }
 
-// checkKeys refuses a body that has a key twice in one object, or nests too deep.
+// checkKeys refuses a body with a key that occurs twice in one object, or with too deep nesting.
 func checkKeys(text string) *Error {
-	if fault := (&scanner{text: text}).fault(0, false); fault != "" {
+	if fault := bodyFault(text); fault != "" {
 		return problemBody.about("", "the body "+fault)
 	}
 	return nil
 }
 
-// ParseListParams reads the query of a request for a list: status (repeated), query, email_address, order_by or order
-// (repeated or comma-separated), limit, offset and cursor. Other parameters are ignored, and so are empty ones.
-// The error is an [*Error] or [Errors] and [ErrInvalid]; what the list itself checks it leaves to the list.
+// ParseListParams reads ListParams from the query of a request: status (repeated), query, email_address, order_by or
+// its alias order (repeated or comma-separated), limit, offset and cursor. It ignores other parameters and empty
+// values. The error is an [*Error] or [Errors] that wraps [ErrInvalid]. The list operations check the rest.
 func ParseListParams(v url.Values) (ListParams, error) {
 	p := ListParams{
 		Query:        v.Get("query"),
 		EmailAddress: v.Get("email_address"),
 		Cursor:       v.Get("cursor"),
 	}
+	errs := p.parsePage(v)
+	errs = append(errs, p.parseStatuses(v["status"])...)
+	errs = append(errs, p.parseOrder(slices.Concat(v["order_by"], v["order"]))...)
+	if err := errs.err(); err != nil {
+		return ListParams{}, err
+	}
+	return p, nil
+}
+
+// parsePage reads limit and offset.
+func (p *ListParams) parsePage(v url.Values) Errors {
 	var errs Errors
 	for _, n := range []struct {
 		param string
@@ -315,34 +335,38 @@ func ParseListParams(v url.Values) (ListParams, error) {
 		}
 		*n.to = number
 	}
-	for _, s := range v["status"] {
+	return errs
+}
+
+// parseStatuses reads statuses, and stops at the first unknown one.
+func (p *ListParams) parseStatuses(values []string) Errors {
+	for _, s := range values {
 		if s == "" {
 			continue
 		}
 		if !Status(s).known() {
-			errs = append(errs, unknownStatus())
-			break
+			return Errors{unknownStatus()}
 		}
 		p.Statuses = append(p.Statuses, Status(s))
 	}
-orders:
-	for _, list := range append(append([]string{}, v["order_by"]...), v["order"]...) {
+	return nil
+}
+
+// parseOrder reads comma-separated lists of order fields, and stops at the first unknown one.
+func (p *ListParams) parseOrder(lists []string) Errors {
+	for _, list := range lists {
 		for s := range strings.SplitSeq(list, ",") {
-			// A + that was not escaped arrives as a blank.
+			// An unescaped + is decoded as a space.
 			if s = strings.TrimSpace(s); s == "" {
 				continue
 			}
 			o, err := ParseOrder(s)
 			var e *Error
 			if errors.As(err, &e) {
-				errs = append(errs, e)
-				break orders
+				return Errors{e}
 			}
 			p.OrderBy = append(p.OrderBy, o)
 		}
 	}
-	if err := errs.err(); err != nil {
-		return ListParams{}, err
-	}
-	return p, nil
+	return nil
 }

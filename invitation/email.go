@@ -12,32 +12,37 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// CanonicalEmail returns the form in which addresses are compared: two addresses are the same invitee exactly when
-// their canonical forms are equal. It trims, brings the text to Unicode NFC, lower-cases the whole address and
-// turns the domain to ASCII (IDNA 2008 with UTS 46 mapping). It folds no dots and no "+tag", for most mail systems
-// tell those apart. Its result is its own canonical form.
+// CanonicalEmail returns the canonical form of an address. Two addresses belong to the same person exactly if their
+// canonical forms are equal. The canonical form is trimmed, in Unicode NFC and in lower case, with the domain in ASCII
+// (IDNA 2008 with UTS 46 mapping). Dots and "+tag" are kept, because most mail systems distinguish them. The canonical
+// form of a canonical form is the same.
 //
-// Only what has been normalised is validated, so that no spelling gets around a check. The error is an [*Error]
-// and [ErrInvalid]: for an empty address, one over 320 bytes or with a local part over 64 (RFC 5321, section
-// 4.5.3.1), one that is not of the form local@domain with a fully qualified domain, and one with quotes, control,
-// invisible or blank characters, with letters that only look like an '@' or another delimiter, or with letters that
-// would name another mailbox or domain once they are lower-cased.
+// CanonicalEmail validates the normalised address, so that no spelling bypasses a check. The error is an [*Error] that
+// wraps [ErrInvalid]. It refuses:
 //
-// Send mail to the canonical form: it is what the invited person proves to own. Mail servers disagree about some
-// spellings.
+//   - an empty address
+//   - an address over 320 bytes, or with a local part over 64 bytes (RFC 5321, section 4.5.3.1)
+//   - an address that is not of the form local@domain with a fully qualified domain
+//   - quotes, control characters, invisible characters and spaces
+//   - letters that only look like an '@' or another delimiter
+//   - letters whose lower case would name another mailbox or domain
+//
+// Send mail to the canonical form, because that is what the invited person proves to own. Mail servers disagree about
+// other spellings.
 func CanonicalEmail(addr string) (string, error) {
 	key, err := canonicalEmail(paramEmail, addr)
 	if err != nil {
-		return "", err // not the typed nil
+		return "", err // err is not nil, so this is not a typed nil
 	}
 	return key, nil
 }
 
-// domains maps as a resolver does before it looks a name up.
+// domains maps a domain name as a resolver does before a lookup.
 var domains = sync.OnceValue(func() *idna.Profile {
 	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
 })
 
+// canonicalEmail is CanonicalEmail for the named parameter.
 func canonicalEmail(param, addr string) (string, *Error) {
 	addr = strings.TrimSpace(addr)
 	malformed := problemFormat.about(param, "must be an e-mail address such as ann@example.com")
@@ -57,7 +62,7 @@ func canonicalEmail(param, addr string) (string, *Error) {
 	if strings.ContainsFunc(addr[:at], foldsToASCII) {
 		return "", malformed
 	}
-	// In a local part these need quotes, which nobody has; in compatibility forms they are look-alikes.
+	// These need quotes in a local part, which are not supported; their compatibility forms are look-alikes.
 	if strings.ContainsAny(norm.NFKC.String(local), "\"(),:;<>@[\\] ") {
 		return "", malformed
 	}
@@ -65,7 +70,7 @@ func canonicalEmail(param, addr string) (string, *Error) {
 	if err != nil {
 		return "", malformed.because(err)
 	}
-	// Whoever delivers to the address as it is written must come to the same domain. For a capital ẞ they do not.
+	// The address as written must lead to the same domain. With a capital ẞ it does not.
 	if written, err := domains().ToASCII(addr[at+1:]); err == nil && written != domain {
 		return "", malformed
 	}
@@ -79,21 +84,21 @@ func canonicalEmail(param, addr string) (string, *Error) {
 	return key, nil
 }
 
-// lower lower-cases. Go's simple mapping takes a dotted capital I, a letter of its own, to the ASCII i, and so
-// another mailbox to that of somebody else; its full mapping (Unicode SpecialCasing) keeps them apart.
+// lower returns s in lower case. Go's simple mapping turns a capital dotted İ into the ASCII i, so that one person's
+// mailbox would become another's. The full mapping (Unicode SpecialCasing) keeps them apart.
 func lower(s string) string {
 	return norm.NFC.String(strings.ToLower(strings.ReplaceAll(s, "İ", "i̇")))
 }
 
-// foldsToASCII reports a letter outside of ASCII that lower case or NFC takes into it, such as the Kelvin sign. The
-// mailbox as it is written would be another one than its canonical form.
+// foldsToASCII reports whether r is outside ASCII but becomes ASCII in lower case or NFC, such as the Kelvin sign. The
+// mailbox as written would then differ from the one of the canonical form.
 func foldsToASCII(r rune) bool {
 	folded := lower(norm.NFC.String(string(r)))
 	return r > unicode.MaxASCII && strings.IndexFunc(folded, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
-// invisible reports what has no place in an address: controls, blanks, and characters that show nothing, some of which
-// Unicode counts as letters, marks or symbols.
+// invisible reports whether r must not occur in an address: a control character, a space, or a character that shows
+// nothing. Unicode counts some of the latter as letters, marks or symbols.
 func invisible(r rune) bool {
 	return r == ' ' || !unicode.IsPrint(r) ||
 		r == '\u2800' || r == '\U0001d159' || // a blank pattern, a note without a head

@@ -12,78 +12,78 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// What the service refuses, for [errors.Is]. Most come as an [*Error] or as [Errors], which say it for people and
-// for a client; causes stay in the chain.
+// The errors of the service, for [errors.Is]. Most are wrapped by an [*Error] or by [Errors], which have the texts and
+// codes for a client. Causes stay in the chain.
 var (
-	// ErrNotFound: no such invitation in that organization, or no such role, organization or user.
+	// ErrNotFound: the organization has no such invitation, or the role, organization or user does not exist.
 	ErrNotFound = storage.ErrNotFound
-	// ErrConflict: somebody else changed the invitation at the same moment. Read again.
+	// ErrConflict: another call changed the invitation at the same time. Read it again.
 	ErrConflict = storage.ErrConflict
-	// ErrAborted: the database aborted the transaction. Nothing was written; the same call may be made again.
+	// ErrAborted: the database aborted the transaction. Nothing was written; the call may be retried.
 	ErrAborted = storage.ErrAborted
 	// ErrUnavailable: the database cannot be reached, is starting or stopping, is full or read-only, or refuses
 	// connections. Nothing was written; try again later.
 	ErrUnavailable = storage.ErrUnavailable
-	// ErrOutcomeUnknown: the outcome of COMMIT is unknown, for example because the connection was lost. Read before
-	// trying again.
+	// ErrOutcomeUnknown: it is unknown whether the transaction was committed, for example because the connection was
+	// lost during COMMIT. Read the invitation before trying again.
 	ErrOutcomeUnknown = storage.ErrOutcomeUnknown
 
-	// ErrInvalid: a parameter is missing, malformed or out of bounds. Every failed validation is ErrInvalid.
+	// ErrInvalid: a parameter is missing, malformed or out of bounds. All validation errors are ErrInvalid.
 	ErrInvalid = errors.New("invitation: invalid parameter")
-	// ErrInvalidCursor: the cursor is malformed or belongs to another list. It is ErrInvalid too.
+	// ErrInvalidCursor: the cursor is malformed or belongs to another list. Such an error is also ErrInvalid.
 	ErrInvalidCursor = errors.New("invitation: invalid cursor")
 	// ErrInvalidTicket: the ticket is forged, truncated, void or unknown, or belongs to another invitation.
 	ErrInvalidTicket = errors.New("invitation: invalid ticket")
 
 	// ErrForbidden: the acting user may not do this.
 	ErrForbidden = errors.New("invitation: forbidden")
-	// ErrNotMember: the acting user is no member of the organization. [Directory.Role] returns it.
+	// ErrNotMember: the acting user is not a member of the organization. [Directory.Role] returns it.
 	ErrNotMember = errors.New("invitation: not a member of the organization")
-	// ErrNotInvitee: the user has no verified address of this invitation.
+	// ErrNotInvitee: none of the user's verified addresses is the address of the invitation.
 	ErrNotInvitee = errors.New("invitation: not the invitee")
 
 	// ErrDuplicate: a pending invitation exists for the address.
 	ErrDuplicate = errors.New("invitation: duplicate")
-	// ErrAlreadyMember: the address belongs to a member. [Directory.Join] returns it for a user who is one.
+	// ErrAlreadyMember: the address belongs to a member. [Directory.Join] returns it if the user is already a member.
 	ErrAlreadyMember = errors.New("invitation: already a member of the organization")
-	// ErrQuotaExceeded: Config.MaxPending or Config.Seats would be passed.
+	// ErrQuotaExceeded: Config.MaxPending or Config.Seats would be exceeded.
 	ErrQuotaExceeded = errors.New("invitation: quota exceeded")
 	// ErrTooSoon: Config.ResendAfter has not passed since the invitation was last sent.
 	ErrTooSoon = errors.New("invitation: too soon")
 
-	// ErrNotPending: the invitation is resolved, or lapsed where that matters.
+	// ErrNotPending: the invitation is resolved, or has expired where the operation does not allow that.
 	ErrNotPending = errors.New("invitation: not pending")
-	// ErrExpired: the invitation has lapsed.
+	// ErrExpired: the invitation has expired.
 	ErrExpired = errors.New("invitation: expired")
-	// ErrAccepted: somebody accepted it already.
+	// ErrAccepted: the invitation has already been accepted.
 	ErrAccepted = errors.New("invitation: already accepted")
-	// ErrRevoked: it was revoked.
+	// ErrRevoked: the invitation has been revoked.
 	ErrRevoked = errors.New("invitation: revoked")
-	// ErrChanged: the invitation is not the version that was shown. Show it again.
+	// ErrChanged: the invitation has changed since it was shown. Show it again.
 	ErrChanged = errors.New("invitation: changed since it was shown")
 )
 
-// Error is a refusal that can be shown: its Code is stable API, its texts are for people and say the remedy. A
-// callback of the host may return one of its own, and it is passed on as it is.
+// Error is an error that may be shown to the client. Its Code is stable. Its texts are for people and say what to do. A
+// callback of the host may return an Error of its own; the service returns it to the caller as it is.
 type Error struct {
-	Status      int            // HTTP status: 4xx; an error of the host's may have 5xx
-	Code        string         // stable, for programs; one of the Code constants, or the host's own
-	Message     string         // a short sentence for people
-	LongMessage string         // for people: what is wrong and how to mend it. It does not name the parameter
-	Param       string         // the parameter by its name on the wire, "[3].email_address" in a bulk; "" if none is meant
-	Meta        map[string]any // further facts: email_addresses, retry_after (seconds), more_errors
+	Status      int            // HTTP status, 4xx; an Error of the host may have 5xx
+	Code        string         // for programs: one of the Code constants, or a code of the host
+	Message     string         // for people: a short sentence
+	LongMessage string         // for people: what is wrong and what to do; does not name the parameter
+	Param       string         // JSON name of the parameter, such as "[3].email_address" in a bulk, or ""
+	Meta        map[string]any // more facts: email_addresses, retry_after (seconds), more_errors
 
-	is    []error // sentinels
+	is    []error // the sentinels
 	cause error
 }
 
-// Error returns Param and the long message, or the short one if there is no long one.
+// Error returns Param and LongMessage, or Message if LongMessage is empty.
 func (e *Error) Error() string {
 	return "invitation: " + e.text()
 }
 
 func (e *Error) text() string {
-	if e == nil { // which a host may return behind an error
+	if e == nil { // a host may return one inside an error
 		return "a nil *Error"
 	}
 	if e.Param == "" {
@@ -99,7 +99,7 @@ func (e *Error) long() string {
 	return e.LongMessage
 }
 
-// Unwrap returns the sentinels the error stands for, and its cause.
+// Unwrap returns the sentinels, such as [ErrInvalid], and the cause.
 func (e *Error) Unwrap() []error {
 	if e == nil {
 		return nil
@@ -110,7 +110,7 @@ func (e *Error) Unwrap() []error {
 	return append(slices.Clone(e.is), e.cause)
 }
 
-// As makes errors.As find [Errors] in a single error too, so that a caller needs one way only.
+// As lets errors.As convert a single Error to [Errors], so that a caller can handle both in the same way.
 func (e *Error) As(target any) bool {
 	errs, ok := target.(*Errors)
 	if !ok || e == nil {
@@ -120,12 +120,12 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Errors is several refusals at once: every failing parameter, or every failing item of a bulk, in their order, up to
-// 100. Where there are more, the last one's LongMessage and its Meta["more_errors"] say how many are left out.
-// It is never empty.
+// Errors is a list of errors: one for each failing parameter, or for each failing item of a bulk, in their order. It
+// has 1 to 100 elements. If there are more errors, the LongMessage and Meta["more_errors"] of the last element say how
+// many were left out.
 type Errors []*Error
 
-// Error joins the texts.
+// Error joins the texts of all errors.
 func (es Errors) Error() string {
 	texts := make([]string, len(es))
 	for i, e := range es {
@@ -134,7 +134,7 @@ func (es Errors) Error() string {
 	return "invitation: " + strings.Join(texts, "; ")
 }
 
-// Unwrap returns the single errors.
+// Unwrap returns the errors.
 func (es Errors) Unwrap() []error {
 	errs := make([]error, len(es))
 	for i, e := range es {
@@ -143,7 +143,7 @@ func (es Errors) Unwrap() []error {
 	return errs
 }
 
-// err returns es in the simplest form that holds them all: nil, one *Error, or es.
+// err returns nil, the only *Error, or es.
 func (es Errors) err() error {
 	switch len(es) {
 	case 0:
@@ -154,11 +154,10 @@ func (es Errors) err() error {
 	return es
 }
 
-// maxErrors is how many refusals come back at once: nobody reads more, and an answer to what is wrong everywhere stays
-// small.
+// maxErrors bounds how many errors are returned at once. It keeps responses small, and nobody reads more.
 const maxErrors = 100
 
-// collector keeps the first maxErrors refusals and counts the others.
+// collector keeps the first maxErrors errors and counts the others.
 type collector struct {
 	first Errors
 	more  int
@@ -170,12 +169,12 @@ func (c *collector) add(errs ...*Error) {
 	c.more += len(errs) - kept
 }
 
-// err returns what was collected, in the simplest form, and says in the last one how many more there were.
+// err returns what was collected like Errors.err. The last error says how many were left out.
 func (c *collector) err() error {
 	if c.more == 0 {
 		return c.first.err()
 	}
-	last := *c.first[len(c.first)-1] // a copy: it may be the host's
+	last := *c.first[len(c.first)-1] // a copy, because it may belong to the host
 	last.LongMessage = fmt.Sprintf("%s; %d more errors are left out", last.long(), c.more)
 	last.Meta = maps.Clone(last.Meta)
 	errs := slices.Clone(c.first)
@@ -183,7 +182,7 @@ func (c *collector) err() error {
 	return errs
 }
 
-// problem is one row of the table of codes: what all errors of a code have in common.
+// problem is one entry of the table of codes: what all errors with a code have in common.
 type problem struct {
 	status  int
 	code    string
@@ -191,129 +190,140 @@ type problem struct {
 	is      []error
 }
 
-// row is a row of the table of codes.
-func row(status int, code, message string, is ...error) problem {
+// newProblem returns an entry of the table of codes.
+func newProblem(status int, code, message string, is ...error) problem {
 	return problem{status, code, message, is}
 }
 
-// The codes of an [Error]: HTTP status, sentinel, and when. They are stable API. Those of Clerk's API are as there.
+// The codes of an [Error]. Each comment gives the HTTP status, the sentinel error and the meaning. The codes are
+// stable. Those that Clerk's API has are the same there.
 const (
-	// CodeInvitationNotUnique: 400, ErrDuplicate: a pending invitation exists for the address.
+	// CodeInvitationNotUnique: 400, ErrDuplicate. A pending invitation exists for the address.
 	CodeInvitationNotUnique = "organization_invitation_not_unique"
-	// CodeDuplicateRecord: 400, ErrDuplicate: of a bulk; Meta["email_addresses"] lists the addresses.
+	// CodeDuplicateRecord: 400, ErrDuplicate. In CreateBulk, pending invitations exist for addresses;
+	// Meta["email_addresses"] lists them.
 	CodeDuplicateRecord = "duplicate_record"
-	// CodeAlreadyMember: 400, ErrAlreadyMember: the address belongs to a member.
+	// CodeAlreadyMember: 400, ErrAlreadyMember. The address belongs to a member.
 	CodeAlreadyMember = "already_a_member_in_organization"
-	// CodeBulkSizeExceeded: 400, ErrInvalid: more invitations in one call than Config.MaxBulk, or 10,000 in one body.
+	// CodeBulkSizeExceeded: 400, ErrInvalid. One call has more than Config.MaxBulk invitations, or one body more than
+	// 10,000.
 	CodeBulkSizeExceeded = "bulk_size_exceeded"
-	// CodeInvitationRevoked: 400, ErrRevoked: accepting a revoked one.
+	// CodeInvitationRevoked: 400, ErrRevoked. The invitation to accept has been revoked.
 	CodeInvitationRevoked = "organization_invitation_revoked_code"
-	// CodeInvitationAccepted: 400, ErrAccepted: accepting one that somebody else accepted.
+	// CodeInvitationAccepted: 400, ErrAccepted. Another user has accepted the invitation.
 	CodeInvitationAccepted = "organization_invitation_already_accepted"
-	// CodeTicketExpired: 400, ErrExpired: accepting or declining an expired one.
+	// CodeTicketExpired: 400, ErrExpired. The invitation to accept or decline has expired.
 	CodeTicketExpired = "ticket_expired_code"
-	// CodeTicketInvalid: 400, ErrInvalidTicket: a ticket that is forged, truncated, void or unknown.
+	// CodeTicketInvalid: 400, ErrInvalidTicket. The ticket is forged, truncated, void or unknown.
 	CodeTicketInvalid = "ticket_invalid_code"
-	// CodeBodyInvalid: 400, ErrInvalid: no JSON, trailing data, the wrong shape, a key twice, nested deeper than 64.
+	// CodeBodyInvalid: 400, ErrInvalid. The body is not one JSON value of the expected shape, has a key twice, or nests
+	// deeper than 64.
 	CodeBodyInvalid = "request_body_invalid"
-	// CodeNotAdmin: 403, ErrForbidden: the acting user's role does not manage invitations, or may not grant the role.
+	// CodeNotAdmin: 403, ErrForbidden. The role of the acting user does not manage invitations, or may not grant the
+	// role.
 	CodeNotAdmin = "not_an_admin_in_organization"
-	// CodeNotMember: 403, ErrNotMember: the acting user is not a member.
+	// CodeNotMember: 403, ErrNotMember. The acting user is not a member.
 	CodeNotMember = "not_a_member_in_organization"
-	// CodeNotInvitee: 403, ErrNotInvitee: no verified address of the user is the address of the invitation.
+	// CodeNotInvitee: 403, ErrNotInvitee. None of the user's verified addresses is the address of the invitation.
 	CodeNotInvitee = "organization_invitation_identification_not_exist"
-	// CodeQuotaExceeded: 403, ErrQuotaExceeded: Config.Seats or Config.MaxPending would be exceeded.
+	// CodeQuotaExceeded: 403, ErrQuotaExceeded. Config.Seats or Config.MaxPending would be exceeded.
 	CodeQuotaExceeded = "organization_membership_quota_exceeded"
-	// CodeNotAllowed: 403, ErrForbidden: closed to As, refused by AllowEmail, or the inviter may no longer grant the role; 401 for As("").
+	// CodeNotAllowed: 403, ErrForbidden. The operation is not available through As, AllowEmail refuses the address, or
+	// the inviter may no longer grant the role. With As("") the status is 401.
 	CodeNotAllowed = "not_allowed_access"
-	// CodeNotFound: 404, ErrNotFound: no such invitation in the organization, organization, user, or role (ErrInvalid too).
+	// CodeNotFound: 404, ErrNotFound. The invitation, organization, user or role does not exist. For a role also
+	// ErrInvalid.
 	CodeNotFound = "resource_not_found"
-	// CodeNotPending: 404, ErrNotPending: the status does not allow the operation.
+	// CodeNotPending: 404, ErrNotPending. The status of the invitation does not allow the operation.
 	CodeNotPending = "organization_invitation_not_pending"
-	// CodeConflict: 409, ErrChanged or ErrConflict: changed since it was shown, or at the same moment.
+	// CodeConflict: 409, ErrChanged or ErrConflict. The invitation has changed since it was shown, or was changed at
+	// the same time.
 	CodeConflict = "resource_conflict"
-	// CodeLocked: 409, ErrAborted: the database aborted the transaction; try again.
+	// CodeLocked: 409, ErrAborted. The database aborted the transaction; try again.
 	CodeLocked = "resource_locked"
-	// CodeBodyTooLarge: 413, ErrInvalid: a body over 1 MiB.
+	// CodeBodyTooLarge: 413, ErrInvalid. The body is over 1 MiB.
 	CodeBodyTooLarge = "request_body_too_large"
-	// CodeParamMissing: 422, ErrInvalid: a required parameter is absent or empty.
+	// CodeParamMissing: 422, ErrInvalid. A required parameter is absent or empty.
 	CodeParamMissing = "form_param_missing"
-	// CodeParamNil: 422, ErrInvalid: a required parameter is null.
+	// CodeParamNil: 422, ErrInvalid. A required parameter is null.
 	CodeParamNil = "form_param_nil"
-	// CodeParamFormatInvalid: 422, ErrInvalid: a malformed address, URL, id or metadata.
+	// CodeParamFormatInvalid: 422, ErrInvalid. An address, URL, id or metadata object is malformed.
 	CodeParamFormatInvalid = "form_param_format_invalid"
-	// CodeParamValueInvalid: 422, ErrInvalid: out of bounds or not one of the values; ErrInvalidCursor too for a cursor.
+	// CodeParamValueInvalid: 422, ErrInvalid. A value is out of bounds or not one of the allowed values. For a cursor
+	// also ErrInvalidCursor.
 	CodeParamValueInvalid = "form_param_value_invalid"
-	// CodeParamTypeInvalid: 422, ErrInvalid: the wrong JSON type.
+	// CodeParamTypeInvalid: 422, ErrInvalid. A value has the wrong JSON type.
 	CodeParamTypeInvalid = "form_param_type_invalid"
-	// CodeParamUnknown: 422, ErrInvalid: a key that the body does not have.
+	// CodeParamUnknown: 422, ErrInvalid. The body has an unknown key.
 	CodeParamUnknown = "form_param_unknown"
-	// CodeParamDuplicate: 422, ErrInvalid: one address twice in a bulk.
+	// CodeParamDuplicate: 422, ErrInvalid. A bulk lists an address twice.
 	CodeParamDuplicate = "form_param_duplicate"
-	// CodeParamTooLong: 422, ErrInvalid: metadata, an address, an id or a URL is too long.
+	// CodeParamTooLong: 422, ErrInvalid. Metadata, an address, an id or a URL is too long.
 	CodeParamTooLong = "form_param_exceeds_allowed_size"
-	// CodeTooManyRequests: 429, ErrTooSoon: Meta["retry_after"] says after how many seconds to try again.
+	// CodeTooManyRequests: 429, ErrTooSoon. Try again after Meta["retry_after"] seconds.
 	CodeTooManyRequests = "too_many_requests"
-	// CodeInternal: 500: anything else.
+	// CodeInternal: 500. Any other error.
 	CodeInternal = "internal_error"
-	// CodeUnavailable: 503, ErrUnavailable: nothing was written; try again later.
+	// CodeUnavailable: 503, ErrUnavailable. Nothing was written; try again later.
 	CodeUnavailable = "service_unavailable"
-	// CodeOutcomeUnknown: 503, ErrOutcomeUnknown: read before you try again.
+	// CodeOutcomeUnknown: 503, ErrOutcomeUnknown. Read the invitation before you try again.
 	CodeOutcomeUnknown = "outcome_unknown"
 )
 
-// The table of codes. Clerk's published API fixes status and code of each.
+// The table of codes. The entries that Clerk's API has keep its status and code.
 var (
-	problemDuplicate        = row(400, CodeInvitationNotUnique, "Already invited", ErrDuplicate)
-	problemDuplicates       = row(400, CodeDuplicateRecord, "Already invited", ErrDuplicate)
-	problemAlreadyMember    = row(400, CodeAlreadyMember, "Already a member", ErrAlreadyMember)
-	problemBulkSize         = row(400, CodeBulkSizeExceeded, "Too many invitations at once", ErrInvalid)
-	problemRevoked          = row(400, CodeInvitationRevoked, "Invitation revoked", ErrRevoked)
-	problemAccepted         = row(400, CodeInvitationAccepted, "Invitation already accepted", ErrAccepted)
-	problemExpired          = row(400, CodeTicketExpired, "Invitation expired", ErrExpired)
-	problemTicket           = row(400, CodeTicketInvalid, "Invalid ticket", ErrInvalidTicket)
-	problemBody             = row(400, CodeBodyInvalid, "Invalid request body", ErrInvalid)
-	problemNotAdmin         = row(403, CodeNotAdmin, "Not allowed in this organization", ErrForbidden)
-	problemNotMember        = row(403, CodeNotMember, "Not a member of this organization", ErrNotMember)
-	problemNotInvitee       = row(403, CodeNotInvitee, "Not your invitation", ErrNotInvitee)
-	problemQuota            = row(403, CodeQuotaExceeded, "No room left in this organization", ErrQuotaExceeded)
-	problemNotAllowed       = row(403, CodeNotAllowed, "Not allowed", ErrForbidden)
-	problemNobody           = row(401, CodeNotAllowed, "Not signed in", ErrForbidden)
-	problemNotFound         = row(404, CodeNotFound, "Not found", ErrNotFound)
-	problemUnknownRole      = row(404, CodeNotFound, "Not found", ErrNotFound, ErrInvalid)
-	problemNotPending       = row(404, CodeNotPending, "Invitation not pending", ErrNotPending)
-	problemChanged          = row(409, CodeConflict, "Changed in the meantime", ErrChanged)
-	problemConflict         = row(409, CodeConflict, "Changed in the meantime", ErrConflict)
-	problemLocked           = row(409, CodeLocked, "Busy", ErrAborted)
-	problemBodySize         = row(413, CodeBodyTooLarge, "Request body too large", ErrInvalid)
-	problemMissing          = row(422, CodeParamMissing, "Missing parameter", ErrInvalid)
-	problemFormat           = row(422, CodeParamFormatInvalid, "Malformed parameter", ErrInvalid)
-	problemValue            = row(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalid)
-	problemCursor           = row(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalidCursor, ErrInvalid)
-	problemDuplicateAddress = row(422, CodeParamDuplicate, "Parameter given twice", ErrInvalid)
-	problemSize             = row(422, CodeParamTooLong, "Parameter too long", ErrInvalid)
-	problemNil              = row(422, CodeParamNil, "Parameter is null", ErrInvalid)
-	problemType             = row(422, CodeParamTypeInvalid, "Invalid parameter type", ErrInvalid)
-	problemUnknown          = row(422, CodeParamUnknown, "Unknown parameter", ErrInvalid)
-	problemTooSoon          = row(429, CodeTooManyRequests, "Too soon", ErrTooSoon)
-	problemInternal         = row(500, CodeInternal, "Internal error")
-	problemUnavailable      = row(503, CodeUnavailable, "Service unavailable", ErrUnavailable)
-	problemOutcome          = row(503, CodeOutcomeUnknown, "Outcome unknown", ErrOutcomeUnknown)
+	problemDuplicate     = newProblem(400, CodeInvitationNotUnique, "Already invited", ErrDuplicate)
+	problemDuplicates    = newProblem(400, CodeDuplicateRecord, "Already invited", ErrDuplicate)
+	problemAlreadyMember = newProblem(400, CodeAlreadyMember, "Already a member", ErrAlreadyMember)
+	problemBulkSize      = newProblem(400, CodeBulkSizeExceeded, "Too many invitations at once", ErrInvalid)
+	problemRevoked       = newProblem(400, CodeInvitationRevoked, "Invitation revoked", ErrRevoked)
+	problemAccepted      = newProblem(400, CodeInvitationAccepted, "Invitation already accepted", ErrAccepted)
+	problemExpired       = newProblem(400, CodeTicketExpired, "Invitation expired", ErrExpired)
+	problemTicket        = newProblem(400, CodeTicketInvalid, "Invalid ticket", ErrInvalidTicket)
+	problemBody          = newProblem(400, CodeBodyInvalid, "Invalid request body", ErrInvalid)
+	problemNotAdmin      = newProblem(403, CodeNotAdmin, "Not allowed in this organization", ErrForbidden)
+	problemNotMember     = newProblem(403, CodeNotMember, "Not a member of this organization", ErrNotMember)
+	problemNotInvitee    = newProblem(403, CodeNotInvitee, "Not your invitation", ErrNotInvitee)
+	problemQuota         = newProblem(403, CodeQuotaExceeded, "No room left in this organization", ErrQuotaExceeded)
+	problemNotAllowed    = newProblem(403, CodeNotAllowed, "Not allowed", ErrForbidden)
+	problemNobody        = newProblem(401, CodeNotAllowed, "Not signed in", ErrForbidden)
+	problemNotFound      = newProblem(404, CodeNotFound, "Not found", ErrNotFound)
+	problemUnknownRole   = newProblem(404, CodeNotFound, "Not found", ErrNotFound, ErrInvalid)
+	problemNotPending    = newProblem(404, CodeNotPending, "Invitation not pending", ErrNotPending)
+	problemChanged       = newProblem(409, CodeConflict, "Changed in the meantime", ErrChanged)
+	problemConflict      = newProblem(409, CodeConflict, "Changed in the meantime", ErrConflict)
+	problemLocked        = newProblem(409, CodeLocked, "Busy", ErrAborted)
+	problemBodySize      = newProblem(413, CodeBodyTooLarge, "Request body too large", ErrInvalid)
+	problemMissing       = newProblem(422, CodeParamMissing, "Missing parameter", ErrInvalid)
+	problemFormat        = newProblem(422, CodeParamFormatInvalid, "Malformed parameter", ErrInvalid)
+	problemValue         = newProblem(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalid)
+	problemCursor        = newProblem(422, CodeParamValueInvalid, "Invalid parameter value", ErrInvalidCursor,
+		ErrInvalid)
+	problemDuplicateAddress = newProblem(422, CodeParamDuplicate, "Parameter given twice", ErrInvalid)
+	problemSize             = newProblem(422, CodeParamTooLong, "Parameter too long", ErrInvalid)
+	problemNil              = newProblem(422, CodeParamNil, "Parameter is null", ErrInvalid)
+	problemType             = newProblem(422, CodeParamTypeInvalid, "Invalid parameter type", ErrInvalid)
+	problemUnknown          = newProblem(422, CodeParamUnknown, "Unknown parameter", ErrInvalid)
+	problemTooSoon          = newProblem(429, CodeTooManyRequests, "Too soon", ErrTooSoon)
+	problemInternal         = newProblem(500, CodeInternal, "Internal error")
+	problemUnavailable      = newProblem(503, CodeUnavailable, "Service unavailable", ErrUnavailable)
+	problemOutcome          = newProblem(503, CodeOutcomeUnknown, "Outcome unknown", ErrOutcomeUnknown)
 )
 
-// about returns the problem as an error about a parameter, "" where none is meant. long is what the person who gave it
-// reads: a sentence, or its end that the parameter begins ("must be …"). It names no parameter, which Param does.
+// about returns an Error about a parameter, or about none if param is "". long is for the person who supplied the
+// parameter: a sentence, or the rest of a sentence whose subject is the parameter ("must be …"). It does not name the
+// parameter; Param does.
 func (p problem) about(param, long string) *Error {
 	return &Error{Status: p.status, Code: p.code, Message: p.message, LongMessage: long, Param: param, is: p.is}
 }
 
-// because puts the cause into the chain.
+// because adds the cause to the chain.
 func (e *Error) because(cause error) *Error {
 	e.cause = cause
 	return e
 }
 
-// with adds a fact to Meta.
+// with adds a value to Meta.
 func (e *Error) with(key string, value any) *Error {
 	if e.Meta == nil {
 		e.Meta = map[string]any{}
@@ -322,7 +332,7 @@ func (e *Error) with(key string, value any) *Error {
 	return e
 }
 
-// refusals returns what of err can be shown as it is, nil where nothing can.
+// refusals returns the errors in err that may be shown to the client, or nil if there are none.
 func refusals(err error) Errors {
 	var errs Errors
 	if !errors.As(err, &errs) {
@@ -334,7 +344,7 @@ func refusals(err error) Errors {
 	return errs
 }
 
-// shown reports whether err is, or carries, a refusal that can be shown as it is.
+// shown reports whether err contains an error that may be shown to the client.
 func shown(err error) bool { return refusals(err) != nil }
 
 func invalidTicket() *Error {
@@ -358,7 +368,7 @@ func unknownStatus() *Error {
 	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
 }
 
-// duplicate is the one error of the drafts whose addresses have a pending invitation.
+// duplicate returns the one error for all drafts whose addresses have a pending invitation.
 func duplicate(drafts []draft, indexes []int) *Error {
 	const remedy = "the address has a pending invitation in this organization; revoke it, resend it or replace it"
 	if !drafts[0].bulk() {
@@ -372,12 +382,13 @@ func duplicate(drafts []draft, indexes []int) *Error {
 		"organization; leave them out or replace them").with("email_addresses", addresses)
 }
 
-func taken() *Error {
+// slotTaken returns the error for an invitation whose pending slot another invitation holds.
+func slotTaken() *Error {
 	return problemDuplicate.about("",
 		"another invitation for this address is pending in this organization; resend that one")
 }
 
-// directory is callback for the Directory's methods that may say ErrNotFound, about what param names.
+// directory is callback for a method of the Directory that may return ErrNotFound for what param names.
 func directory(method, param string, err error) error {
 	if errors.Is(err, ErrNotFound) && !shown(err) {
 		return problemNotFound.about(param, "does not exist").because(err)
@@ -385,8 +396,8 @@ func directory(method, param string, err error) error {
 	return callback("Directory."+method, err)
 }
 
-// callback returns the host's error as it is where it can be shown, and as an internal one that names the callback
-// otherwise.
+// callback returns an error of the host as it is if it may be shown, otherwise as an internal error that names the
+// callback.
 func callback(name string, err error) error {
 	if err == nil || shown(err) {
 		return err
@@ -394,9 +405,9 @@ func callback(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// failed names the operation in an error that is an internal one. Some drivers do not say that ctx has ended, and one
-// may notice a deadline before the context does.
-func (s *Service) failed(ctx context.Context, operation string, err error) error {
+// wrap adds the name of the operation to an internal error. It also adds the error of ctx if ctx has ended, because
+// some drivers do not report that, or notice a deadline before the context does.
+func (s *Service) wrap(ctx context.Context, operation string, err error) error {
 	if err == nil || shown(err) {
 		return err
 	}
@@ -410,11 +421,11 @@ func (s *Service) failed(ctx context.Context, operation string, err error) error
 	return fmt.Errorf("invitation: %s: %w", operation, err)
 }
 
-// failedRead is failed for an operation without a transaction. A callback may have read on the database by itself: its
-// errors mean what the store's own do.
-func (s *Service) failedRead(ctx context.Context, operation string, err error) error {
+// wrapRead is wrap for an operation without a transaction. It classifies the error like one of the store, because a
+// callback may have read from the database itself.
+func (s *Service) wrapRead(ctx context.Context, operation string, err error) error {
 	if err == nil || shown(err) {
 		return err
 	}
-	return s.failed(ctx, operation, storage.Classify(ctx, s.store, err))
+	return s.wrap(ctx, operation, storage.Classify(ctx, s.store, err))
 }

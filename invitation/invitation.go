@@ -246,73 +246,72 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Invitation is an invitation as it stood when it was read. Times are UTC, to the microsecond.
+// Invitation is an invitation as it was when it was read. Times are in UTC, with microsecond precision.
 //
-// Printed with %v or slog, or marshalled to JSON, it shows what the invited person may see: no private metadata,
-// no inviter, no acceptance link. That fails inside an unexported field of another struct, where fmt calls no methods
-// and prints the link.
+// %v, slog and JSON show only what the invited person may see: no private metadata, no inviter and no acceptance link.
+// An unexported field of another struct is the exception: fmt calls no methods there and prints the link.
 type Invitation struct {
-	ID                   string
-	OrganizationID       string
-	OrganizationDomainID string // set where an organization domain generated it; "" otherwise
+	ID                   string // "orginv_" and a ULID, unless Config.NewID is set
+	OrganizationID       string // the organization that invites
+	OrganizationDomainID string // the organization domain that generated it, or ""
 	EmailAddress         string // as the inviter wrote it, trimmed; send mail to its [CanonicalEmail]
-	Role                 Role
-	RoleName             string // display name; a role nobody knows any more is named by its key
-	Status               Status // effective when it was read
+	Role                 Role   // the role offered
+	RoleName             string // display name of the role; its key if it has none or no longer exists
+	Status               Status // the effective status when it was read
 
-	PublicMetadata  Metadata
+	PublicMetadata  Metadata // the invited person may see it
 	PrivateMetadata Metadata `json:"-"` // empty through [Service.As]
 
-	InviterUserID string `json:"-"` // "" where the back end itself invited
-	RedirectURL   string `json:"-"` // where the acceptance link leads; "" for Config.AcceptURL
+	InviterUserID string `json:"-"` // "" if the back end itself invited
+	RedirectURL   string `json:"-"` // where the acceptance link leads; "" means Config.AcceptURL
 
-	// URL is the acceptance link with its ticket, a secret between the back end and the mailbox. Create, CreateBulk,
-	// Resend and Update fill it for the back end; "" through [Service.As] (see Config.ManagersSeeLinks), and without
-	// Config.TicketKeys.
+	// URL is the acceptance link with its ticket. It is a secret between the back end and the mailbox. Create,
+	// CreateBulk, Resend and Update set it for the back end. It is empty without Config.TicketKeys and through
+	// [Service.As] (see Config.ManagersSeeLinks).
 	URL string `json:"-"`
 
-	// Terms stand for what the invited person is shown: an opaque text that changes exactly when the role, the public
-	// metadata, the expiry, the organization, the address or the link's generation changes. Accept, Decline and
-	// Update compare it where the caller passes the one that was shown.
+	// Terms identifies what the invited person is shown. It is opaque. It changes exactly when the role, the public
+	// metadata, the expiry, the organization, the address or the generation of the link changes. Accept, Decline and
+	// Update compare it if the caller passes the Terms that were shown.
 	Terms string
 
-	// Organization is filled by ListAll, ListForUser and Preview where Config.Organizations is set.
+	// Organization is set by ListAll, ListForUser and Preview if Config.Organizations returns it.
 	Organization *Organization
 
-	CreatedAt, UpdatedAt time.Time
-	ExpiresAt            time.Time // at this instant it is over
-	SentAt               time.Time // when its last link was issued
-	ResolvedAt           time.Time // zero while pending; ExpiresAt where expired
-	ResolvedBy           string    // user who accepted, declined or revoked; "" where the back end did, or time
+	CreatedAt, UpdatedAt time.Time // UpdatedAt changes with every write except the one that stores the expiry
+	ExpiresAt            time.Time // the first instant at which it is expired
+	SentAt               time.Time // when the last link was issued
+	ResolvedAt           time.Time // zero while pending; ExpiresAt if expired
+	ResolvedBy           string    // user who accepted, declined or revoked; "" for the back end and for expiry
 }
 
-// Membership is what an accepted invitation makes of a user, as [Directory.Join] is to create it.
+// Membership is the membership that [Directory.Join] creates for an accepted invitation.
 type Membership struct {
-	OrganizationID, UserID          string
-	InvitationID, InviterUserID     string // InviterUserID is "" where the back end itself invited
-	EmailAddress                    string // as the inviter wrote it
-	Role                            Role
-	PublicMetadata, PrivateMetadata Metadata
+	OrganizationID, UserID          string   // the organization and its new member
+	InvitationID, InviterUserID     string   // InviterUserID is "" if the back end itself invited
+	EmailAddress                    string   // as the inviter wrote it
+	Role                            Role     // the role of the member
+	PublicMetadata, PrivateMetadata Metadata // those of the invitation
 }
 
-// Organization is what the host shows of an organization beside an invitation into it.
+// Organization is what the host shows about an organization with an invitation.
 type Organization struct {
-	ID, Name, Slug, ImageURL string
-	HasImage                 bool
+	ID, Name, Slug, ImageURL string // Slug and ImageURL may be empty
+	HasImage                 bool   // whether the organization has an image of its own
 }
 
-// Event tells what happened to an invitation. Its Invitation is as the event left it, and never has a URL: a job
-// that mails the link carries the ids and asks [Service.Link] when it runs.
+// Event describes what happened to an invitation. Its Invitation never has a URL: a job that mails the link stores the
+// ids and calls [Service.Link] when it runs.
 type Event struct {
-	Type       EventType
-	At         time.Time // UTC, microseconds
-	ActorID    string    // the user who did it; "" where the back end did, or time
-	UserID     string    // on EventAccepted and EventDeclined: the invited user; "" where the ticket alone declined
-	Notify     bool      // a link was issued that is to be mailed: created unless Silent, resent, updated with another role
-	Invitation Invitation
+	Type       EventType  // what happened
+	At         time.Time  // UTC, microseconds
+	ActorID    string     // the user who acted; "" for the back end and for expiry
+	UserID     string     // for EventAccepted and EventDeclined the invited user; "" if declined by ticket alone
+	Notify     bool       // whether to mail the new link: created unless Silent, resent, or updated with another role
+	Invitation Invitation // the invitation after the event
 }
 
-// view is the invitation that an operation returns: through As it has no private metadata.
+// view returns the invitation that an operation returns: without private metadata through As.
 func (s *Service) view(r storage.Record, now time.Time) Invitation {
 	inv := s.whole(r, now)
 	if s.actor != nil {
@@ -321,8 +320,8 @@ func (s *Service) view(r storage.Record, now time.Time) Invitation {
 	return inv
 }
 
-// whole is the one place where a record becomes an Invitation. Whether a lapsed record was written expired yet
-// makes no difference to what is read.
+// whole is the only place that converts a record to an Invitation. An expired record reads the same before and after
+// its expiry is stored.
 func (s *Service) whole(r storage.Record, now time.Time) Invitation {
 	if lapsed(r, now) {
 		if c, err := move(r, Event{Type: EventExpired, At: now}); err == nil {
@@ -351,8 +350,8 @@ func (s *Service) whole(r storage.Record, now time.Time) Invitation {
 	}
 }
 
-// terms returns the Terms of r: a digest, so that nobody is led to read anything from them. A Version would change
-// with the private metadata too, which the invited person does not see.
+// terms returns the Terms of r. They are a digest, so that nobody parses them. Record.Version would not do: it also
+// changes with the private metadata, which the invited person does not see.
 func terms(r storage.Record) string {
 	b := []byte("orginvite terms")
 	for _, shown := range []string{r.ID, r.OrganizationID, r.EmailAddress, r.Role} {
@@ -364,7 +363,7 @@ func terms(r storage.Record) string {
 	return encode64(sum[:len(sum)/2])
 }
 
-// Format prints id, organization, address, role and status, whatever the verb: never the link or metadata.
+// Format prints id, organization, address, role and status, whatever the verb. It never prints the link or metadata.
 func (i Invitation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "invitation(%s organization=%s email=%s role=%s status=%s)",
 		printable(i.ID, maxPrinted), printable(i.OrganizationID, maxPrinted), printable(i.EmailAddress, maxPrinted),
@@ -393,8 +392,7 @@ func (m Membership) LogValue() slog.Value {
 		logged("role", m.Role))
 }
 
-// MarshalJSON shows what LogValue logs, for a membership that is logged inside of something else. A Directory reads
-// the fields.
+// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log. A Directory reads the fields.
 func (m Membership) MarshalJSON() ([]byte, error) { return marshalGroup(m.LogValue()) }
 
 // marshalGroup returns the attributes of a group as a JSON object.
@@ -406,8 +404,8 @@ func marshalGroup(group slog.Value) ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// printGroup prints the attributes of a group behind the name of a type.
+// printGroup prints the name of a type and the attributes of a group.
 func printGroup(f fmt.State, name string, group slog.Value) { fmt.Fprintf(f, "%s%v", name, group) }
 
-// concealed prints the name of a type that holds secrets, whatever the verb.
+// concealed prints only the name of a type that contains secrets, whatever the verb.
 func concealed(f fmt.State, name string) { _, _ = io.WriteString(f, name+"(concealed)") }

@@ -8,15 +8,15 @@ import (
 	"unicode/utf16"
 )
 
-// What encoding/json does not tell of a text: where a value stands in it, and how it is written.
+// This file finds what encoding/json does not report: where a value is in a text, and how it is written.
 
-// scanner walks once through a text that json.Valid accepts. On any other text its methods are not to be used.
+// scanner walks once through a text that json.Valid accepts. Its methods must not be used on any other text.
 type scanner struct {
 	text string
 	at   int
 }
 
-// next passes over blanks and returns the byte behind them, 0 at the end.
+// next skips white space and returns the byte after it, or 0 at the end.
 func (s *scanner) next() byte {
 	for ; s.at < len(s.text); s.at++ {
 		switch c := s.text[s.at]; c {
@@ -28,7 +28,7 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// more reports whether an array or object goes on, and passes over the comma, or over the bracket that ends it.
+// more reports whether an array or object has another element. It skips the comma, or the bracket that ends it.
 func (s *scanner) more() bool {
 	switch s.next() {
 	case ',':
@@ -41,7 +41,7 @@ func (s *scanner) more() bool {
 	return true
 }
 
-// quoted passes over a string and returns it with its quotes.
+// quoted skips a string and returns it with its quotes.
 func (s *scanner) quoted() string {
 	start := s.at
 	for s.at++; s.at < len(s.text) && s.text[s.at] != '"'; s.at++ {
@@ -53,7 +53,7 @@ func (s *scanner) quoted() string {
 	return s.text[start:s.at]
 }
 
-// name passes over the key of a member and its colon, and returns the key as it is written.
+// name skips the key of a member and its colon, and returns the key as it is written.
 func (s *scanner) name() string {
 	name := s.quoted()
 	s.next()
@@ -61,7 +61,7 @@ func (s *scanner) name() string {
 	return name
 }
 
-// literal passes over a number, true, false or null.
+// literal skips a number, true, false or null, and returns it.
 func (s *scanner) literal() string {
 	start := s.at
 	for s.at < len(s.text) && strings.IndexByte(",]} \t\r\n", s.text[s.at]) < 0 {
@@ -70,7 +70,7 @@ func (s *scanner) literal() string {
 	return s.text[start:s.at]
 }
 
-// value passes over a value, however deep, and returns its text.
+// value skips a value, however deep, and returns its text.
 func (s *scanner) value() string {
 	s.next()
 	for start, open := s.at, 0; ; {
@@ -94,28 +94,36 @@ func (s *scanner) value() string {
 	}
 }
 
-// member is a key of an object, as it is meant and as it is written, with its value's text. An object in it is
-// read too where tree was asked for its members.
+// member is a member of an object. key is the decoded key, name the key as it is written, and value the text of the
+// value. members has the members of a value that is an object, if tree read it.
 type member struct {
 	key, name, value string
 	members          []member
 }
 
-// members passes over an object and returns its members.
-func (s *scanner) members() []member { return s.object(false) }
-
-// tree passes over an object and returns its members, and those of the objects in it but for those in arrays.
-func (s *scanner) tree() []member { return s.object(true) }
-
-func (s *scanner) object(deep bool) []member {
+// members skips an object and returns its members.
+func (s *scanner) members() []member {
 	var ms []member
 	s.next()
 	for s.at++; s.more(); {
 		m := member{name: s.name()}
 		m.key = unquote(m.name)
-		if deep && s.next() == '{' {
+		m.value = s.value()
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+// tree is members, and also reads the members of objects in the object, except for objects in arrays.
+func (s *scanner) tree() []member {
+	var ms []member
+	s.next()
+	for s.at++; s.more(); {
+		m := member{name: s.name()}
+		m.key = unquote(m.name)
+		if s.next() == '{' {
 			start := s.at
-			m.members = s.object(true)
+			m.members = s.tree()
 			m.value = s.text[start:s.at]
 		} else {
 			m.value = s.value()
@@ -125,61 +133,80 @@ func (s *scanner) object(deep bool) []member {
 	return ms
 }
 
-// unquote returns what a string means. Half of a surrogate pair means U+FFFD, as in encoding/json.
+// unquote decodes a string. Half of a surrogate pair becomes U+FFFD, as in encoding/json.
 func unquote(quoted string) string {
 	if strings.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	_ = json.Unmarshal([]byte(quoted), &s) // a string of a valid text is valid
+	_ = json.Unmarshal([]byte(quoted), &s) // a string of valid JSON is valid
 	return s
 }
 
-// fault returns what is wrong with the next value beyond what JSON itself asks for, "" where nothing is: readers may
-// differ about a key that comes twice in one object, and about what is too deep. Where it is strict, about text and
-// numbers too that not every reader can hold. The value stands in so many others.
-func (s *scanner) fault(depth int, strict bool) string {
-	switch c := s.next(); c {
+// faults finds what valid JSON may contain and readers disagree about. Its methods return the problem, or "".
+type faults struct {
+	*scanner
+	strict bool // also refuse text and numbers that not every reader can hold
+}
+
+// bodyFault returns the problem of a request body: a key that occurs twice in one object, or too deep nesting.
+func bodyFault(text string) string { return faults{scanner: &scanner{text: text}}.value(0) }
+
+// metadataFault is bodyFault for metadata. It also refuses text and numbers that not every reader can hold.
+func metadataFault(text string) string { return faults{&scanner{text: text}, true}.value(0) }
+
+// value checks the next value, which is inside depth others.
+func (f faults) value(depth int) string {
+	switch c := f.next(); c {
 	case '{', '[':
 		if depth++; depth > maxDepth {
 			return fmt.Sprintf("must not nest deeper than %d", maxDepth)
 		}
-		var seen map[string]bool
-		for s.at++; s.more(); {
+		var seen keys
+		if c == '{' {
+			seen = keys{}
+		}
+		for f.at++; f.more(); {
 			if c == '{' {
-				name := s.name()
-				key := unquote(name)
-				if seen[key] {
-					return fmt.Sprintf("has the key %s twice in one object; drop one", quoted(key))
-				}
-				if seen == nil {
-					seen = map[string]bool{}
-				}
-				seen[key] = true
-				if strict {
-					if fault := textFault(name); fault != "" {
-						return fault
-					}
+				if fault := f.key(seen); fault != "" {
+					return fault
 				}
 			}
-			if fault := s.fault(depth, strict); fault != "" {
+			if fault := f.value(depth); fault != "" {
 				return fault
 			}
 		}
 	case '"':
-		if text := s.quoted(); strict {
+		if text := f.quoted(); f.strict {
 			return textFault(text)
 		}
 	default:
-		if literal := s.literal(); strict && !inRange(literal) {
+		if literal := f.literal(); f.strict && !inRange(literal) {
 			return "has a number beyond the range of a 64-bit float, which not every reader can hold; make it a string"
 		}
 	}
 	return ""
 }
 
-// textFault says what is wrong with a string whose escapes stand for what is no text: databases and readers in other
-// languages cut it, replace it or fail on it.
+// keys are the keys of an object that were read so far.
+type keys map[string]bool
+
+// key checks the next key of an object.
+func (f faults) key(seen keys) string {
+	name := f.name()
+	key := unquote(name)
+	if seen[key] {
+		return fmt.Sprintf("has the key %s twice in one object; drop one", quoted(key))
+	}
+	seen[key] = true
+	if f.strict {
+		return textFault(name)
+	}
+	return ""
+}
+
+// textFault returns the problem of a string with an escape that is not text: databases and readers in other languages
+// truncate it, replace it or fail.
 func textFault(quoted string) string {
 	for {
 		at := strings.IndexByte(quoted, '\\')
@@ -204,7 +231,7 @@ func textFault(quoted string) string {
 	}
 }
 
-// escaped returns the character that text begins with if it is written as \u and four digits, else -1.
+// escaped returns the character at the start of text if it is written as \u and four digits, otherwise -1.
 func escaped(text string) rune {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return -1
@@ -216,17 +243,17 @@ func escaped(text string) rune {
 	return rune(r)
 }
 
-// inRange reports whether a literal is none of a number, or of one that is finite as a float64. What is too small for
-// one is 0 there, which is near enough.
+// inRange reports whether a literal is not a number, or is a number that is finite as a float64. A number too small for
+// a float64 is in range: 0 is near enough.
 func inRange(literal string) bool {
 	if c := literal[0]; c != '-' && (c < '0' || c > '9') {
 		return true
 	}
-	// Without an exponent it takes 309 digits to leave the range.
+	// A number without an exponent needs 309 digits to leave the range.
 	if len(literal) < 309 && !strings.ContainsAny(literal, "eE") {
 		return true
 	}
-	// An exponent below zero only makes it smaller. ParseFloat would be slow about some of those.
+	// A negative exponent only makes it smaller. ParseFloat is slow for some of those.
 	digits, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
 	if len(digits) < 309 && strings.HasPrefix(exponent, "-") {
 		return true
@@ -235,13 +262,13 @@ func inRange(literal string) bool {
 	return err == nil
 }
 
-// trimJSON cuts off what JSON calls blank (RFC 8259, section 2), which is less than Unicode does.
+// trimJSON trims the white space of JSON (RFC 8259, section 2), which is less than that of Unicode.
 func trimJSON(text string) string { return strings.Trim(text, " \t\r\n") }
 
-// validJSON reports whether a text is one JSON value.
+// validJSON reports whether text is one JSON value.
 func validJSON(text string) bool { return json.Valid([]byte(text)) }
 
-// notJSON says where a text stops to be JSON.
+// notJSON returns an error that says where text stops being JSON.
 func notJSON(text string) error { return json.Unmarshal([]byte(text), new(json.RawMessage)) }
 
 func isObject(text string) bool { return strings.HasPrefix(text, "{") }

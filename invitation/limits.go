@@ -10,11 +10,11 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// limited reports whether anything is counted that must not change between the count and the write.
+// limited reports whether a limit counts something that must not change between the count and the write.
 func (s *Service) limited() bool { return s.cfg.Seats != nil || s.cfg.MaxPending >= 0 }
 
-// lockCounted locks an organization where anything is counted. It comes before any row lock, so that two operations never
-// wait for each other.
+// lockCounted locks the organization if it is limited. It precedes every row lock, so that two operations never
+// deadlock.
 func (w *work) lockCounted(ctx context.Context, organizationID string) error {
 	if !w.limited() {
 		return nil
@@ -22,7 +22,7 @@ func (w *work) lockCounted(ctx context.Context, organizationID string) error {
 	return w.store.Lock(ctx, organizationID)
 }
 
-// requireSeats refuses where so many more would not fit into Config.Seats.
+// requireSeats requires that Config.Seats has room for that many more.
 func (s *Service) requireSeats(ctx context.Context, organizationID string, more int) error {
 	if s.cfg.Seats == nil {
 		return nil
@@ -40,7 +40,7 @@ func (s *Service) requireSeats(ctx context.Context, organizationID string, more 
 	return nil
 }
 
-// countPending counts the pending invitations of an organization.
+// countPending returns the number of pending invitations of an organization.
 func (s *Service) countPending(ctx context.Context, organizationID string, now time.Time) (int, error) {
 	return s.store.Count(ctx, storage.Filter{
 		OrganizationID: organizationID,
@@ -49,7 +49,7 @@ func (s *Service) countPending(ctx context.Context, organizationID string, now t
 	})
 }
 
-// requireQuota refuses where so many more pending invitations would pass Config.MaxPending, or would not find a seat.
+// requireQuota requires that Config.MaxPending and Config.Seats have room for that many more pending invitations.
 func (w *work) requireQuota(ctx context.Context, organizationID string, more int, now time.Time) error {
 	if !w.limited() {
 		return nil
@@ -65,7 +65,7 @@ func (w *work) requireQuota(ctx context.Context, organizationID string, more int
 	return w.requireSeats(ctx, organizationID, pending+more)
 }
 
-// checkPause refuses to send to an address again before Config.ResendAfter has passed.
+// checkPause refuses to send an invitation again before Config.ResendAfter has passed.
 func (w *work) checkPause(param string, r storage.Record, now time.Time) *Error {
 	wait := r.SentAt.Add(w.cfg.ResendAfter).Sub(now)
 	if w.cfg.ResendAfter < 0 || wait <= 0 {

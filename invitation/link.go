@@ -10,11 +10,11 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// seesLinks reports whether links may leave towards whom the Service acts for. They are between the service and the
-// mailbox: who holds one can prove the address, and a manager could own any.
+// seesLinks reports whether the caller may see links. Whoever has a link can prove the address, so a manager who sees
+// links could prove any.
 func (s *Service) seesLinks() bool { return s.actor == nil || s.cfg.ManagersSeeLinks }
 
-// issuedLink is link for the result of an operation: through [Service.As] there is none, but for ManagersSeeLinks.
+// issuedLink returns the link of r if the caller may see it, otherwise "".
 func (s *Service) issuedLink(r storage.Record) string {
 	if !s.seesLinks() {
 		return ""
@@ -22,8 +22,8 @@ func (s *Service) issuedLink(r storage.Record) string {
 	return s.link(r)
 }
 
-// link returns the acceptance link of r, or "" without keys. Rules for redirects may have tightened since r was stored,
-// or be those of another application.
+// link returns the acceptance link of r, or "" without keys. It checks the redirect URL again, because the rules may
+// have changed since r was stored.
 func (s *Service) link(r storage.Record) string {
 	ticket := s.cfg.keys.sign(claims{r.OrganizationID, r.ID, r.Generation})
 	if ticket == "" {
@@ -40,7 +40,7 @@ func (s *Service) link(r storage.Record) string {
 	return u.String()
 }
 
-// otherPairs are the pairs of a query, as they are written, but for those that some parser reads as the ticket.
+// otherPairs returns the pairs of a query as they are written, without those that some parser reads as the ticket.
 func (s *Service) otherPairs(u *url.URL) []string {
 	var pairs []string
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
@@ -52,8 +52,8 @@ func (s *Service) otherPairs(u *url.URL) []string {
 	return pairs
 }
 
-// holdsTicket reports whether there is something else in u, in its path, in the values of its query or behind its '#',
-// that a parser could take for the ticket.
+// holdsTicket reports whether a parser could take another part of u for the ticket: its path, its fragment or the
+// values of its query.
 func (s *Service) holdsTicket(u *url.URL) bool {
 	for _, part := range append(s.otherPairs(u), u.EscapedPath(), u.EscapedFragment()) {
 		if s.cfg.ticketText.MatchString(unescaped(part)) {
@@ -63,16 +63,16 @@ func (s *Service) holdsTicket(u *url.URL) bool {
 	return false
 }
 
-// ticketText is what begins a ticket to a parser that knows no structure: the parameter in any case, with anything that
-// is no letter or digit for its delimiters, and then "=" or "[".
+// ticketText matches the start of a ticket as a parser without structure finds it: the parameter in any case, with
+// anything but letters and digits as delimiters, and then "=" or "[".
 func ticketText(param string) *regexp.Regexp {
 	name := regexp.MustCompile(`[^a-z0-9]`).ReplaceAllString(flattened(param), `[^a-z0-9]`)
 	return regexp.MustCompile(`(?i)(^|[^\w.-])` + name + `[^a-z0-9=\[]*[=\[]`)
 }
 
-// unescaped unescapes a part of a URL as often as that changes anything.
+// unescaped unescapes a part of a URL until nothing changes.
 func unescaped(part string) string {
-	for range len(part) { // each round shortens it, or is the last
+	for range len(part) { // each round shortens it or is the last one
 		next, err := url.QueryUnescape(part)
 		if err != nil || next == part {
 			break
@@ -82,7 +82,7 @@ func unescaped(part string) string {
 	return part
 }
 
-// reissue makes r's next ticket the only one that counts, and the acting user, if there is one, who answers for it.
+// reissue raises the generation of r, which voids older tickets. The acting user, if there is one, becomes the inviter.
 func (w *work) reissue(r *storage.Record, actingUserID string, now time.Time) {
 	r.Generation++
 	r.SentAt = now
@@ -91,9 +91,9 @@ func (w *work) reissue(r *storage.Record, actingUserID string, now time.Time) {
 	}
 }
 
-// readsAs reports whether some parser takes the escaped name of a query's parameter for param: one that ignores case,
-// unescapes twice, trims blanks, reads "ticket[]" or "ticket[0]" as ticket, or like PHP stops at a NUL and has "_" for
-// what is no letter or digit.
+// readsAs reports whether some parser takes the escaped name of a query parameter for param. Parsers may ignore case,
+// unescape twice, trim white space, read "ticket[]" and "ticket[0]" as ticket, or, like PHP, stop at a NUL and replace
+// everything except letters and digits by "_".
 func readsAs(escaped, param string) bool {
 	name, _, _ := strings.Cut(unescaped(escaped), "\x00")
 	name = strings.TrimFunc(name, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' })
@@ -101,10 +101,10 @@ func readsAs(escaped, param string) bool {
 	return flattened(name) == flattened(param) || flattened(before) == flattened(param)
 }
 
-// flattened is a name in lower case with "_" for what is no letter or digit.
+// flattened returns name in lower case, with "_" for everything except letters and digits.
 func flattened(name string) string {
 	return strings.Map(func(r rune) rune {
-		r = unicode.ToLower(unicode.ToUpper(r)) // which takes the Kelvin sign to k, and the long s to s
+		r = unicode.ToLower(unicode.ToUpper(r)) // turns the Kelvin sign into k, and the long s into s
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}

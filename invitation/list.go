@@ -16,43 +16,42 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Bounds of a page: [ListParams.Limit].
+// The page sizes of a list.
 const (
-	MaxLimit     = 500
-	DefaultLimit = 10
+	MaxLimit     = 500 // the maximum of ListParams.Limit
+	DefaultLimit = 10  // used if ListParams.Limit is 0
 )
 
-// The fields of an [Order].
+// The values of [Order.Field].
 const (
-	OrderCreatedAt    = "created_at"
-	OrderEmailAddress = "email_address" // canonical, byte for byte
-	OrderExpiresAt    = "expires_at"
+	OrderCreatedAt    = "created_at"    // when the invitation was created
+	OrderEmailAddress = "email_address" // canonical address, compared byte for byte
+	OrderExpiresAt    = "expires_at"    // when the invitation expires
 )
 
-// ListParams says which invitations of a list are wanted, and which page of them. The zero value is the first ten,
-// newest first.
+// ListParams selects invitations of a list, and one page of them. The zero value selects the ten newest.
 type ListParams struct {
-	Limit  int    // 1 to 500; 0 means 10
-	Offset int    // how many to leave out; deep ones cost, a Cursor does not
-	Cursor string // Page.NextCursor of the same list: its next page. Not together with Offset
+	Limit  int    // page size, 1 to 500; 0 means 10
+	Offset int    // number of invitations to skip; large offsets are slow, a Cursor is not
+	Cursor string // Page.NextCursor of the previous page of the same list; excludes Offset
 
-	// SkipTotal saves counting: TotalCount is then the number of rows returned plus the offset.
+	// SkipTotal saves counting: TotalCount is then Offset plus the number of invitations on the page.
 	SkipTotal bool
 
-	Statuses     []Status // any of these; none means all, and in ListForUser pending
-	OrderBy      []Order  // the most significant first; none means newest first
-	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, whatever its case
+	Statuses     []Status // any of these; none means all, and pending in ListForUser
+	OrderBy      []Order  // most significant first; none means newest first
+	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, in any case
 	EmailAddress string   // exactly this address, in any spelling
 }
 
-// Order is one field of an order.
+// Order is one field of a sort order.
 type Order struct {
 	Field      string // OrderCreatedAt, OrderEmailAddress or OrderExpiresAt
-	Descending bool
+	Descending bool   // largest value first
 }
 
-// ParseOrder reads the wire's form of an Order: the field, behind "-" for descending, or "+" or nothing for ascending.
-// The error is an [*Error] and [ErrInvalid] for any other field.
+// ParseOrder reads an Order in its wire format: the field, with prefix "-" for descending order, and "+" or no prefix
+// for ascending order. Any other field is an [*Error] that wraps [ErrInvalid].
 func ParseOrder(s string) (Order, error) {
 	o := Order{Field: strings.TrimPrefix(s, "+")}
 	if field, descending := strings.CutPrefix(s, "-"); descending {
@@ -76,8 +75,8 @@ func (o Order) sort() (storage.Sort, *Error) {
 	return storage.Sort{}, problemValue.about("order_by", "must be created_at, email_address or expires_at")
 }
 
-// PageNumber turns a page number, from 1, and a page size into the Limit and Offset of [ListParams], for callers
-// who count pages as the reference's initialPage and pageSize do. A number below 1 is the first page.
+// PageNumber converts a page number, counted from 1, and a page size to the Limit and Offset of [ListParams]. Clerk's
+// API calls them initialPage and pageSize. A page number below 1 means the first page.
 func PageNumber(n, size int) (limit, offset int) {
 	rows := size
 	if rows == 0 {
@@ -95,60 +94,68 @@ func PageNumber(n, size int) (limit, offset int) {
 // Page is one page of a list.
 type Page struct {
 	Data       []Invitation // never nil
-	TotalCount int          // of everything the filter lets through, on every page
-	NextCursor string       // of the next page; "" on the last one
+	TotalCount int          // number of invitations on all pages, unless SkipTotal is set
+	NextCursor string       // cursor of the next page; "" on the last page
 }
 
-// LogValue logs how much of how many the page shows.
+// LogValue logs the number of invitations on the page, and TotalCount.
 func (p Page) LogValue() slog.Value {
 	return slog.GroupValue(slog.Int("invitations", len(p.Data)), slog.Int("total_count", p.TotalCount))
 }
 
-// List returns a page of an organization's invitations, without those that an organization domain generated. Through
-// [Service.As] the user's role must manage. It writes nothing.
+// List returns a page of an organization's invitations, without those that an organization domain generated. It writes
+// nothing. Through [Service.As] the user's role must manage invitations.
 //
-// It refuses: [ErrInvalid] for all that is wrong with the parameters at once, with [ErrInvalidCursor] for a cursor
-// that does not belong to this list, its filters and its order; [ErrNotMember] or [ErrForbidden].
+// List returns these errors, in this order of precedence:
+//
+//   - [ErrInvalid]: parameters are invalid. All of them are reported together. A cursor of another list, or of
+//     other filters or another order, is also [ErrInvalidCursor].
+//   - [ErrNotMember] or [ErrForbidden]: the user of As is not a member, or does not manage invitations.
 func (s *Service) List(ctx context.Context, organizationID string, p ListParams) (Page, error) {
 	page, err := s.listOrganization(ctx, organizationID, p)
-	return page, s.failedRead(ctx, "list", err)
+	return page, s.wrapRead(ctx, "list", err)
 }
 
-// ListPending returns a page of an organization's pending invitations, newest first. Limit and offset are those of
-// [ListParams].
+// ListPending returns a page of an organization's pending invitations, newest first. limit and offset are those of
+// [ListParams]. It returns the errors of List.
 //
-// Deprecated: as in the reference. Use List with Statuses.
+// Deprecated: Use List with Statuses. Clerk's API deprecates this operation too.
 func (s *Service) ListPending(ctx context.Context, organizationID string, limit, offset int) (Page, error) {
 	return s.List(ctx, organizationID, ListParams{Limit: limit, Offset: offset, Statuses: []Status{StatusPending}})
 }
 
-// ListAll returns a page of the invitations of every organization, with their Organization. Only the back end may:
-// through [Service.As] it is [ErrForbidden]. It refuses parameters as List does.
+// ListAll returns a page of the invitations of all organizations, each with its Organization. Only the trusted back end
+// may call it: through [Service.As] it returns [ErrForbidden]. For invalid parameters it returns the errors of List.
 func (s *Service) ListAll(ctx context.Context, p ListParams) (Page, error) {
 	page, err := s.listAll(ctx, p)
-	return page, s.failedRead(ctx, "list all", err)
+	return page, s.wrapRead(ctx, "list all", err)
 }
 
-// ListForUser returns a page of the invitations to a user's verified addresses, in every organization, with their
-// Organization. Statuses default to pending. A user without a verified address sees an empty page; one whom the
-// Directory does not know is [ErrNotFound]. Through [Service.As] it is that user's own list, and any other is
-// [ErrForbidden]. It refuses parameters as List does.
+// ListForUser returns a page of the invitations to a user's verified addresses, from all organizations, each with its
+// Organization. It lists pending invitations if p.Statuses is empty. Without a verified address the page is empty.
+// Through [Service.As] userID must be empty or the user of As.
+//
+// ListForUser returns these errors, in this order of precedence:
+//
+//   - [ErrForbidden]: userID is not the user of As.
+//   - [ErrInvalid]: parameters are invalid, as for List.
+//   - [ErrNotFound]: the Directory does not know the user.
 func (s *Service) ListForUser(ctx context.Context, userID string, p ListParams) (Page, error) {
 	page, err := s.listForUser(ctx, userID, p)
-	return page, s.failedRead(ctx, "list for user", err)
+	return page, s.wrapRead(ctx, "list for user", err)
 }
 
-// Each goes over an organization's invitations like List, page by page, without a total and without holding a
-// connection while it yields. Limit bounds how many come, 0 means all, and may pass 500. An error is yielded once,
-// with no invitation, and ends it.
+// Each iterates over an organization's invitations. It selects and orders them as List does, and reads pages without
+// counting. It does not hold a connection while it yields. p.Limit bounds the total number of invitations: it may
+// exceed 500, and 0 means all. On an error, Each yields the error once, with a zero Invitation, and stops.
 func (s *Service) Each(ctx context.Context, organizationID string, p ListParams) iter.Seq2[Invitation, error] {
 	return func(yield func(Invitation, error) bool) {
-		p := p // each range begins anew
+		p := p // each range starts again
 		left := p.Limit
 		for {
 			p.Limit, p.SkipTotal = MaxLimit, true
 			if left != 0 {
-				p.Limit = min(left, MaxLimit) // a negative one List refuses
+				p.Limit = min(left, MaxLimit) // List refuses a negative limit
 			}
 			page, err := s.List(ctx, organizationID, p)
 			if err != nil {
@@ -226,39 +233,65 @@ func (s *Service) listForUser(ctx context.Context, userID string, p ListParams) 
 	if q.EmailKeys != nil {
 		maps.DeleteFunc(keys, func(key string, _ bool) bool { return key != q.EmailKeys[0] })
 	}
-	q.EmailKeys = slices.AppendSeq([]string{}, maps.Keys(keys)) // never nil, which would mean everybody's
+	q.EmailKeys = slices.AppendSeq([]string{}, maps.Keys(keys)) // never nil, because nil would select all addresses
 	slices.Sort(q.EmailKeys)
 	return s.pageWithOrganizations(ctx, q)
 }
 
-// listing is a list as the store is asked for it.
+// listing is a list in the form in which the store is asked for it.
 type listing struct {
 	storage.Query
-	scope     string // what its cursors are bound to
+	scope     string // binds its cursors to the list
 	skipTotal bool
 }
 
-// listing checks all parameters together and turns them into a query. operation and owner, with the filters and the
-// order, are what a cursor is bound to.
+// listing checks all parameters together and turns them into a query. A cursor is bound to operation, owner, filters
+// and order. statuses are the default of p.Statuses.
 func (s *Service) listing(p ListParams, operation, owner string, statuses []Status) (listing, Errors) {
 	l := listing{skipTotal: p.SkipTotal}
 	errs := checkParams("", p)
-	refuse := func(param, long string) { errs = append(errs, problemValue.about(param, long)) }
+	errs = append(errs, l.setPage(p)...)
+	if len(p.Statuses) > 0 {
+		statuses = p.Statuses
+	}
+	errs = append(errs, l.setStatuses(statuses)...)
+	errs = append(errs, l.setOrder(p.OrderBy)...)
+	errs = append(errs, l.setAddress(p)...)
+	l.scope = l.name(operation, owner)
+	if p.Cursor == "" {
+		return l, errs
+	}
+	if p.Offset != 0 {
+		errs = append(errs,
+			problemValue.about("offset", "must be left out with a cursor, which says where the page begins"))
+	}
+	var ok bool
+	if l.After, ok = decodeCursor(l.scope, l.Order(), p.Cursor); !ok && len(errs) == 0 {
+		errs = append(errs, problemCursor.about("cursor",
+			"does not belong to this list, its filters and its order; begin again without it"))
+	}
+	return l, errs
+}
 
+// setPage sets the limit and the offset.
+func (l *listing) setPage(p ListParams) Errors {
+	var errs Errors
 	l.Limit, l.Offset = p.Limit, p.Offset
 	if p.Limit == 0 {
 		l.Limit = DefaultLimit
 	}
 	if l.Limit < 1 || l.Limit > MaxLimit {
-		refuse("limit", "must be from 1 to 500")
+		errs = append(errs, problemValue.about("limit", "must be from 1 to 500"))
 	}
 	if p.Offset < 0 {
-		refuse("offset", "must be 0 or more")
+		errs = append(errs, problemValue.about("offset", "must be 0 or more"))
 	}
+	return errs
+}
 
-	if len(p.Statuses) > 0 {
-		statuses = p.Statuses
-	}
+// setStatuses sets the statuses, sorted and without repetitions.
+func (l *listing) setStatuses(statuses []Status) Errors {
+	var errs Errors
 	for _, status := range statuses {
 		if !status.known() {
 			errs = append(errs, unknownStatus())
@@ -268,44 +301,39 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 	}
 	slices.Sort(l.Statuses)
 	l.Statuses = slices.Compact(l.Statuses)
+	return errs
+}
 
-	for _, o := range p.OrderBy {
+// setOrder sets the order. It drops a field that occurs again, which can decide nothing.
+func (l *listing) setOrder(order []Order) Errors {
+	for _, o := range order {
 		by, e := o.sort()
 		if e != nil {
-			errs = append(errs, e)
-			break
+			return Errors{e}
 		}
-		// A field that comes again can decide nothing any more.
 		if !slices.ContainsFunc(l.Sort, func(s storage.Sort) bool { return s.Field == by.Field }) {
 			l.Sort = append(l.Sort, by)
 		}
 	}
-
-	l.EmailContains = lower(norm.NFC.String(strings.TrimSpace(p.Query)))
-	if p.EmailAddress != "" {
-		key, e := canonicalEmail(paramEmail, p.EmailAddress)
-		if e != nil {
-			errs = append(errs, e)
-		}
-		l.EmailKeys = []string{key}
-	}
-
-	l.scope = l.name(operation, owner)
-	if p.Cursor != "" {
-		if p.Offset != 0 {
-			refuse("offset", "must be left out with a cursor, which says where the page begins")
-		}
-		var ok bool
-		if l.After, ok = decodeCursor(l.scope, l.Order(), p.Cursor); !ok && len(errs) == 0 {
-			errs = append(errs, problemCursor.about("cursor",
-				"does not belong to this list, its filters and its order; begin again without it"))
-		}
-	}
-	return l, errs
+	return nil
 }
 
-// name tells this list from every other one. What a page may change (the clock, Limit, SkipTotal, a user's current
-// addresses) is not part of it.
+// setAddress sets the filters on the address.
+func (l *listing) setAddress(p ListParams) Errors {
+	l.EmailContains = lower(norm.NFC.String(strings.TrimSpace(p.Query)))
+	if p.EmailAddress == "" {
+		return nil
+	}
+	key, e := canonicalEmail(paramEmail, p.EmailAddress)
+	l.EmailKeys = []string{key}
+	if e != nil {
+		return Errors{e}
+	}
+	return nil
+}
+
+// name returns a text that differs between any two lists. It leaves out what may change from page to page: the clock,
+// Limit, SkipTotal and a user's addresses.
 func (l listing) name(operation, owner string) string {
 	var b []byte
 	for _, part := range []string{
@@ -317,11 +345,11 @@ func (l listing) name(operation, owner string) string {
 	return string(b)
 }
 
-// page reads a page, and counts unless told not to.
+// page reads a page, and counts unless SkipTotal is set.
 func (s *Service) page(ctx context.Context, l listing) (Page, error) {
 	l.Now = s.now()
 	q := l.Query
-	q.Limit++ // one more tells whether there is a next page
+	q.Limit++ // one more than needed shows whether there is a next page
 	records, err := s.list(ctx, q)
 	if err != nil {
 		return Page{}, err
@@ -341,6 +369,7 @@ func (s *Service) page(ctx context.Context, l listing) (Page, error) {
 	return page, nil
 }
 
+// pageWithOrganizations is page, with the Organization of each invitation.
 func (s *Service) pageWithOrganizations(ctx context.Context, l listing) (Page, error) {
 	page, err := s.page(ctx, l)
 	if err == nil {
@@ -360,7 +389,7 @@ func (s *Service) views(records []storage.Record, now time.Time) []Invitation {
 	return invs
 }
 
-// fillOrganizations shows the organizations beside their invitations, where the host can.
+// fillOrganizations sets the Organization of the invitations if the host returns it.
 func (s *Service) fillOrganizations(ctx context.Context, invs []Invitation) error {
 	if s.cfg.Organizations == nil || len(invs) == 0 {
 		return nil

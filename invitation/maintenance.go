@@ -7,22 +7,26 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Bounds of maintenance.
+// The bounds of maintenance.
 const (
-	maxBatch    = 100_000 // of one call
-	batchRecord = 500     // of one statement, and of one transaction of ExpireDue and Purge
+	maxBatch    = 100_000 // invitations in one call
+	batchRecord = 500     // records in one statement, and in one transaction of ExpireDue and Purge
 )
 
-// ExpireDue writes up to limit (1 to 100,000) invitations expired whose time has come, oldest first, and returns how
-// many. They read as expired before that too; what it gives are the events, and short lists of what is pending. It
-// works in transactions of 500. If one fails, the earlier ones stay committed: the
-// count says how many invitations they wrote, and the error concerns only the failed one. In a host's transaction, all of
-// them commit or roll back with it.
-// It is safe from several processes at once, and idempotent. Only the back end may: through [Service.As] it is
-// [ErrForbidden]. [ErrInvalid] limit.
+// ExpireDue stores the status of up to limit (1 to 100,000) expired invitations, those that expired first, and returns
+// how many. An invitation reads as expired without that; ExpireDue emits the events, and keeps lists of pending
+// invitations fast.
+//
+// ExpireDue works in transactions of 500. If one fails, the earlier ones stay committed: it returns the error together
+// with the number of invitations that were written before. On the storage of a host's transaction (see
+// [Service.WithStorage]), all of them commit or roll back with that. ExpireDue is idempotent, and safe to run from
+// several processes at once.
+//
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
+// the limit.
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	n, err := s.expireDue(ctx, limit)
-	return n, s.failed(ctx, "expire due", err)
+	return n, s.wrap(ctx, "expire due", err)
 }
 
 func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
@@ -43,13 +47,15 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 	})
 }
 
-// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, by a user, the back end or
-// time, and returns how many. It first does what ExpireDue does, up to the same limit, and does not count that. It
-// works in transactions of 500, as ExpireDue does, and emits no event for what it deletes. Only the back end may:
-// through [Service.As] it is [ErrForbidden]. [ErrInvalid] limit, and an instant that is zero or in the future.
+// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, and returns how many.
+// Accepted, declined, revoked and expired invitations are resolved. Purge first calls ExpireDue with the same limit,
+// and does not count those. It works in transactions of 500, as ExpireDue does. Deleting emits no events.
+//
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
+// the limit, and for an instant that is zero or in the future.
 func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.purge(ctx, before, limit)
-	return n, s.failed(ctx, "purge", err)
+	return n, s.wrap(ctx, "purge", err)
 }
 
 func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, error) {
@@ -70,12 +76,14 @@ func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, 
 	}, remove)
 }
 
-// DeleteOrganization deletes every invitation of an organization that the host deletes, whatever its state, in one transaction,
-// and returns how many. It emits no event and is idempotent. Only the back end may: through [Service.As] it is
-// [ErrForbidden]. [ErrInvalid] id.
+// DeleteOrganization deletes all invitations of an organization, whatever their status, in one transaction, and returns
+// how many. Call it when the host deletes an organization. It is idempotent and emits no events.
+//
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
+// the id.
 func (s *Service) DeleteOrganization(ctx context.Context, organizationID string) (int, error) {
 	n, err := s.deleteOrganization(ctx, organizationID)
-	return n, s.failed(ctx, "delete organization", err)
+	return n, s.wrap(ctx, "delete organization", err)
 }
 
 func (s *Service) deleteOrganization(ctx context.Context, organizationID string) (int, error) {
@@ -88,12 +96,15 @@ func (s *Service) deleteOrganization(ctx context.Context, organizationID string)
 	return s.removeAll(ctx, storage.Filter{OrganizationID: organizationID})
 }
 
-// EraseEmail deletes every invitation to an address, in any spelling, in every organization and whatever its state, in one
-// transaction, and returns how many: a person asked for their data to be erased. It emits no event and is idempotent.
-// Only the back end may: through [Service.As] it is [ErrForbidden]. [ErrInvalid] address.
+// EraseEmail deletes all invitations to an address, in any spelling, in every organization and whatever their status,
+// in one transaction, and returns how many. Call it when a person asks for their data to be erased. It is idempotent
+// and emits no events.
+//
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
+// the address.
 func (s *Service) EraseEmail(ctx context.Context, email string) (int, error) {
 	n, err := s.eraseEmail(ctx, email)
-	return n, s.failed(ctx, "erase email", err)
+	return n, s.wrap(ctx, "erase email", err)
 }
 
 func (s *Service) eraseEmail(ctx context.Context, email string) (int, error) {
@@ -118,8 +129,8 @@ func (s *Service) checkMaintenance(limit int) error {
 	return nil
 }
 
-// batches runs fn on up to limit records that match, in transactions of batchRecord, and returns how many those were.
-// Locked records are looked at once more, so that of two processes each gets its own.
+// batches runs fn on up to limit records of query, in transactions of batchRecord, and returns how many those were. It
+// reads the records again under lock, so that two processes never work on the same record.
 func (s *Service) batches(ctx context.Context, limit int, query func(now time.Time) storage.Query,
 	fn func(ctx context.Context, w *work, found []storage.Record) error) (int, error) {
 	total := 0
@@ -150,7 +161,7 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 		if last == nil { // nothing left
 			break
 		}
-		if done == 0 { // another process had all of these, and a snapshot of ours may show them for ever: go on behind
+		if done == 0 { // another process had all of them, and our snapshot may show them for ever: continue after them
 			after = last
 		}
 	}
@@ -159,10 +170,11 @@ func (s *Service) batches(ctx context.Context, limit int, query func(now time.Ti
 
 // removeAll deletes everything that matches f, in one transaction.
 func (s *Service) removeAll(ctx context.Context, f storage.Filter) (int, error) {
-	may := func(context.Context, *work) error { return nil } // the back end was let in
-	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {
+	authorized := func(context.Context, *work) error { return nil } // checkBackend has authorized the caller
+	fn := func(ctx context.Context, w *work, found []storage.Record) (int, error) {
 		return len(found), remove(ctx, w, found)
-	})
+	}
+	return s.acrossOrganizations(ctx, f, authorized, fn)
 }
 
 func remove(ctx context.Context, w *work, found []storage.Record) error {

@@ -7,9 +7,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// requireInvitee refuses a user who does not own the invitation's address. By ids a missing invitation is refused alike.
+// requireInvitee requires that the user owns the invitation's address. By ids, a missing invitation is refused in the
+// same way.
 func (s *Service) requireInvitee(ctx context.Context, p AcceptParams, found []storage.Record) error {
-	if p.Ticket != "" && (s.cfg.TicketProvesEmail || p.UserID == "") { // without a user it is the back end that declines
+	if p.Ticket != "" && (s.cfg.TicketProvesEmail || p.UserID == "") { // without a user, the back end declines
 		return nil
 	}
 	keys, err := s.verified(ctx, p.UserID)
@@ -32,6 +33,7 @@ func (s *Service) verified(ctx context.Context, userID string) (map[string]bool,
 	return canonicalSet(addresses), nil
 }
 
+// isMember reports whether the user is a member of the organization.
 func (w *work) isMember(ctx context.Context, organizationID, userID string) (bool, error) {
 	_, err := w.askRole(ctx, organizationID, userID)
 	switch {
@@ -43,7 +45,7 @@ func (w *work) isMember(ctx context.Context, organizationID, userID string) (boo
 	return true, nil
 }
 
-// join makes the user a member, unless they are one.
+// join makes the user a member unless they already are.
 func (w *work) join(ctx context.Context, r storage.Record, userID string) error {
 	member, err := w.isMember(ctx, r.OrganizationID, userID)
 	if err != nil || member {
@@ -70,7 +72,7 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	return err
 }
 
-// authorizeJoin checks what may have changed since the invitation was made: the inviter's authority, and the seats.
+// authorizeJoin checks what may have changed since the invitation was created: the inviter's authority and the seats.
 func (s *Service) authorizeJoin(ctx context.Context, r storage.Record) error {
 	if err := s.authorizeInviter(ctx, r); err != nil {
 		return err
@@ -78,7 +80,7 @@ func (s *Service) authorizeJoin(ctx context.Context, r storage.Record) error {
 	return s.requireSeats(ctx, r.OrganizationID, 1)
 }
 
-// askMembers returns which of the drafts' addresses belong to members, or that there is no such organization.
+// askMembers returns which of the drafts' addresses belong to members, or an error if the organization does not exist.
 func (w *work) askMembers(ctx context.Context, organizationID string, drafts []draft) (map[string]bool, error) {
 	keys := make([]string, len(drafts))
 	for i, d := range drafts {
@@ -102,9 +104,10 @@ func checkNotMembers(drafts []draft, members map[string]bool) error {
 	return errs.err()
 }
 
-// requireNotMembers looks at the members once the drafts hold their pending slots. A user who accepts another invitation of
-// the same address at this moment has that slot until they are a member, so that they are seen here. Before the write
-// they might be neither. What was written is undone with the error.
+// requireNotMembers checks for members after the drafts have taken their pending slots. Suppose the user accepts
+// another invitation to the same address at this moment. That invitation holds the slot until the user is a member, so
+// this check sees one or the other. A check before the write might see neither. If it fails, the transaction rolls
+// back.
 func (w *work) requireNotMembers(ctx context.Context, organizationID string, drafts []draft) error {
 	members, err := w.askMembers(ctx, organizationID, drafts)
 	if err != nil {
@@ -113,7 +116,7 @@ func (w *work) requireNotMembers(ctx context.Context, organizationID string, dra
 	return checkNotMembers(drafts, members)
 }
 
-// canonicalSet is what a Directory returned, less what is no address.
+// canonicalSet returns the canonical forms of addresses of a Directory, without the invalid ones.
 func canonicalSet(addresses []string) map[string]bool {
 	set := make(map[string]bool, len(addresses))
 	for _, a := range addresses {

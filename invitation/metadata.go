@@ -10,22 +10,22 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep metadata may nest.
+// maxDepth is the maximum nesting depth of metadata and request bodies.
 const maxDepth = 64
 
-// Metadata is a JSON object that the host attaches to an invitation and that comes back on the membership. It is
-// immutable and kept as the text it was given, so that big integers and the order of keys survive. Two are == when
-// their texts are. The zero value is {}. Keys that differ only in case are different keys.
+// Metadata is a JSON object that the host attaches to an invitation and gets back with the membership. It is immutable.
+// It keeps its text, so big integers and the order of keys are preserved. Keys that differ only in case are different
+// keys. The zero value is {}. Two Metadata are == if their texts are equal.
 //
-// It never shows its content through %v or slog; use [Metadata.MarshalJSON] or [Metadata.Decode]. An unexported field
-// of a struct is the exception: fmt calls no methods there, and prints the content. Give a struct of your own that
-// holds Metadata in an unexported field a Format method.
+// %v and slog print only its size. To read the content, use [Metadata.Decode] or [Metadata.MarshalJSON]. An unexported
+// field of another struct is the exception: fmt calls no methods there and prints the content. Give such a struct a
+// Format method.
 type Metadata struct {
 	text string // "" for {}
 }
 
-// NewMetadata returns the JSON object that v marshals to; nil, and a nil map or pointer, are {}. The error is an
-// [*Error] and [ErrInvalid] where v does not marshal, or not to an object that [ParseMetadata] accepts.
+// NewMetadata returns the JSON object that v marshals to. nil, a nil map and a nil pointer become {}. The error is an
+// [*Error] that wraps [ErrInvalid]: v does not marshal, or not to an object that [ParseMetadata] accepts.
 func NewMetadata(v any) (Metadata, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -39,13 +39,17 @@ func NewMetadata(v any) (Metadata, error) {
 	return Metadata{}, nil
 }
 
-// ParseMetadata returns the JSON object that b holds, less blanks around it. The error is an [*Error] and
-// [ErrInvalid] for anything but one object in valid UTF-8, and for what readers of JSON differ about or cannot hold:
-// nesting deeper than 64, a key twice in one object, an escaped NUL (\u0000) or half of a surrogate pair in a key or a
-// text, and a number beyond the range of a float64, such as 1e400. One that is too small for a float64 is accepted, and
-// integers of any size up to that range are.
+// ParseMetadata returns the JSON object in b, without surrounding white space. The error is an [*Error] that wraps
+// [ErrInvalid]. ParseMetadata refuses everything except one object in valid UTF-8, and what JSON readers disagree about
+// or cannot hold:
 //
-// How large it may be is for the service to say: Config.MaxMetadata.
+//   - nesting deeper than 64
+//   - a key that occurs twice in one object
+//   - an escaped NUL (\u0000) or half of a surrogate pair, in a key or a string
+//   - a number beyond the range of a float64, such as 1e400
+//
+// Integers of any size within that range are accepted, and so are numbers that are too small for a float64. The service
+// checks the size of the object against Config.MaxMetadata.
 func ParseMetadata(b []byte) (Metadata, error) { return parseMetadata(trimJSON(string(b))) }
 
 func parseMetadata(text string) (Metadata, error) {
@@ -57,7 +61,7 @@ func parseMetadata(text string) (Metadata, error) {
 	case !validJSON(text):
 		return Metadata{}, badMetadata("must be one JSON object and nothing after it").because(notJSON(text))
 	}
-	if fault := (&scanner{text: text}).fault(0, true); fault != "" {
+	if fault := metadataFault(text); fault != "" {
 		return Metadata{}, badMetadata(fault)
 	}
 	return metadataOf(text), nil
@@ -65,13 +69,12 @@ func parseMetadata(text string) (Metadata, error) {
 
 func badMetadata(long string) *Error { return problemFormat.about("metadata", long) }
 
-// Decode stores the object in the value v points to, as [json.Unmarshal] does, except that a key fills only the field of
-// exactly its name: {"team":1} leaves a field named Team as it is, unless that has the tag `json:"team"`. So of two keys
-// that differ only in case the exact one counts, whatever their order. A type with an UnmarshalJSON of its own reads as
-// it likes.
+// Decode unmarshals the object into the value that v points to, as [json.Unmarshal] does, but matches keys with fields
+// exactly: {"team":1} does not set a field named Team, unless the field has the tag `json:"team"`. A type with its own
+// UnmarshalJSON reads keys in its own way.
 func (m Metadata) Decode(v any) error {
 	text := m.json()
-	if validJSON(text) { // one from a store may be broken, as json.Unmarshal will say
+	if validJSON(text) { // text from a store may be broken; json.Unmarshal reports that
 		text = exactNames(text, reflect.TypeOf(v))
 	}
 	if err := json.Unmarshal([]byte(text), v); err != nil {
@@ -80,7 +83,7 @@ func (m Metadata) Decode(v any) error {
 	return nil
 }
 
-// decodeError prints what json.Unmarshal says of a content from outside, whose keys and numbers it may cite.
+// decodeError makes an error of json.Unmarshal printable, because it may quote keys and numbers from outside.
 type decodeError struct{ cause error }
 
 func (e *decodeError) Error() string {
@@ -89,10 +92,10 @@ func (e *decodeError) Error() string {
 
 func (e *decodeError) Unwrap() error { return e.cause }
 
-// Merge returns m changed by patch (RFC 7396, JSON merge patch): a key of the patch replaces the same key, null
-// deletes it, and objects merge key by key. What the patch does not name keeps its text and its place; new keys
-// come last. The cost grows with the size of both and not with their depth, and the result is no deeper than the
-// deeper of them. The error is an [*Error] and [ErrInvalid]; only metadata that a store returned broken causes it.
+// Merge returns m changed by patch, a JSON merge patch (RFC 7396): a key in the patch replaces the same key in m, null
+// deletes it, and objects are merged recursively. Keys that the patch does not name keep their text and position. New
+// keys come last. The cost is linear in the size of both, whatever their depth. The result is no deeper than the deeper
+// of the two. The error is an [*Error] that wraps [ErrInvalid]; it occurs only if a store returned broken metadata.
 func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	if patch.text == "" {
 		return m, nil
@@ -112,7 +115,7 @@ func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	return metadataOf(string(merged)), nil
 }
 
-// tree returns the members of m, which may come from a store and be broken.
+// tree returns the members of m. Metadata from a store may be broken.
 func tree(m Metadata) ([]member, error) {
 	text := trimJSON(m.json())
 	if !isObject(text) || !validJSON(text) {
@@ -121,11 +124,11 @@ func tree(m Metadata) ([]member, error) {
 	return (&scanner{text: text}).tree(), nil
 }
 
-// appendMerged appends the object that MergePatch of RFC 7396, section 2, makes of the members of an object and a
-// patch. A member that is changed keeps the text of its name. It is false where a key comes twice, in the patch or in
-// what the patch changes.
+// appendMerged appends the object that MergePatch (RFC 7396, section 2) makes of the members of an object and a patch.
+// A changed member keeps its name as it is written. appendMerged reports false if a key occurs twice in the patch, or
+// in the part of the object that the patch changes.
 func appendMerged(b []byte, target, patch []member) ([]byte, bool) {
-	at := make(map[string]int, len(patch)) // a patch may have a hundred thousand keys
+	at := make(map[string]int, len(patch)) // a map, because a patch may have a hundred thousand keys
 	for i, c := range patch {
 		at[c.key] = i
 	}
@@ -142,30 +145,33 @@ func appendMerged(b []byte, target, patch []member) ([]byte, bool) {
 		held[i] = true
 		c := patch[i]
 		c.name = m.name
-		b, ok = appendChanged(b, m.members, c, ok)
+		var merged bool
+		b, merged = appendChanged(b, m.members, c)
+		ok = ok && merged
 	}
 	for i, c := range patch {
 		if !held[i] {
-			b, ok = appendChanged(b, nil, c, ok)
+			var merged bool
+			b, merged = appendChanged(b, nil, c)
+			ok = ok && merged
 		}
 	}
 	return append(b, '}'), ok
 }
 
-// appendChanged appends a member of a patch, merged into the members of the object that it changes. Where there is
-// none it loses its nulls all the same.
-func appendChanged(b []byte, target []member, c member, ok bool) ([]byte, bool) {
+// appendChanged appends a member of a patch, merged into target, the members of the object that it changes. An object
+// without a target also loses its nulls. appendChanged reports false where appendMerged does.
+func appendChanged(b []byte, target []member, c member) ([]byte, bool) {
 	switch {
 	case c.value == "null":
-		return b, ok
+		return b, true
 	case !isObject(c.value):
-		return append(append(append(comma(b), c.name...), ':'), c.value...), ok
+		return append(append(append(comma(b), c.name...), ':'), c.value...), true
 	}
-	b, merged := appendMerged(append(append(comma(b), c.name...), ':'), target, c.members)
-	return b, ok && merged
+	return appendMerged(append(append(comma(b), c.name...), ':'), target, c.members)
 }
 
-// comma separates a member from the one before it, if there is one.
+// comma appends a comma unless b ends with an opening brace.
 func comma(b []byte) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
@@ -173,10 +179,10 @@ func comma(b []byte) []byte {
 	return b
 }
 
-// MarshalJSON returns the object's text.
+// MarshalJSON returns the text of the object.
 func (m Metadata) MarshalJSON() ([]byte, error) { return m.bytes(), nil }
 
-// UnmarshalJSON takes what [ParseMetadata] takes; null leaves m as it is.
+// UnmarshalJSON accepts what [ParseMetadata] accepts. null leaves m unchanged.
 func (m *Metadata) UnmarshalJSON(b []byte) error {
 	if m == nil {
 		return errors.New("invitation: UnmarshalJSON on a nil *Metadata")
@@ -191,13 +197,13 @@ func (m *Metadata) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Format shows how large the object is, whatever the verb, and never its content.
+// Format prints the size of the object, whatever the verb, and never its content.
 func (m Metadata) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "metadata(%d bytes)", m.size()) }
 
-// LogValue shows how large the object is, and never its content.
+// LogValue logs the size of the object, and never its content.
 func (m Metadata) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(m)) }
 
-// json is the text.
+// json returns the text of the object.
 func (m Metadata) json() string {
 	if m.text == "" {
 		return "{}"
@@ -207,10 +213,10 @@ func (m Metadata) json() string {
 
 func (m Metadata) bytes() []byte { return []byte(m.json()) }
 
-// size is the length of the text in bytes.
+// size returns the length of the text in bytes.
 func (m Metadata) size() int { return len(m.json()) }
 
-// metadataOf is metadata of a text that is checked.
+// metadataOf returns the Metadata of a text that has been checked.
 func metadataOf(text string) Metadata {
 	if text == "{}" {
 		text = "" // one value has one form
@@ -218,5 +224,5 @@ func metadataOf(text string) Metadata {
 	return Metadata{text}
 }
 
-// storedMetadata is metadata as a store returned it: checked when it was written.
+// storedMetadata returns the Metadata that a store returned. It was checked before it was written.
 func storedMetadata(b []byte) Metadata { return metadataOf(string(b)) }

@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// How many bytes of a text from outside are printed at most.
+// The maximum number of bytes printed of a text from outside.
 const (
-	maxPrinted    = 320 // in logs: the longest that any parameter but a URL may be, an address
-	maxPrintedKey = 64  // of a key, of metadata, a body or a role, in the text of an error
+	maxPrinted    = 320 // in logs: the longest parameter except a URL, an address
+	maxPrintedKey = 64  // in the text of an error: a key of metadata or of a body, or a role
 )
 
-// printable returns s as it may stand in the text of an error, in a log line or on a terminal, whoever wrote it: what
-// does not print (controls, line ends, characters that turn the direction of text or show nothing, broken UTF-8) is
-// escaped as in a Go string, and what is longer than so many bytes is cut off, with an ellipsis.
+// printable returns s in a form that is safe in the text of an error, in a log line and on a terminal. It escapes what
+// does not print, as in a Go string: control characters, line breaks, characters that change the direction of text or
+// show nothing, and broken UTF-8. It truncates the result to most bytes and adds an ellipsis.
 func printable(s string, most int) string {
 	if len(s) <= most && strings.IndexFunc(s, unprintable) < 0 && utf8.ValidString(s) {
 		return s
@@ -28,7 +28,7 @@ func printable(s string, most int) string {
 		text := s[:size]
 		switch {
 		case !strconv.IsPrint(r) || r == utf8.RuneError && size == 1:
-			text = strings.Trim(strconv.Quote(text), `"`) // which is none of its own, being printable
+			text = strings.Trim(strconv.Quote(text), `"`) // s[:size] is not a quote, because a quote is printable
 		case unprintable(r):
 			text = fmt.Sprintf(`\U%08x`, r)
 			if r <= 0xffff {
@@ -44,15 +44,15 @@ func printable(s string, most int) string {
 	return b.String()
 }
 
-// unprintable reports what shows nothing, or not itself. Some of that counts as letters, marks or symbols.
+// unprintable reports whether r shows nothing, or not itself. Some such characters count as letters, marks or symbols.
 func unprintable(r rune) bool {
 	return !strconv.IsPrint(r) || r != ' ' && invisible(r) || unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r)
 }
 
-// quoted is a printable key between quotes.
+// quoted returns a printable key in quotes.
 func quoted[S ~string](key S) string { return `"` + printable(string(key), maxPrintedKey) + `"` }
 
-// logged is an attribute of a log line.
+// logged returns an attribute of a log line.
 func logged[S ~string](key string, text S) slog.Attr {
 	return slog.String(key, printable(string(text), maxPrinted))
 }

@@ -7,31 +7,40 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Get returns an invitation of an organization. Through [Service.As] the user's role must manage. It writes nothing.
+// Get returns an invitation of an organization. It writes nothing. Through [Service.As] the user's role must manage
+// invitations.
 //
-// It refuses: [ErrInvalid] ids; [ErrNotMember] or [ErrForbidden]; [ErrNotFound], also for an invitation of another
-// organization.
+// Get returns these errors, in this order of precedence:
+//
+//   - [ErrInvalid]: an id is invalid.
+//   - [ErrNotMember] or [ErrForbidden]: the user of As is not a member, or does not manage invitations.
+//   - [ErrNotFound]: the organization has no such invitation.
 func (s *Service) Get(ctx context.Context, organizationID, invitationID string) (Invitation, error) {
 	r, _, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
-		return Invitation{}, s.failedRead(ctx, "get", err)
+		return Invitation{}, s.wrapRead(ctx, "get", err)
 	}
 	return s.view(r, s.now()), nil
 }
 
-// Preview returns the invitation a ticket is for, for the page behind the link, with its Organization. It never
-// writes, because mail scanners open links too. Pass the Terms it returns on to Accept.
+// Preview returns the invitation that a ticket names, with its Organization, for the page that the link leads to. It
+// never writes, because mail scanners open links too. Pass the Terms of the result to Accept.
 //
-// It refuses what Accept would refuse, except for reasons that lie in the user: [ErrInvalidTicket], [ErrExpired],
-// [ErrAccepted], [ErrRevoked], [ErrNotPending], [ErrForbidden], [ErrQuotaExceeded]. Through [Service.As] an invitation
-// to somebody else is [ErrNotInvitee].
+// Preview returns the errors that Accept would return, in this order of precedence, except for those about the user:
 //
-// With ErrExpired, ErrAccepted, ErrRevoked, ErrNotPending and ErrNotInvitee it returns the invitation too, without its
-// private metadata, so that the page can say whom to ask for a new one, or lead to the organization. A ticket that a
-// newer one has made void shows nothing.
+//   - [ErrInvalidTicket]: the ticket is forged, void or unknown.
+//   - [ErrNotFound] or [ErrNotInvitee]: through [Service.As], the user does not exist, or the invitation is for
+//     somebody else.
+//   - [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending]: the invitation is not pending.
+//   - [ErrForbidden]: the inviter may no longer grant the role, or the role no longer exists.
+//   - [ErrQuotaExceeded]: no seat is free.
+//
+// With ErrNotInvitee, ErrExpired, ErrAccepted, ErrRevoked and ErrNotPending, Preview also returns the invitation,
+// without its private metadata. So the page can say whom to ask for a new invitation, or lead to the organization. With
+// the other errors the invitation is zero.
 func (s *Service) Preview(ctx context.Context, ticket string) (Invitation, error) {
 	inv, err := s.preview(ctx, ticket)
-	return inv, s.failedRead(ctx, "preview", err)
+	return inv, s.wrapRead(ctx, "preview", err)
 }
 
 func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error) {
@@ -49,7 +58,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 	if err != nil {
 		return Invitation{}, err
 	}
-	if !c.means(found) {
+	if !c.isCurrent(found) {
 		return Invitation{}, invalidTicket()
 	}
 	if s.actor != nil {
@@ -77,20 +86,25 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 	return invs[0], err
 }
 
-// Link returns the current acceptance link of a pending invitation. It voids no other link and writes nothing; it
-// is what the worker calls that mails an invitation. The link leads to the invitation's redirect URL if
-// Config.AllowRedirect still allows it, and to Config.AcceptURL otherwise.
+// Link returns the current acceptance link of a pending invitation. It voids no other link and writes nothing. Call it
+// from the job that mails an invitation. The link leads to the invitation's redirect URL if Config.AllowRedirect still
+// allows that, and otherwise to Config.AcceptURL.
 //
-// A link is a secret between the back end and the mailbox. Through [Service.As] it is [ErrForbidden], unless
-// Config.ManagersSeeLinks, which says what that gives away, is set; then the user's role must manage and be one that
-// may grant the invitation's.
+// A link is a secret between the back end and the mailbox. Through [Service.As] Link returns [ErrForbidden] unless
+// Config.ManagersSeeLinks is set, whose comment explains the risk.
 //
-// It refuses: [ErrInvalid] parameters, and without Config.TicketKeys; [ErrNotMember] or [ErrForbidden];
-// [ErrNotFound]; [ErrNotPending], of a lapsed one too; ErrForbidden where Accept would refuse the link, because the
-// inviter may no longer grant the role or nobody knows it.
+// Link returns these errors, in this order of precedence:
+//
+//   - [ErrForbidden]: through As without Config.ManagersSeeLinks.
+//   - [ErrInvalid]: an id is invalid.
+//   - [ErrNotMember] or ErrForbidden: the user of As is not a member, or does not manage invitations.
+//   - [ErrNotFound]: the organization has no such invitation.
+//   - ErrInvalid: Config.TicketKeys is empty.
+//   - [ErrNotPending]: the invitation is not pending, or has expired.
+//   - ErrForbidden: the user of As may not grant the role, the inviter may no longer grant it, or it no longer exists.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
-	return link, s.failedRead(ctx, "link", err)
+	return link, s.wrapRead(ctx, "link", err)
 }
 
 func (s *Service) currentLink(ctx context.Context, organizationID, invitationID string) (string, error) {
@@ -98,7 +112,8 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 		return "", err
 	}
 	if !s.seesLinks() {
-		return "", problemNotAllowed.about("", "links go to the invited address alone; resend the invitation to mail it again")
+		return "", problemNotAllowed.about("",
+			"links go to the invited address alone; resend the invitation to mail it again")
 	}
 	r, role, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
@@ -119,7 +134,7 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 	return s.link(r), nil
 }
 
-// read reads an invitation of an organization for whom the Service acts as, and returns their role.
+// read returns an invitation of an organization, and the role of the user of As.
 func (s *Service) read(ctx context.Context, organizationID, invitationID string) (storage.Record, Role, error) {
 	if err := s.checkReady(); err != nil {
 		return storage.Record{}, "", err

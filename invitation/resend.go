@@ -8,29 +8,36 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// ResendParams says who sends again, and for how long the invitation is pending then.
+// ResendParams describes who resends an invitation, and for how long it is then pending.
 type ResendParams struct {
-	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
+	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" means the back end
 
-	ExpiresIn time.Duration // 1 second to 365 days; 0 for Config.ExpiresIn. On the wire expires_in_days
+	ExpiresIn time.Duration // 1 second to 365 days; 0 means Config.ExpiresIn. JSON: expires_in_days
 }
 
-// Resend issues a new link for a pending or an expired invitation, voids every older one, and starts its time anew. An
-// expired one is pending again. It returns the invitation, with the link but for a caller through [Service.As] (see
-// Config.ManagersSeeLinks), and is not idempotent.
+// Resend issues a new link for a pending or expired invitation and voids all older links. The invitation is pending
+// again, with a new expiry. Resend returns it with the link; a caller through [Service.As] gets no link (see
+// Config.ManagersSeeLinks). It is not idempotent.
 //
-// A requesting user must be a member whose role manages and may grant the invitation's role, and becomes its inviter.
-// Without one the caller is the trusted back end; the inviter stays, and must be able to grant the role now (but for
-// Config.IgnoreInviterAuthority).
+// A requesting user must be a member whose role manages invitations and may grant the invitation's role, and becomes
+// its inviter. Without a requesting user the caller is the trusted back end. The inviter then stays, and must still be
+// allowed to grant the role unless Config.IgnoreInviterAuthority is set.
 //
-// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrNotMember] or [ErrForbidden] for
-// the requesting user; [ErrNotFound]; [ErrNotPending] for one that is accepted, declined or revoked; for an expired one
-// ErrNotFound for the organization; ErrForbidden for the role; for an expired one what Create refuses for its address
-// (ErrForbidden, [ErrAlreadyMember], [ErrDuplicate]); [ErrTooSoon] before Config.ResendAfter has passed since it was
-// last sent; for an expired one [ErrQuotaExceeded].
+// Resend returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrInvalid]: parameters are invalid.
+//   - [ErrNotMember] or [ErrForbidden]: the requesting user is not a member, or does not manage invitations.
+//   - [ErrNotFound]: the organization has no such invitation.
+//   - [ErrNotPending]: the invitation is accepted, declined or revoked.
+//   - ErrNotFound: the invitation has expired, and the organization does not exist.
+//   - ErrForbidden: the requesting user or the inviter may not grant the role, or it no longer exists.
+//   - ErrForbidden, [ErrAlreadyMember] or [ErrDuplicate]: the invitation has expired, and Create would refuse its
+//     address.
+//   - [ErrTooSoon]: Config.ResendAfter has not passed since it was last sent.
+//   - [ErrQuotaExceeded]: the invitation has expired, and Config.MaxPending or Config.Seats would be exceeded.
 func (s *Service) Resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	inv, err := s.resend(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "resend", err)
+	return inv, s.wrap(ctx, "resend", err)
 }
 
 func (s *Service) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
@@ -43,7 +50,7 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	var resent Invitation
-	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+	err := s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
 		var err error
 		resent, err = w.resend(ctx, organizationID, invitationID, p)
 		return err
@@ -54,6 +61,7 @@ func (s *Service) resend(ctx context.Context, organizationID, invitationID strin
 	return resent, nil
 }
 
+// resend is Resend inside its transaction.
 func (w *work) resend(ctx context.Context, organizationID, invitationID string, p ResendParams) (Invitation, error) {
 	granter, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
 	if err != nil {
@@ -63,7 +71,7 @@ func (w *work) resend(ctx context.Context, organizationID, invitationID string, 
 	if err != nil {
 		return Invitation{}, err
 	}
-	// The clock is read after every lock there was to wait for.
+	// Read the clock after waiting for all locks.
 	event := Event{Type: EventResent, At: w.now(), ActorID: p.RequestingUserID, Notify: true}
 	if _, err := move(r, event); err != nil {
 		return Invitation{}, err
@@ -77,10 +85,10 @@ func (w *work) resend(ctx context.Context, organizationID, invitationID string, 
 	if e := w.checkPause("", r, event.At); e != nil {
 		return Invitation{}, e
 	}
-	return w.reissued(ctx, r, event, p)
+	return w.saveReissued(ctx, r, event, p)
 }
 
-// revive resends an expired invitation: its address is invited again, so that what Create refuses is refused here too.
+// revive resends an expired invitation. Its address is invited again, so revive refuses what Create refuses.
 func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Record, granter Role, event Event,
 	p ResendParams) (Invitation, error) {
 	drafts := []draft{{key: r.EmailKey}}
@@ -95,7 +103,7 @@ func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Rec
 	if early != nil || late != nil {
 		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, early, late)
 	}
-	// What lapsed is written expired first: the invitation, and one that still has its slot.
+	// First store the expiry of the invitation, and of one that still holds its pending slot.
 	for _, lapsing := range []*storage.Record{&r, holder} {
 		if lapsing != nil && lapsed(*lapsing, event.At) {
 			if err := w.expire(ctx, event.At, *lapsing); err != nil {
@@ -104,9 +112,9 @@ func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Rec
 			lapsing.Version++
 		}
 	}
-	inv, err := w.reissued(ctx, r, event, p)
+	inv, err := w.saveReissued(ctx, r, event, p)
 	if errors.Is(err, storage.ErrExists) {
-		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, nil, taken())
+		return Invitation{}, w.refusal(ctx, r.OrganizationID, drafts, nil, slotTaken())
 	}
 	if err == nil {
 		err = w.requireNotMembers(ctx, r.OrganizationID, drafts)
@@ -114,8 +122,8 @@ func (w *work) revive(ctx context.Context, r storage.Record, holder *storage.Rec
 	return inv, err
 }
 
-// reissued writes r pending with a new link and a new expiry.
-func (w *work) reissued(ctx context.Context, r storage.Record, event Event, p ResendParams) (Invitation, error) {
+// saveReissued stores r as pending with a new link and a new expiry.
+func (w *work) saveReissued(ctx context.Context, r storage.Record, event Event, p ResendParams) (Invitation, error) {
 	c, err := move(r, event)
 	if err != nil {
 		return Invitation{}, err

@@ -7,19 +7,23 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// RevokeParams says who revokes.
+// RevokeParams describes who revokes an invitation.
 type RevokeParams struct {
-	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
+	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" means the back end
 }
 
-// Revoke takes a pending invitation back: its link leads nowhere any more, and the address may be invited anew. With
-// a requesting user that user must be a member whose role manages; they need not be able to grant its role.
+// Revoke revokes a pending invitation. Its link stops working, and the address may be invited again. A requesting user
+// must be a member whose role manages invitations, even if it may not grant the invitation's role.
 //
-// It refuses, and then changes nothing, in this order: [ErrInvalid] parameters; [ErrNotMember] or [ErrForbidden];
-// [ErrNotFound]; [ErrNotPending] for one that is resolved, revoked before, or lapsed.
+// Revoke returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrInvalid]: parameters are invalid.
+//   - [ErrNotMember] or [ErrForbidden]: the requesting user is not a member, or does not manage invitations.
+//   - [ErrNotFound]: the organization has no such invitation.
+//   - [ErrNotPending]: the invitation is not pending, or has expired. So a second call returns ErrNotPending.
 func (s *Service) Revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
 	inv, err := s.revoke(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "revoke", err)
+	return inv, s.wrap(ctx, "revoke", err)
 }
 
 func (s *Service) revoke(ctx context.Context, organizationID, invitationID string, p RevokeParams) (Invitation, error) {
@@ -32,7 +36,7 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, err
 	}
 	var revoked Invitation
-	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+	err := s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
 		if _, err := w.requireRequester(ctx, organizationID, p.RequestingUserID); err != nil {
 			return err
 		}
@@ -40,7 +44,7 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 		if err != nil {
 			return err
 		}
-		// The clock is read after every lock there was to wait for.
+		// Read the clock after waiting for all locks.
 		c, err := move(r, Event{Type: EventRevoked, At: w.now(), ActorID: p.RequestingUserID})
 		if err != nil {
 			return err
@@ -54,26 +58,31 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 	return revoked, nil
 }
 
-// RevokeAllParams says whose invitations are taken back. At least one of InviterUserID and EmailAddresses is needed;
-// with both, those that match both.
+// RevokeAllParams selects the invitations to revoke. InviterUserID, EmailAddresses or both are required. With both, an
+// invitation must match both.
 type RevokeAllParams struct {
-	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"` // "" for every organization
+	// OrganizationID is required with a requesting user. "" means every organization.
+	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"`
 
-	InviterUserID  string   `wire:"inviter_user_id" validate:"bytes=128,text"` // who invited
-	EmailAddresses []string // who was invited, in any spelling
+	InviterUserID  string   `wire:"inviter_user_id" validate:"bytes=128,text"` // the user who invited
+	EmailAddresses []string // the addresses that were invited, in any spelling
 
-	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
+	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" means the back end
 }
 
-// RevokeAll revokes all pending invitations that somebody made, or that were made to somebody, in one transaction, and
-// returns how many they were; it is what off-boarding calls. Config.OnEvents is told of 500 at a time. A requesting user must be a member whose role manages, in
-// the one organization that must be named then; over several only the back end may. It is idempotent.
+// RevokeAll revokes all pending invitations from a user or to an address, in one transaction, and returns how many.
+// Call it when a person leaves. It calls Config.OnEvents once for every 500 invitations. It is idempotent.
 //
-// It refuses, and then changes nothing: [ErrInvalid] parameters, the lack of a criterion among them; [ErrNotMember] or
-// [ErrForbidden].
+// A requesting user must be a member whose role manages invitations in p.OrganizationID. Only the trusted back end may
+// revoke in all organizations at once.
+//
+// RevokeAll returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrInvalid]: parameters are invalid, or a required one is missing.
+//   - [ErrNotMember] or [ErrForbidden]: the requesting user is not a member, or does not manage invitations.
 func (s *Service) RevokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
 	n, err := s.revokeAll(ctx, p)
-	return n, s.failed(ctx, "revoke all", err)
+	return n, s.wrap(ctx, "revoke all", err)
 }
 
 func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error) {
@@ -81,6 +90,35 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		return 0, err
 	}
 	p.RequestingUserID = s.actingUser(p.RequestingUserID)
+	f, err := p.filter()
+	if err != nil {
+		return 0, err
+	}
+	authorize := func(ctx context.Context, w *work) error {
+		_, err := w.requireRequester(ctx, p.OrganizationID, p.RequestingUserID)
+		return err
+	}
+	revoke := func(ctx context.Context, w *work, found []storage.Record) (int, error) {
+		now := w.now() // after waiting for all locks
+		var changes []change
+		for _, r := range found {
+			if lapsed(r, now) {
+				continue
+			}
+			c, err := move(r, Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID})
+			if err != nil {
+				return 0, err
+			}
+			changes = append(changes, c)
+		}
+		_, err := w.save(ctx, changes...)
+		return len(changes), err
+	}
+	return s.acrossOrganizations(ctx, f, authorize, revoke)
+}
+
+// filter checks all parameters together and returns the filter for the invitations they select.
+func (p RevokeAllParams) filter() (storage.Filter, error) {
 	f := storage.Filter{
 		OrganizationID: p.OrganizationID,
 		InviterUserID:  p.InviterUserID,
@@ -101,27 +139,5 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 		}
 		f.EmailKeys = append(f.EmailKeys, key)
 	}
-	if err := errs.err(); err != nil {
-		return 0, err
-	}
-	may := func(ctx context.Context, w *work) error {
-		_, err := w.requireRequester(ctx, p.OrganizationID, p.RequestingUserID)
-		return err
-	}
-	return s.changeAcross(ctx, f, may, func(ctx context.Context, w *work, found []storage.Record) (int, error) {
-		now := w.now() // after every lock there was to wait for
-		var changes []change
-		for _, r := range found {
-			if lapsed(r, now) {
-				continue
-			}
-			c, err := move(r, Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID})
-			if err != nil {
-				return 0, err
-			}
-			changes = append(changes, c)
-		}
-		_, err := w.save(ctx, changes...)
-		return len(changes), err
-	})
+	return f, errs.err()
 }

@@ -7,38 +7,43 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Role is the key of a role a member has in an organization, such as "org:admin": at most 64 bytes.
+// Role is the key of a role that a member has in an organization, such as "org:admin". At most 64 bytes.
 type Role string
 
-// The roles of [DefaultRoles], named as in the reference.
+// The keys of [DefaultRoles], as in Clerk's API.
 const (
-	RoleAdmin  Role = "org:admin"
-	RoleMember Role = "org:member"
+	RoleAdmin  Role = "org:admin"  // manages invitations and grants both roles
+	RoleMember Role = "org:member" // neither
 )
 
-// RoleDefinition says what a role is called and what its members may do with invitations.
+// RoleDefinition defines a role, and what members with the role may do with invitations.
 type RoleDefinition struct {
 	Key  Role   // unique
-	Name string // for people, "Member"; "" is shown as the key
+	Name string // for people, such as "Member"; "" means the key
 
-	// Manages lets members of the role invite, list and revoke.
+	// Manages lets members with the role create, list, resend, update and revoke invitations.
 	Manages bool
 
-	// Grants are the roles that members of the role may invite others into: the whole list, nothing is implied,
-	// not even the role itself. A role that grants must manage.
+	// Grants are the roles that members with the role may invite others into. The list is complete: nothing is implied,
+	// not even the role itself. Grants require Manages.
 	Grants []Role
 }
 
-// Roles is the set of roles an application knows. It is immutable and safe for concurrent use. Its zero value
-// knows none and is refused by [NewService].
+// Roles is the set of roles of an application. Create one with [NewRoles]. It is immutable and safe for concurrent use.
+// [NewService] refuses the zero value.
 type Roles struct {
 	defs map[Role]RoleDefinition
 }
 
-// NewRoles returns the set of these roles. It refuses, naming the definition: no definition at all, a key that is
-// empty, too long or given twice, a grant of a role that is not defined, Grants without Manages, and a grant of a
-// role whose own Grants exceed the granter's, since by inviting oneself under another address one would gain them.
-// The error is an [*Error] or [Errors] and [ErrInvalid].
+// NewRoles returns a set of roles. The error is an [*Error] or [Errors] that wraps [ErrInvalid] and names the
+// definition. NewRoles refuses:
+//
+//   - no definitions
+//   - a key that is empty, too long, or defined twice
+//   - Grants without Manages
+//   - a grant of a role that is not defined
+//   - a grant of a role whose own Grants exceed the granter's, because the granter could gain them by inviting
+//     another address of their own
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {
@@ -59,26 +64,7 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 		r.defs[d.Key] = d
 	}
 	for i, d := range defs {
-		param := fmt.Sprintf("[%d].Grants", i)
-		if len(d.Grants) > 0 && !d.Manages {
-			errs = append(errs, problemValue.about(param,
-				fmt.Sprintf("is of %s, which does not manage; set Manages or drop Grants", quoted(d.Key))))
-		}
-		for _, g := range d.Grants {
-			granted, ok := r.defs[g]
-			if !ok {
-				errs = append(errs, problemValue.about(param,
-					fmt.Sprintf("(of %s) has %s, which is not defined; define it or drop it", quoted(d.Key), quoted(g))))
-				continue
-			}
-			for _, further := range granted.Grants {
-				if !slices.Contains(d.Grants, further) {
-					errs = append(errs, problemValue.about(param, fmt.Sprintf(
-						"(of %s) has %s, which grants %s and so exceeds its granter; let %[1]s grant %[3]s too",
-						quoted(d.Key), quoted(g), quoted(further))))
-				}
-			}
-		}
+		errs = append(errs, r.checkGrants(fmt.Sprintf("[%d].Grants", i), d)...)
 	}
 	if err := errs.err(); err != nil {
 		return nil, err
@@ -86,15 +72,41 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	return r, nil
 }
 
-// DefaultRoles returns the reference's default set: an admin, who manages and grants both roles, and a member.
+// checkGrants checks the Grants of a definition against the other definitions.
+func (r *Roles) checkGrants(param string, d RoleDefinition) Errors {
+	var errs Errors
+	refuse := func(format string, args ...any) {
+		errs = append(errs, problemValue.about(param, fmt.Sprintf(format, args...)))
+	}
+	if len(d.Grants) > 0 && !d.Manages {
+		refuse("is of %s, which does not manage; set Manages or drop Grants", quoted(d.Key))
+	}
+	for _, g := range d.Grants {
+		granted, ok := r.defs[g]
+		if !ok {
+			refuse("(of %s) has %s, which is not defined; define it or drop it", quoted(d.Key), quoted(g))
+			continue
+		}
+		for _, further := range granted.Grants {
+			if !slices.Contains(d.Grants, further) {
+				refuse("(of %s) has %s, which grants %s and so exceeds its granter; let %[1]s grant %[3]s too",
+					quoted(d.Key), quoted(g), quoted(further))
+			}
+		}
+	}
+	return errs
+}
+
+// DefaultRoles returns the default roles of Clerk's API: an admin, who manages invitations and grants both roles, and a
+// member.
 func DefaultRoles() *Roles {
-	roles, _ := NewRoles( // satisfies what it checks, as a test shows
+	roles, _ := NewRoles( // never an error, as a test shows
 		RoleDefinition{Key: RoleAdmin, Name: "Admin", Manages: true, Grants: []Role{RoleAdmin, RoleMember}},
 		RoleDefinition{Key: RoleMember, Name: "Member"})
 	return roles
 }
 
-// LegacyRoles returns the set that older instances of the reference use: admin, who manages and grants all three,
+// LegacyRoles returns the roles that older Clerk instances use: admin, who manages invitations and grants all three,
 // basic_member and guest_member.
 func LegacyRoles() *Roles {
 	roles, _ := NewRoles(
@@ -115,7 +127,7 @@ func (r *Roles) grants(granter, granted Role) bool {
 	return r.manages(granter) && slices.Contains(r.defs[granter].Grants, granted)
 }
 
-// name is the display name; a role nobody knows any more is named by its key.
+// name returns the display name of a role, or its key if it has none or no longer exists.
 func (r *Roles) name(key Role) string {
 	if name := r.defs[key].Name; name != "" {
 		return name

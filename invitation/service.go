@@ -8,20 +8,21 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Service is the operations on invitations. It is made by [NewService] and safe for concurrent use.
+// Service performs the operations on invitations. Create one with [NewService]; it is safe for concurrent use.
 //
-// Who calls it is trusted: an operation checks the user it is told acts (CreateParams.InviterUserID,
-// RequestingUserID), and nobody where it is told none. Where a browser is on the other side, call through
-// [Service.As], which fills that user in and leaves no way around.
+// A Service trusts its caller. An operation checks the user that its parameters name as acting
+// (CreateParams.InviterUserID and every RequestingUserID). If they name none, the caller is the trusted back end and
+// nobody is checked. For a request from a browser, use [Service.As], which sets the acting user of every operation.
 type Service struct {
 	cfg   *settings
 	store storage.Storage
 	dir   Directory
-	actor *string // the user this Service acts as; nil for the back end
+	actor *string // the user of As; nil for the back end
 }
 
-// NewService returns a service on a store and the host's directory. cfg may be nil. It keeps copies: changing cfg
-// later has no effect. The error is an [*Error] or [Errors] and [ErrInvalid], and names every field that is wrong.
+// NewService returns a service that works on store and asks dir about users and memberships. cfg may be nil. It is
+// copied, so later changes have no effect. The error is an [*Error] or [Errors] that wraps [ErrInvalid] and names every
+// invalid field.
 func NewService(store storage.Storage, dir Directory, cfg *Config) (*Service, error) {
 	s, err := newSettings(store, dir, cfg)
 	if err != nil {
@@ -30,34 +31,40 @@ func NewService(store storage.Storage, dir Directory, cfg *Config) (*Service, er
 	return &Service{cfg: s, store: store, dir: dir}, nil
 }
 
-// WithStorage returns a copy of the service that works on tx, such as the store's handle on a transaction of the
-// host's (bunstore's Store.WithTx). What it changes is committed or undone with that transaction.
+// WithStorage returns a copy of the service that works on tx, such as the Storage of a transaction that the host began
+// (WithTx of a bunstore.Store). Its changes are committed or rolled back with that transaction.
 func (s *Service) WithStorage(tx storage.Storage) *Service {
 	c := *s
 	c.store = tx
 	return &c
 }
 
-// As returns a copy of the service that acts as this user; it is what a browser-facing route calls through. The
-// user replaces the inviter of Create and every RequestingUserID. In Accept, Decline and ListForUser an empty user
-// id is filled in, and another one is [ErrForbidden]. Get and List need a role that manages. Preview of an invitation
-// to somebody else is [ErrNotInvitee].
+// As returns a copy of the service that acts as a user. Use it for requests from a browser. It differs from the service
+// of the trusted back end:
 //
-// No operation returns a link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set. Private metadata in
-// Create, CreateBulk and Update is ErrForbidden, and so is what only the back end may do: ListAll and what sweeps and
-// deletes. With an empty userID every operation is ErrForbidden with HTTP status 401, so that a request without a
-// session cannot pass for the back end.
+//   - The user is the inviter of Create and CreateBulk, and every RequestingUserID.
+//   - In Accept, Decline and ListForUser, an empty user id means the user, and another one is [ErrForbidden].
+//   - Get and List require a role that manages invitations.
+//   - Preview of an invitation to somebody else is [ErrNotInvitee].
+//   - Operations return no link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set.
+//   - Private metadata in Create, CreateBulk and Update is ErrForbidden, and operations return none.
+//   - ListAll, ExpireDue, Purge, DeleteOrganization and EraseEmail are ErrForbidden.
+//
+// If userID is empty, every operation returns ErrForbidden with HTTP status 401, so a request without a session never
+// acts as the back end.
 func (s *Service) As(userID string) *Service {
 	c := *s
 	c.actor = &userID
 	return &c
 }
 
-// LockOrganization serialises what Config.Seats and Config.MaxPending count in this organization until the
-// transaction ends. A host calls it on the service of its own transaction (see [Service.WithStorage]), at the top
-// level and before it reads or adds members by itself; of several organizations in sorted order. The operations
-// call it themselves. It is an error outside a transaction, and [ErrAborted] where the transaction has read
-// already and its snapshot is too old.
+// LockOrganization serialises what Config.Seats and Config.MaxPending count in an organization until the transaction
+// ends. The operations call it themselves. Call it on the service of a host's transaction (see [Service.WithStorage]),
+// outside any nested transaction, before the host itself reads or adds members. Lock several organizations in sorted
+// order.
+//
+// It returns an error outside a transaction. It returns [ErrAborted] if the transaction has already read, and its
+// snapshot is too old.
 func (s *Service) LockOrganization(ctx context.Context, organizationID string) error {
 	if err := s.checkReady(); err != nil {
 		return err
@@ -65,16 +72,16 @@ func (s *Service) LockOrganization(ctx context.Context, organizationID string) e
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
 		return e
 	}
-	return s.failed(ctx, "lock organization", s.store.Lock(ctx, organizationID))
+	return s.wrap(ctx, "lock organization", s.store.Lock(ctx, organizationID))
 }
 
-// Format conceals the keys of the configuration.
+// Format prints only the name of the type, because the configuration contains keys.
 func (s *Service) Format(f fmt.State, _ rune) { concealed(f, "invitation.Service") }
 
-// LogValue conceals the keys of the configuration.
+// LogValue logs only the name of the type, because the configuration contains keys.
 func (s *Service) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
 
-// checkReady refuses what no operation can work with: no storage, and an acting user who is nobody.
+// checkReady refuses a service that no operation can use: without storage, or with an invalid user of As.
 func (s *Service) checkReady() error {
 	if isNil(s.store) {
 		return problemMissing.about("Storage", "is nil; pass WithStorage the store's handle on the transaction")

@@ -10,10 +10,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// maxInsertRounds bounds how often insert looks again after losing a slot to somebody else.
+// maxInsertRounds bounds how often insertDrafts tries again after another transaction has taken a pending slot.
 const maxInsertRounds = 3
 
-// insertDrafts makes way for the drafts where it may, and writes them.
+// insertDrafts frees the pending slots of the drafts where it may, and stores the drafts.
 func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
 	[]Invitation, error) {
 	for round := 1; ; round++ {
@@ -24,7 +24,7 @@ func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts [
 		if err := w.authorizeDrafts(ctx, organizationID, drafts, granters); err != nil {
 			return nil, w.refusal(ctx, organizationID, drafts, err, nil)
 		}
-		now := w.now() // after every lock there was to wait for
+		now := w.now() // after waiting for all locks
 		if err := w.requireSlots(ctx, organizationID, drafts, holders, now); err != nil {
 			return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 		}
@@ -33,9 +33,9 @@ func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts [
 			return nil, err
 		}
 		err = w.replace(ctx, drafts, holders, records, now)
-		var taken *storage.ExistsError
-		if errors.As(err, &taken) {
-			if err := w.afterLoss(ctx, drafts, records, taken, round == maxInsertRounds); err != nil {
+		var exists *storage.ExistsError
+		if errors.As(err, &exists) {
+			if err := w.afterLoss(ctx, drafts, records, exists, round); err != nil {
 				return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 			}
 			continue
@@ -56,7 +56,7 @@ func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts [
 	}
 }
 
-// holders reads and locks the records that hold the pending slots of the drafts, by canonical address.
+// holders reads and locks the records that hold the pending slots of the drafts. It returns them by canonical address.
 func (w *work) holders(ctx context.Context, organizationID string, drafts []draft) (map[string]storage.Record, error) {
 	f := storage.Filter{
 		OrganizationID: organizationID,
@@ -79,7 +79,8 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 	return holders, nil
 }
 
-// requireSlots makes the checks on what is pending already: duplicates, the pause before a replacement, quotas.
+// requireSlots requires that the drafts may take their pending slots. It checks for duplicates, the pause before a
+// replacement, and the quotas.
 func (w *work) requireSlots(ctx context.Context, organizationID string, drafts []draft,
 	holders map[string]storage.Record, now time.Time) error {
 	var duplicates []int
@@ -107,8 +108,8 @@ func (w *work) requireSlots(ctx context.Context, organizationID string, drafts [
 	return w.requireQuota(ctx, organizationID, len(drafts)-replaced, now)
 }
 
-// replace writes the records, and before that frees their slots: a lapsed holder is written expired, a live one
-// revoked. Where a slot is lost again, nothing of it is written.
+// replace stores the records. It first frees their pending slots: it stores the expiry of an expired holder, and
+// revokes any other. If a slot has been taken again, replace writes nothing.
 func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]storage.Record,
 	records []storage.Record, now time.Time) error {
 	if len(holders) == 0 {
@@ -138,9 +139,10 @@ func (w *work) replace(ctx context.Context, drafts []draft, holders map[string]s
 	})
 }
 
-// afterLoss says what became of an insert that found ids or slots taken: an error, or nil to look again.
-func (w *work) afterLoss(ctx context.Context, drafts []draft, records []storage.Record, taken *storage.ExistsError,
-	last bool) error {
+// afterLoss decides what to do after an insert found ids or pending slots taken. It returns nil to try again in another
+// round, or the error.
+func (w *work) afterLoss(ctx context.Context, drafts []draft, records []storage.Record, exists *storage.ExistsError,
+	round int) error {
 	ids := idsOf(records)
 	slices.Sort(ids)
 	used, err := w.store.Count(ctx, storage.Filter{IDs: ids})
@@ -149,17 +151,17 @@ func (w *work) afterLoss(ctx context.Context, drafts []draft, records []storage.
 		return err
 	case used > 0 || len(slices.Compact(ids)) < len(records):
 		return errors.New("Config.NewID returned an id that is taken")
-	case !last:
+	case round < maxInsertRounds:
 		return nil
 	}
-	duplicates := slices.DeleteFunc(slices.Clone(taken.Indexes), func(i int) bool { return drafts[i].Replace })
-	if len(duplicates) == 0 { // others replace it as fast as we do
+	duplicates := slices.DeleteFunc(slices.Clone(exists.Indexes), func(i int) bool { return drafts[i].Replace })
+	if len(duplicates) == 0 { // concurrent calls keep replacing it
 		return fmt.Errorf("the pending invitation to be replaced: %w", ErrConflict)
 	}
 	return duplicate(drafts, duplicates)
 }
 
-// rivals reads and locks an invitation, and another one that holds its pending slot, if one does.
+// rivals reads and locks an invitation, and the other invitation that holds its pending slot, if there is one.
 func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (
 	storage.Record, *storage.Record, error) {
 	f := storage.Filter{OrganizationID: organizationID}
@@ -178,7 +180,7 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 	if err != nil {
 		return storage.Record{}, nil, err
 	}
-	ids := []string{invitationID} // locked together, so in the order that everybody keeps
+	ids := []string{invitationID} // locked in one call, and so in ID order like everywhere
 	for _, h := range holders {
 		ids = append(ids, h.ID)
 	}
@@ -197,10 +199,11 @@ func (w *work) rivals(ctx context.Context, organizationID, invitationID string) 
 	return found[at], nil, nil
 }
 
-// requireSlot makes the checks that go after the one for members: the slot, the pause, the quotas.
+// requireSlot requires that r may take its pending slot: the checks that follow the check for members. They are the
+// holder of the slot, the pause and the quotas.
 func (w *work) requireSlot(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
 	if holder != nil && !lapsed(*holder, now) {
-		return taken()
+		return slotTaken()
 	}
 	if e := w.checkPause("", r, now); e != nil {
 		return e

@@ -8,34 +8,34 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Status says where an invitation stands.
+// Status is the state of an invitation.
 type Status string
 
-// The statuses. An invitation is pending until one of the others resolves it; only an expired one can come back,
-// by being sent again.
+// The statuses. An invitation is pending until another status resolves it. Only an expired invitation can become
+// pending again, by Resend.
 const (
-	StatusPending  Status = "pending"
-	StatusAccepted Status = "accepted"
-	StatusRevoked  Status = "revoked"
-	StatusExpired  Status = "expired"
-	StatusDeclined Status = "declined" // ours: the reference has the other four
+	StatusPending  Status = "pending"  // can be accepted
+	StatusAccepted Status = "accepted" // the invited user is a member
+	StatusRevoked  Status = "revoked"  // withdrawn by a manager, the back end or a Replace
+	StatusExpired  Status = "expired"  // not resolved before ExpiresAt
+	StatusDeclined Status = "declined" // declined by the invited user; not in Clerk's API
 )
 
-// EventType names what happened to an invitation, and so the transition it took.
+// EventType is what happened to an invitation: a transition of the state machine.
 type EventType string
 
-// The events, named as the reference names its webhooks.
+// The event types. The names follow Clerk's webhooks.
 const (
-	EventCreated  EventType = "organizationInvitation.created"
-	EventAccepted EventType = "organizationInvitation.accepted"
-	EventRevoked  EventType = "organizationInvitation.revoked"
-	EventDeclined EventType = "organizationInvitation.declined"
-	EventExpired  EventType = "organizationInvitation.expired"
-	EventResent   EventType = "organizationInvitation.resent"
-	EventUpdated  EventType = "organizationInvitation.updated"
+	EventCreated  EventType = "organizationInvitation.created"  // by Create and CreateBulk
+	EventAccepted EventType = "organizationInvitation.accepted" // by Accept
+	EventRevoked  EventType = "organizationInvitation.revoked"  // by Revoke, RevokeAll and a Replace
+	EventDeclined EventType = "organizationInvitation.declined" // by Decline
+	EventExpired  EventType = "organizationInvitation.expired"  // when the expiry is stored, after ExpiresAt
+	EventResent   EventType = "organizationInvitation.resent"   // by Resend
+	EventUpdated  EventType = "organizationInvitation.updated"  // by Update, if it changed something
 )
 
-// outcome is a cell of the transition table: where the event leads, or why it may not happen.
+// outcome is one cell of the transition table: the status that the event leads to, or the reason for a refusal.
 type outcome struct {
 	to      Status
 	refused *problem
@@ -45,8 +45,9 @@ func goes(to Status) outcome { return outcome{to: to} }
 
 func refused(because problem) outcome { return outcome{refused: &because} }
 
-// transitions is the state machine. Every change of a status goes through it; what is not in it is refused as
-// not pending. An expired invitation is one whose time has come, whether that was written or not.
+// transitions is the state machine. Every change of a status goes through it. A pair that is not in the table is
+// refused as not pending. Pending and expired are effective statuses: an invitation is expired from ExpiresAt on,
+// whether or not that has been stored.
 var transitions = map[Status]map[EventType]outcome{
 	StatusPending: {
 		EventAccepted: goes(StatusAccepted),
@@ -86,7 +87,7 @@ var transitions = map[Status]map[EventType]outcome{
 	},
 }
 
-// on returns the status that event leads to from s. Where it may not happen the error is an [*Error] with a
+// on returns the status that event leads to from s. If the event is refused, the error is an [*Error] with a
 // [*TransitionError] in its chain.
 func (s Status) on(event EventType) (Status, error) {
 	o, known := transitions[s][event]
@@ -106,39 +107,39 @@ func (s Status) known() bool {
 	return ok
 }
 
-// TransitionError says which transition the state machine refused. It is in the chain of the [*Error] that the
-// operation returned, whose sentinel ([ErrNotPending], [ErrExpired], [ErrAccepted], [ErrRevoked]) says why.
+// TransitionError is a transition that the state machine refused. It is in the chain of the [*Error] that the operation
+// returned. The sentinel of that Error ([ErrNotPending], [ErrExpired], [ErrAccepted] or [ErrRevoked]) gives the reason.
 type TransitionError struct {
-	From  Status    // where the invitation stood
-	Event EventType // what was asked for
+	From  Status    // the status of the invitation
+	Event EventType // the event that was refused
 }
 
-// Error names both.
+// Error names the status and the event.
 func (e *TransitionError) Error() string { return "invitation: " + e.reason() }
 
 func (e *TransitionError) reason() string {
 	_, verb, _ := strings.Cut(string(e.Event), ".")
 	if verb == string(e.From) {
-		return "the invitation is " + verb + " already"
+		return "the invitation is already " + verb
 	}
 	return fmt.Sprintf("the invitation is %s and cannot be %s", printable(string(e.From), maxPrinted), verb)
 }
 
-// lapsed reports whether r is stored pending although its time has come.
+// lapsed reports whether r has expired but is still stored as pending.
 func lapsed(r storage.Record, now time.Time) bool {
 	return r.Status == storage.Pending && r.EffectiveStatus(now) == storage.Expired
 }
 
-// change is what an event makes of an invitation: its record as it is to be written, and the event.
+// change is the result of an event: the record to store, and the event.
 type change struct {
 	record storage.Record
 	event  Event
 }
 
-// move takes r to the status that the table has for e, or returns the refusal. It is the only way to another status.
+// move applies e to r as the transition table says, or returns the refusal. Nothing else changes a status.
 func move(r storage.Record, e Event) (change, error) {
 	from := Status(r.EffectiveStatus(e.At))
-	if e.Type == EventExpired { // the time has come, and that is to be written
+	if e.Type == EventExpired { // store the expiry of a record that is stored as pending
 		from = Status(r.Status)
 	}
 	to, err := from.on(e.Type)
@@ -150,7 +151,7 @@ func move(r storage.Record, e Event) (change, error) {
 	case StatusPending:
 		r.ResolvedAt, r.ResolvedBy, r.UpdatedAt = time.Time{}, "", e.At
 	case StatusExpired:
-		r.ResolvedAt = r.ExpiresAt // nobody touched it, so UpdatedAt stays
+		r.ResolvedAt = r.ExpiresAt // nobody changed it, so UpdatedAt stays
 	default:
 		r.ResolvedAt, r.ResolvedBy, r.UpdatedAt = e.At, e.ActorID, e.At
 	}

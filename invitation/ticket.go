@@ -9,23 +9,22 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A ticket is what the acceptance link carries: it names one generation of one invitation and proves that the
-// service issued it. It is base64url, without padding, of
+// A ticket is the secret part of an acceptance link. It names one generation of one invitation, and proves that the
+// service issued it. It is the base64url encoding, without padding, of
 //
-//	key id, organization id, invitation id, generation  each behind its length in one byte
-//	HMAC-SHA-256 over all of that and the audience      32 bytes
+//	key id, organization id, invitation id, generation  each preceded by its length in one byte
+//	HMAC-SHA-256 of all of that and the audience        32 bytes
 //
-// The key id is derived from the key, so that keys may be reordered. The audience, Config.Audience, is signed and not
-// sent: who verifies knows their own. Nothing of it is stored: resending raises the generation and so voids older
-// tickets.
+// The key id is derived from the key, so keys may be reordered. Config.Audience is signed but not sent, because the
+// verifying service knows its own. Tickets are not stored. Resending raises the generation, which voids older tickets.
 
-// claims is what a ticket says.
+// claims are the contents of a ticket.
 type claims struct {
 	organizationID, invitationID string
 	generation                   int64
 }
 
-// keyring signs with its first key and verifies with all of them.
+// keyring signs with its first key and verifies with all keys.
 type keyring []ticketKey
 
 type ticketKey struct {
@@ -37,11 +36,11 @@ type ticketKey struct {
 const (
 	keyIDSize = 8
 	macSize   = sha256.Size
-	// maxTicket is the longest encoded ticket there can be; a longer one is not decoded at all.
+	// maxTicket is the length of the longest possible ticket. A longer text is not decoded.
 	maxTicket = (4 + keyIDSize + storage.MaxReference + storage.MaxID + 8 + macSize + 2) / 3 * 4
 )
 
-// Every use of a key is bound to its purpose.
+// Each use of a key has its own purpose, so that the result of one use is never valid for another.
 const (
 	purposeKeyID  = "orginvite ticket key id\x00"
 	purposeTicket = "orginvite ticket\x00"
@@ -57,8 +56,8 @@ func newKeyring(audience string, keys [][]byte) keyring {
 	return ring
 }
 
-// sign returns the signature of a ticket's bytes for the audience. The audience's length comes first, so that no two
-// pairs of audience and bytes look the same.
+// sign returns the signature of message for the audience. The length of the audience comes first, so that different
+// pairs have different encodings.
 func (k ticketKey) sign(message []byte) []byte {
 	return k.mac(purposeTicket, append(appendText(nil, k.audience), message...))
 }
@@ -70,7 +69,7 @@ func (k ticketKey) mac(purpose string, message []byte) []byte {
 	return h.Sum(nil)
 }
 
-// sign returns the ticket for c, or "" where there is no key.
+// sign returns the ticket for c, or "" without keys.
 func (ring keyring) sign(c claims) string {
 	if len(ring) == 0 {
 		return ""
@@ -86,8 +85,8 @@ func (ring keyring) sign(c claims) string {
 	return encode64(b)
 }
 
-// verify returns what a ticket says if one of the keys signed it. Of what is not verified yet it reads the key id
-// alone.
+// verify returns the claims of a ticket that one of the keys signed. Before the signature is verified, it reads only
+// the key id.
 func (ring keyring) verify(ticket string) (claims, bool) {
 	if len(ticket) > maxTicket {
 		return claims{}, false
@@ -101,7 +100,7 @@ func (ring keyring) verify(ticket string) (claims, bool) {
 	if i < 0 || !hmac.Equal(ring[i].sign(message), mac) {
 		return claims{}, false
 	}
-	// From here on the bytes are our own.
+	// The signature is verified: the service wrote these bytes.
 	var fields [4]string
 	for f := range fields {
 		if len(message) == 0 || len(message) <= int(message[0]) {

@@ -10,17 +10,19 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// UpdateParams says what changes about a pending invitation, and who changes it.
+// UpdateParams describes what to change in a pending invitation, and who changes it.
 type UpdateParams struct {
-	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" for the back end
+	RequestingUserID string `wire:"requesting_user_id" validate:"bytes=128,text"` // "" means the back end
 
-	Role Role // "" leaves it as it is
+	Role Role // "" keeps the role
 
-	// Merge patches (RFC 7396) of up to Config.MaxMetadata; the zero value changes nothing. Private metadata is the back
-	// end's alone: through [Service.As] it is ErrForbidden.
+	// PublicMetadata and PrivateMetadata are merge patches (RFC 7396) of at most Config.MaxMetadata. The zero value
+	// changes nothing. Only the back end may change private metadata: through [Service.As] it is [ErrForbidden].
 	PublicMetadata, PrivateMetadata Metadata
 
-	Terms string `wire:"terms"` // the [Invitation.Terms] that were shown; "" is not compared
+	// Terms are the [Invitation.Terms] that were shown. If they have changed, Update returns [ErrChanged]. "" skips
+	// this check.
+	Terms string `wire:"terms"`
 }
 
 // Format prints what LogValue logs, whatever the verb.
@@ -28,31 +30,38 @@ func (p UpdateParams) Format(f fmt.State, _ rune) {
 	printGroup(f, "invitation.UpdateParams", p.LogValue())
 }
 
-// LogValue logs what is to change, without metadata.
+// LogValue logs the role and the terms.
 func (p UpdateParams) LogValue() slog.Value {
 	return slog.GroupValue(logged("role", p.Role), logged("terms", p.Terms))
 }
 
-// MarshalJSON shows what LogValue logs, for params that are logged inside of something else.
+// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log.
 func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
-// Update changes the role or the metadata of a pending invitation, and returns it, with its current link but for a
-// caller through [Service.As] (see Config.ManagersSeeLinks). Another role voids every older link, so that nobody
-// accepts what they were not shown; it makes the requesting user the inviter, and its event says that the new link is
-// to be mailed. Update is idempotent, but for the link of another role: what changes nothing is not written.
+// Update changes the role or the metadata of a pending invitation. It returns the invitation with its current link; a
+// caller through [Service.As] gets no link (see Config.ManagersSeeLinks).
 //
-// A requesting user must be a member whose role manages, and may grant both the old and the new role. Without one the
-// caller is the trusted back end; for another role the inviter stays, and must be able to grant it now (but for
-// Config.IgnoreInviterAuthority).
+// A new role voids all older links, so that nobody accepts a role that they were not shown. The requesting user becomes
+// the inviter, and Event.Notify is set so that the host mails the new link. Update is idempotent except for that: it
+// writes nothing if nothing changes.
 //
-// It refuses, and then changes nothing, in this order: [ErrForbidden] for private metadata through As; [ErrInvalid]
-// parameters, an unknown role among them, which is [ErrNotFound] too; [ErrNotMember] or ErrForbidden for the
-// requesting user; ErrNotFound; [ErrNotPending] for one
-// that is resolved or has lapsed; [ErrChanged] for other Terms; ErrForbidden for a role; ErrInvalid for metadata
-// that the patch makes larger than Config.MaxMetadata.
+// A requesting user must be a member whose role manages invitations and may grant both the old and the new role.
+// Without a requesting user the caller is the trusted back end. The inviter then stays, and must be allowed to grant a
+// new role unless Config.IgnoreInviterAuthority is set.
+//
+// Update returns these errors, in this order of precedence, and then changes nothing:
+//
+//   - [ErrForbidden]: private metadata through As.
+//   - [ErrInvalid]: parameters are invalid. An unknown role also is [ErrNotFound].
+//   - [ErrNotMember] or ErrForbidden: the requesting user is not a member, or does not manage invitations.
+//   - ErrNotFound: the organization has no such invitation.
+//   - [ErrNotPending]: the invitation is not pending, or has expired.
+//   - [ErrChanged]: Terms are not the current ones.
+//   - ErrForbidden: the requesting user or the inviter may not grant a role.
+//   - ErrInvalid: the merged metadata would exceed Config.MaxMetadata.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)
-	return inv, s.failed(ctx, "update", err)
+	return inv, s.wrap(ctx, "update", err)
 }
 
 func (s *Service) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
@@ -67,12 +76,12 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
 		errs = append(errs, unknownRole(""))
 	}
-	errs = append(errs, s.checkMetadata("", p.PublicMetadata, p.PrivateMetadata)...) // not under the locks
+	errs = append(errs, s.checkMetadata("", p.PublicMetadata, p.PrivateMetadata)...) // here, and not while holding locks
 	if err := errs.err(); err != nil {
 		return Invitation{}, err
 	}
 	var updated Invitation
-	err := s.change(ctx, organizationID, func(ctx context.Context, w *work) error {
+	err := s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
 		var err error
 		updated, err = w.update(ctx, organizationID, invitationID, p)
 		return err
@@ -83,6 +92,7 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 	return updated, nil
 }
 
+// update is Update inside its transaction.
 func (w *work) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	granter, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
 	if err != nil {
@@ -92,7 +102,7 @@ func (w *work) update(ctx context.Context, organizationID, invitationID string, 
 	if err != nil {
 		return Invitation{}, err
 	}
-	// The clock is read after every lock there was to wait for.
+	// Read the clock after waiting for all locks.
 	c, err := move(r, Event{Type: EventUpdated, At: w.now(), ActorID: p.RequestingUserID})
 	if err != nil {
 		return Invitation{}, err
@@ -105,7 +115,7 @@ func (w *work) update(ctx context.Context, organizationID, invitationID string, 
 			return Invitation{}, err
 		}
 	}
-	// Another role voids the mailed link, and the new one is to be mailed.
+	// A new role voids the mailed link, so the new link must be mailed.
 	if c.event.Notify = p.Role != "" && p.Role != Role(r.Role); c.event.Notify {
 		c.record.Role = string(p.Role)
 		if err := w.authorizeGrant(ctx, c.record, granter, p.RequestingUserID); err != nil {
@@ -127,7 +137,7 @@ func (w *work) update(ctx context.Context, organizationID, invitationID string, 
 	return inv, nil
 }
 
-// merge applies both patches to r, and reports whether they changed anything.
+// merge applies both patches to r and reports whether they changed anything.
 func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
 	public, private := storedMetadata(r.PublicMetadata), storedMetadata(r.PrivateMetadata)
 	touched := false
@@ -136,7 +146,7 @@ func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if !same(merged, *m.stored) { // else it keeps its very bytes
+		if !same(merged, *m.stored) { // an equal object keeps its bytes
 			*m.stored, touched = merged, true
 		}
 	}
@@ -147,7 +157,7 @@ func (w *work) merge(r *storage.Record, p UpdateParams) (bool, error) {
 	return true, w.checkMetadata("", public, private).err()
 }
 
-// same reports whether a and b differ in nothing but blanks.
+// same reports whether a and b differ only in white space.
 func same(a, b Metadata) bool {
 	var x, y bytes.Buffer
 	return a == b || json.Compact(&x, a.bytes()) == nil && json.Compact(&y, b.bytes()) == nil && x.String() == y.String()

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkURL accepts an absolute http or https URL with a host and without user info, the only ones a link may lead
-// to: no other scheme runs in a browser, and nothing in it can pass for another host, another query or the end of a
-// header. The host of the result is in ASCII.
+// checkURL accepts an absolute http or https URL with a host and without user info. A link may lead only to such a URL:
+// no other scheme is executed by a browser, and no part of it can be taken for another host, another query or the end
+// of a header. The host of the result is in ASCII.
 func checkURL(param, raw string) (*url.URL, *Error) {
 	if e := checkText(param, raw, storage.MaxURL); e != nil {
 		return nil, e
@@ -42,16 +42,16 @@ func checkURL(param, raw string) (*url.URL, *Error) {
 	return u, nil
 }
 
-// queryText is what a query may consist of (RFC 3986, section 3.4). That escapes are whole is for url.ParseQuery to see.
+// queryText matches the characters of a query (RFC 3986, section 3.4). url.ParseQuery checks the escapes.
 var queryText = regexp.MustCompile(`^[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*$`)
 
-// hosts maps a host as browsers do (UTS 46), underscores let through.
+// hosts maps a host as browsers do (UTS 46), and allows underscores.
 var hosts = sync.OnceValue(func() *idna.Profile {
 	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
 })
 
-// asciiHost returns the form in which hosts are compared: lower case, and in ASCII. Unicode's own lower case is none:
-// it takes "İ" to "i", so that one host would pass for another.
+// asciiHost returns the form in which hosts are compared: in lower-case ASCII. strings.ToLower is not enough: it turns
+// "İ" into "i", so that one host would pass for another.
 func asciiHost(host string) (string, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.String(), nil
@@ -64,13 +64,14 @@ func asciiHost(host string) (string, error) {
 		}
 	}
 	if !hostName.MatchString(ascii) {
-		return "", fmt.Errorf("the host %q is no name", ascii)
+		return "", fmt.Errorf("the host %q is not a name", ascii)
 	}
 	return ascii, nil
 }
 
 var hostName = regexp.MustCompile(`^[a-z0-9_.-]+$`)
 
+// checkRedirect checks a redirect URL, and asks Config.AllowRedirect.
 func (s *Service) checkRedirect(param, raw string) Errors {
 	u, e := checkURL(param, raw)
 	if e != nil {
@@ -86,7 +87,7 @@ func (s *Service) checkRedirect(param, raw string) Errors {
 	return Errors{problemFormat.about(param, "must be a URL of this application").because(err)}
 }
 
-// sameOrigin is the default AllowRedirect.
+// sameOrigin is the default of Config.AllowRedirect.
 func (s *settings) sameOrigin(u *url.URL) error {
 	if len(s.keys) == 0 || origin(u) == origin(s.acceptURL) {
 		return nil
@@ -94,7 +95,7 @@ func (s *settings) sameOrigin(u *url.URL) error {
 	return fmt.Errorf("invitation: the origin is not that of AcceptURL, %s", origin(s.acceptURL))
 }
 
-// origin is that of a URL that checkURL returned.
+// origin returns the origin of a URL that checkURL returned.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -15,12 +15,12 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// validate is the one validator. Its tags of ours count bytes, as the storage limits do, and know which text can
-// be stored and shown.
+// validate is the only validator. Its tags "bytes" and "text" count bytes, as the limits of storage do, and check that
+// text can be stored and shown.
 var validate = sync.OnceValue(func() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("wire") })
-	// Registering fails only for a tag or function that is empty.
+	// Registration fails only for an empty tag or function.
 	_ = v.RegisterValidation("bytes", func(fl validator.FieldLevel) bool {
 		most, err := strconv.Atoi(fl.Param())
 		return err == nil && len(fl.Field().String()) <= most
@@ -32,12 +32,12 @@ var validate = sync.OnceValue(func() *validator.Validate {
 	return v
 })
 
-// checkParams validates a struct of parameters by its tags. Params are named by the wire tag, behind prefix.
+// checkParams validates a struct of parameters by its tags. It names a parameter by its wire tag, with prefix.
 func checkParams(prefix string, params any) Errors {
 	return translate(prefix, validate().Struct(params))
 }
 
-// checkText validates a required text of at most so many bytes.
+// checkText validates a required text of at most most bytes.
 func checkText(param, text string, most int) *Error {
 	if errs := translate(param, validate().Var(text, fmt.Sprintf("required,bytes=%d,text", most))); errs != nil {
 		return errs[0]
@@ -45,7 +45,7 @@ func checkText(param, text string, most int) *Error {
 	return nil
 }
 
-// translate turns the validator's failures into errors of ours; none of its types leaves the package.
+// translate converts the errors of the validator. None of its types leaves the package.
 func translate(prefix string, err error) Errors {
 	var failures validator.ValidationErrors
 	if !errors.As(err, &failures) {
@@ -72,7 +72,7 @@ func translate(prefix string, err error) Errors {
 	return errs
 }
 
-// Names of parameters on the wire.
+// The JSON names of parameters.
 const (
 	paramOrganization = "organization_id"
 	paramInvitation   = "invitation_id"
@@ -80,12 +80,10 @@ const (
 	paramInviter      = "inviter_user_id"
 	paramRequesting   = "requesting_user_id"
 	paramPrivate      = "private_metadata"
+	paramEmail        = "email_address"
 )
 
-// paramEmail is the wire's name of an address.
-const paramEmail = "email_address"
-
-// checkIDs validates the ids of one invitation.
+// checkIDs validates the ids that name an invitation.
 func checkIDs(organizationID, invitationID string) Errors {
 	var errs Errors
 	for _, e := range []*Error{
@@ -99,6 +97,7 @@ func checkIDs(organizationID, invitationID string) Errors {
 	return errs
 }
 
+// missingIDs returns an error for each id that is missing from params without a ticket.
 func missingIDs(p AcceptParams) Errors {
 	var errs Errors
 	for _, id := range [...]struct{ param, value string }{
@@ -112,7 +111,7 @@ func missingIDs(p AcceptParams) Errors {
 	return errs
 }
 
-// checkExpiry checks how long an invitation is to be pending; 0 is the default.
+// checkExpiry validates how long an invitation is to be pending; 0 means the default.
 func checkExpiry(prefix string, d time.Duration) Errors {
 	if d == 0 || d >= minExpiry && d <= maxExpiry {
 		return nil
@@ -120,7 +119,7 @@ func checkExpiry(prefix string, d time.Duration) Errors {
 	return Errors{problemValue.about(prefix+"expires_in_days", "expires in 1 second to 365 days")}
 }
 
-// expiry is when an invitation sent now lapses; 0 is the default.
+// expiry returns when an invitation that is sent now expires; 0 means the default.
 func (s *Service) expiry(now time.Time, d time.Duration) time.Time {
 	if d == 0 {
 		d = s.cfg.ExpiresIn

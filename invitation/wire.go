@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The views of the wire format. All times are Unix milliseconds.
+// This file has the JSON of the wire format. All times are Unix milliseconds.
 
 // frontend is what a browser may see of an invitation.
 type frontend struct {
@@ -35,13 +35,13 @@ type organizationData struct {
 	HasImage bool   `json:"has_image"`
 }
 
-// inviter is what the back end sees besides, in events too.
+// inviter is what the back end also sees, in events too.
 type inviter struct {
 	InviterID         *string   `json:"inviter_id"`
-	PublicInviterData *struct{} `json:"public_inviter_data"` // the reference's key; null here
+	PublicInviterData *struct{} `json:"public_inviter_data"` // a key of Clerk's API, always null here
 }
 
-// backend is the whole view.
+// backend is everything.
 type backend struct {
 	frontend
 	inviter
@@ -69,7 +69,7 @@ func (i Invitation) frontend() frontend {
 
 func (i Invitation) inviter() inviter { return inviter{InviterID: nullable(i.InviterUserID)} }
 
-// nullable is null on the wire for "".
+// nullable returns nil, which is null in JSON, for "".
 func nullable(s string) *string {
 	if s == "" {
 		return nil
@@ -84,14 +84,14 @@ func value(s *string) string {
 	return *s
 }
 
-// MarshalJSON returns the frontend view of the wire format, which is safe for a browser: no private metadata, no
-// inviter, no URL. Times are Unix milliseconds. [Invitation.Backend] shows everything.
+// MarshalJSON returns the frontend view, which is safe for a browser: no private metadata, no inviter, no URL. Times
+// are Unix milliseconds. For everything, use [Invitation.Backend].
 func (i Invitation) MarshalJSON() ([]byte, error) { return json.Marshal(i.frontend()) }
 
-// UnmarshalJSON reads both views, for clients and tests in Go. What a view does not show is left empty; times come
-// back to the millisecond.
+// UnmarshalJSON reads both views, for clients and tests in Go. Fields that a view does not show stay empty. Times have
+// millisecond precision.
 func (i *Invitation) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" { // as json.Unmarshal has it
+	if string(b) == "null" { // as json.Unmarshal does
 		return nil
 	}
 	var v backend
@@ -118,21 +118,21 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// BackendInvitation is an [Invitation] that marshals everything: private metadata, inviter and acceptance link.
-// Printed with %v, or logged as an attribute of its own, it shows no more than an Invitation does. Inside of another value
-// a JSON log marshals it, and so shows everything.
+// BackendInvitation is an [Invitation] whose JSON is the backend view: everything, including private metadata, inviter
+// and acceptance link. %v, and slog for an attribute of its own, show no more than for an Invitation. Inside another
+// value, a JSON log marshals it and shows everything.
 type BackendInvitation struct{ Invitation }
 
-// Backend returns i for a caller that may see everything of it.
+// Backend returns i for a client that may see everything, such as the back end.
 func (i Invitation) Backend() BackendInvitation { return BackendInvitation{i} }
 
-// MarshalJSON returns the backend view of the wire format.
+// MarshalJSON returns the backend view, which has everything.
 func (i BackendInvitation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(backend{i.frontend(), i.inviter(), i.PrivateMetadata, nullable(i.URL)})
 }
 
-// list is a page on the wire. Data is never null.
-type list[T any] struct {
+// pageData is the JSON of a page. Data is never null.
+type pageData[T any] struct {
 	Data       []T    `json:"data"`
 	TotalCount int    `json:"total_count"`
 	NextCursor string `json:"next_cursor,omitempty"`
@@ -140,23 +140,24 @@ type list[T any] struct {
 
 // MarshalJSON returns the page with its invitations in the frontend view.
 func (p Page) MarshalJSON() ([]byte, error) {
-	return json.Marshal(list[Invitation]{append([]Invitation{}, p.Data...), p.TotalCount, p.NextCursor})
+	return json.Marshal(pageData[Invitation]{append([]Invitation{}, p.Data...), p.TotalCount, p.NextCursor})
 }
 
 // UnmarshalJSON reads a page with its invitations in either view.
 func (p *Page) UnmarshalJSON(b []byte) error {
-	var l list[Invitation]
-	err := json.Unmarshal(b, &l)
+	var data pageData[Invitation]
+	err := json.Unmarshal(b, &data)
 	if err == nil {
-		*p = Page(l)
+		*p = Page(data)
 	}
 	return err
 }
 
-// BackendPage is a [Page] whose invitations marshal everything. Logged as an attribute of its own it shows what a Page does.
+// BackendPage is a [Page] whose JSON has the backend view of its invitations. As an attribute of its own, slog shows no
+// more than for a Page.
 type BackendPage struct{ Page }
 
-// Backend returns p for a caller that may see everything of it. For the answer of a bulk:
+// Backend returns p for a client that may see everything. To answer a CreateBulk:
 //
 //	invitation.Page{Data: invs, TotalCount: len(invs)}.Backend()
 func (p Page) Backend() BackendPage { return BackendPage{p} }
@@ -167,10 +168,10 @@ func (p BackendPage) MarshalJSON() ([]byte, error) {
 	for i, inv := range p.Data {
 		data[i] = inv.Backend()
 	}
-	return json.Marshal(list[BackendInvitation]{data, p.TotalCount, p.NextCursor})
+	return json.Marshal(pageData[BackendInvitation]{data, p.TotalCount, p.NextCursor})
 }
 
-// MarshalJSON returns the event as a webhook of the reference has it. Its data is the backend view without url and
+// MarshalJSON returns the event in the form of Clerk's webhooks. Its data is the backend view without url and
 // private_metadata.
 func (e Event) MarshalJSON() ([]byte, error) {
 	type data struct {
@@ -190,19 +191,25 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}{"event", e.Type, e.At.UnixMilli(), d})
 }
 
-// HTTPStatus returns the status to answer err with: that of the first refusal it carries; 503 for [ErrOutcomeUnknown];
-// 500 if a context has ended, whatever else err is; 409 for [ErrAborted] and [ErrConflict]; 503 for [ErrUnavailable];
-// 500 for any other error; and 200 for nil. With 429 send Retry-After too: the refusal's Meta["retry_after"], in
-// seconds.
+// HTTPStatus returns the HTTP status for err:
+//
+//   - for an [*Error] or [Errors], the status of the first one
+//   - 503 for [ErrOutcomeUnknown]
+//   - 500 if a context has ended
+//   - 409 for [ErrAborted] and [ErrConflict]
+//   - 503 for [ErrUnavailable]
+//   - 500 for any other error, and 200 for nil
+//
+// The first match counts. With status 429, send Meta["retry_after"] of the Error as the header Retry-After, in seconds.
 func HTTPStatus(err error) int {
 	if err == nil {
 		return http.StatusOK
 	}
-	return refusalsOf(err)[0].Status
+	return shownErrors(err)[0].Status
 }
 
-// ErrorBody returns the JSON body to answer err with, {"errors":[…]}, one entry for each refusal. Of an error that is
-// none it says nothing but that there was one.
+// ErrorBody returns the JSON body for err, {"errors":[…]}, with one entry for each [Error]. For an internal error it
+// has one entry that reveals nothing.
 func ErrorBody(err error) []byte {
 	type entry struct {
 		Message     string         `json:"message"`
@@ -214,7 +221,7 @@ func ErrorBody(err error) []byte {
 		Errors []entry `json:"errors"`
 	}{[]entry{}}
 	if err != nil {
-		for _, e := range refusalsOf(err) {
+		for _, e := range shownErrors(err) {
 			meta := map[string]any{}
 			for key, value := range e.Meta {
 				meta[key] = value
@@ -226,22 +233,23 @@ func ErrorBody(err error) []byte {
 		}
 	}
 	b, failed := json.Marshal(body)
-	if failed != nil { // a Meta of the host's that does not marshal
+	if failed != nil { // the host's Meta may not marshal
 		return ErrorBody(problemInternal.about("", "something went wrong; try again later"))
 	}
 	return b
 }
 
-// refusalsOf returns what can be shown of err, at least one.
-func refusalsOf(err error) Errors {
+// shownErrors returns the errors to show for err, at least one.
+func shownErrors(err error) Errors {
 	errs := refusals(err)
 	switch {
 	case errs != nil && errs[0].Status >= 400 && errs[0].Status <= 599:
 		return errs
 	case errors.Is(err, ErrOutcomeUnknown):
-		return Errors{problemOutcome.about("", "the connection was lost while saving; the change may have been made, so check before you try again")}
+		return Errors{problemOutcome.about("",
+			"the connection was lost while saving; the change may have been made, so check before you try again")}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		// Nobody waits for the answer any more, whatever the database made of that.
+		// Nobody waits for the response any more, whatever the database returned.
 		return Errors{problemInternal.about("", "the request was cancelled or took too long; try again")}
 	case errors.Is(err, ErrAborted):
 		return Errors{problemLocked.about("", "the database was busy and nothing was changed; try again")}

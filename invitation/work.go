@@ -11,23 +11,24 @@ import (
 
 // work is one operation in its transaction.
 type work struct {
-	*Service // on the transaction's storage
-	events   []Event
+	*Service         // on the storage of the transaction
+	events   []Event // noted, and not yet passed to OnEvents
 }
 
-// transact runs an operation in a transaction, and at its end tells OnEvents what it noted. fn may run again.
+// transact runs an operation in a transaction, and then calls OnEvents with the events that it noted. fn may be
+// retried.
 func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
 	return s.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 		w := &work{Service: s.WithStorage(tx)}
 		if err := fn(ctx, w); err != nil {
 			return err
 		}
-		return w.tell(ctx)
+		return w.emit(ctx)
 	})
 }
 
-// change runs an operation on one organization in a transaction. fn may run again.
-func (s *Service) change(ctx context.Context, organizationID string,
+// inOrganization runs an operation on one organization in a transaction. fn may be retried.
+func (s *Service) inOrganization(ctx context.Context, organizationID string,
 	fn func(ctx context.Context, w *work) error) error {
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
 		if err := w.lockCounted(ctx, organizationID); err != nil {
@@ -37,51 +38,28 @@ func (s *Service) change(ctx context.Context, organizationID string,
 	})
 }
 
-// changeAcross runs fn on all records that match f, of one organization or, where f names none, of every one, once may
-// has nothing against it. It returns the sum of what fn returned. It is one transaction.
+// acrossOrganizations runs fn on all records that match f, in one transaction, once authorize returns nil. Without
+// f.OrganizationID they are from all organizations. It returns the sum of the results of fn.
 //
-// fn gets the records locked, a page at a time, and OnEvents is told of each page, so that of many records only the
-// ids are in memory at once.
-func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(ctx context.Context, w *work) error,
+// fn gets the records locked, one page at a time, and OnEvents is called after each page. So only the ids of all
+// records are in memory at once.
+func (s *Service) acrossOrganizations(ctx context.Context, f storage.Filter,
+	authorize func(ctx context.Context, w *work) error,
 	fn func(ctx context.Context, w *work, found []storage.Record) (int, error)) (int, error) {
 	total := 0
 	err := s.transact(ctx, func(ctx context.Context, w *work) error {
 		total = 0
-		organizations := []string{f.OrganizationID}
-		if f.OrganizationID == "" {
-			organizations = nil
-			err := w.pages(ctx, f, func(found []storage.Record) {
-				for _, r := range found {
-					organizations = append(organizations, r.OrganizationID)
-				}
-				slices.Sort(organizations) // the order that everybody keeps
-				organizations = slices.Compact(organizations)
-			})
-			if err != nil {
-				return err
-			}
-		}
-		for _, id := range organizations {
-			if err := w.lockCounted(ctx, id); err != nil {
-				return err
-			}
-		}
-		if err := may(ctx, w); err != nil {
-			return err
-		}
-		var ids []string
-		err := w.pages(ctx, f, func(found []storage.Record) {
-			for _, r := range found {
-				// One of an organization that came since is not locked, and is later.
-				if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
-					ids = append(ids, r.ID)
-				}
-			}
-		})
+		organizations, err := w.lockOrganizations(ctx, f)
 		if err != nil {
 			return err
 		}
-		slices.Sort(ids) // the order in which everybody locks rows, from page to page too
+		if err := authorize(ctx, w); err != nil {
+			return err
+		}
+		ids, err := w.idsIn(ctx, f, organizations)
+		if err != nil {
+			return err
+		}
 		for page := range slices.Chunk(ids, batchRecord) {
 			found, err := w.lockRecords(ctx, f, page...)
 			if err != nil {
@@ -92,7 +70,7 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(c
 				return err
 			}
 			total += n
-			if err := w.tell(ctx); err != nil {
+			if err := w.emit(ctx); err != nil {
 				return err
 			}
 		}
@@ -104,7 +82,47 @@ func (s *Service) changeAcross(ctx context.Context, f storage.Filter, may func(c
 	return total, nil
 }
 
-// pages hands fn the records that match f, in pages of batchRecord.
+// lockOrganizations locks the organizations of the records that match f, in sorted order like everywhere, and returns
+// them.
+func (w *work) lockOrganizations(ctx context.Context, f storage.Filter) ([]string, error) {
+	organizations := []string{f.OrganizationID}
+	if f.OrganizationID == "" {
+		organizations = nil
+		err := w.pages(ctx, f, func(found []storage.Record) {
+			for _, r := range found {
+				organizations = append(organizations, r.OrganizationID)
+			}
+			slices.Sort(organizations)
+			organizations = slices.Compact(organizations)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range organizations {
+		if err := w.lockCounted(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return organizations, nil
+}
+
+// idsIn returns the ids of the records that match f in these organizations, in the order in which all operations lock
+// rows. It leaves out an organization that appeared after the others were locked.
+func (w *work) idsIn(ctx context.Context, f storage.Filter, organizations []string) ([]string, error) {
+	var ids []string
+	err := w.pages(ctx, f, func(found []storage.Record) {
+		for _, r := range found {
+			if _, locked := slices.BinarySearch(organizations, r.OrganizationID); locked {
+				ids = append(ids, r.ID)
+			}
+		}
+	})
+	slices.Sort(ids)
+	return ids, err
+}
+
+// pages calls fn with the records that match f, in pages of batchRecord.
 func (w *work) pages(ctx context.Context, f storage.Filter, fn func(found []storage.Record)) error {
 	q := storage.Query{Filter: f, Limit: batchRecord}
 	for {
@@ -120,8 +138,8 @@ func (w *work) pages(ctx context.Context, f storage.Filter, fn func(found []stor
 	}
 }
 
-// tell tells OnEvents what was noted since.
-func (w *work) tell(ctx context.Context) error {
+// emit calls OnEvents with the events that were noted since the last call.
+func (w *work) emit(ctx context.Context) error {
 	events := w.events
 	w.events = nil
 	if w.cfg.OnEvents == nil || len(events) == 0 {
@@ -132,7 +150,7 @@ func (w *work) tell(ctx context.Context) error {
 	})
 }
 
-// save writes changed records in one statement, notes their events, and returns the invitations as they are now.
+// save stores changed records in one statement, notes their events, and returns the new invitations.
 func (w *work) save(ctx context.Context, changes ...change) ([]Invitation, error) {
 	records := make([]storage.Record, len(changes))
 	for i, c := range changes {
@@ -148,7 +166,7 @@ func (w *work) save(ctx context.Context, changes ...change) ([]Invitation, error
 	return saved, nil
 }
 
-// saveOne is save of a single record.
+// saveOne is save for one record.
 func (w *work) saveOne(ctx context.Context, c change) (Invitation, error) {
 	saved, err := w.save(ctx, c)
 	if err != nil {
@@ -157,14 +175,14 @@ func (w *work) saveOne(ctx context.Context, c change) (Invitation, error) {
 	return saved[0], nil
 }
 
-// note notes the event of a change that is written, and returns the invitation as it is now.
+// note notes the event of a change that has been stored, and returns the new invitation.
 func (w *work) note(c change) Invitation {
 	c.event.Invitation = w.whole(c.record, c.event.At)
 	w.events = append(w.events, c.event)
 	return w.view(c.record, c.event.At)
 }
 
-// nested runs a part of the operation in a nested transaction. Its events are noted unless it is undone.
+// nested runs a part of the operation in a nested transaction. It drops the events of the part if that is rolled back.
 func (w *work) nested(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
 	part := &work{}
 	err := w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -177,7 +195,7 @@ func (w *work) nested(ctx context.Context, fn func(ctx context.Context, w *work)
 	return err
 }
 
-// callBack runs a callback that writes in a nested transaction, so that a failed statement of the callback is undone
+// callBack runs a callback that writes in a nested transaction. So a failed statement of the callback is rolled back,
 // and cannot leave the transaction unusable behind a nil error.
 func (w *work) callBack(ctx context.Context, name string, fn func(context.Context, storage.Storage) error) error {
 	var refused bool
@@ -192,7 +210,7 @@ func (w *work) callBack(ctx context.Context, name string, fn func(context.Contex
 	return err
 }
 
-// list reads from the store, and does not rely on it to know every field of a filter.
+// list reads from the store. It checks the result, because an older store may not know every field of a filter.
 func (s *Service) list(ctx context.Context, q storage.Query) ([]storage.Record, error) {
 	records, err := s.store.List(ctx, q)
 	if err != nil {
@@ -213,7 +231,7 @@ func (w *work) lockRecords(ctx context.Context, f storage.Filter, ids ...string)
 	return w.list(ctx, storage.Query{Filter: f, ForUpdate: true})
 }
 
-// lockRecord reads an invitation of an organization and locks it. One of another organization is not found either.
+// lockRecord reads and locks an invitation. It does not find one of another organization.
 func (w *work) lockRecord(ctx context.Context, organizationID, invitationID string) (storage.Record, error) {
 	found, err := w.lockRecords(ctx, storage.Filter{OrganizationID: organizationID}, invitationID)
 	if err != nil {
@@ -225,7 +243,7 @@ func (w *work) lockRecord(ctx context.Context, organizationID, invitationID stri
 	return found[0], nil
 }
 
-// expire writes lapsed records expired.
+// expire stores the expiry of records that have expired but are still stored as pending.
 func (w *work) expire(ctx context.Context, now time.Time, records ...storage.Record) error {
 	changes := make([]change, len(records))
 	for i, r := range records {
@@ -246,5 +264,5 @@ func idsOf(records []storage.Record) []string {
 	return ids
 }
 
-// now is the current instant as it can be stored.
+// now returns the current time with the precision of storage.
 func (s *Service) now() time.Time { return time.UnixMicro(s.cfg.Clock.Now().UnixMicro()).UTC() }

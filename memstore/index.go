@@ -14,18 +14,19 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A row is a stored record, or a position between stored records: the edge before (-1) or after (+1) all rows that
-// have the same first columns, as many as depth says. Rows of a tree are never written to.
+// A row is a stored record, or an edge: a position between stored records. The edge lies before (-1) or after (+1) all
+// rows that agree with it in the first columns; depth is the number of those columns. Rows in a tree are never
+// modified.
 type row struct {
 	storage.Record
 	group       uint64 // id of the group the record belongs to
 	depth, edge int8
 }
 
-// stored is the depth of a row that is no edge: deeper than any index has columns.
+// stored is the depth of a row that is not an edge. It is more than the number of columns of any index.
 const stored = 127
 
-// A column is part of the order of an index.
+// A column is one part of the sort order of an index.
 type column uint8
 
 const (
@@ -51,29 +52,29 @@ func (c column) compare(a, b *row) int {
 	}
 }
 
-// An index is one order of the rows. Its digest sums the first two columns up, a number for each, in a way that
-// never contradicts their order; 0 says nothing. What comes after a time says nothing: a position may be finer than
-// the microseconds of the digest, and ties are for the columns to tell.
+// An index is one sort order of the rows. Its digest turns the first two columns into one number each, so that
+// comparing the numbers never contradicts the order of the columns; 0 means undecided. The number after a time is
+// always 0: an edge may have a finer time than the microseconds of the digest, and the columns break ties.
 type index struct {
 	columns []column
-	pending bool // has rows stored as pending only
+	pending bool // contains only rows stored as pending
 	digest  func(r *row) (uint64, uint64)
 }
 
-// The indexes, and their places in state.trees.
+// The indexes, as positions in state.trees.
 const (
 	byID      = iota
-	byCreated // everything
-	byLapse   // what lapses next, of everything
+	byCreated // all rows
+	byLapse   // all rows stored as pending, next to expire first
 	byGroupCreated
 	byGroupExpires
-	byGroupKey   // what holds a pending slot, too
-	byKeyCreated // what a user is invited to
+	byGroupKey   // also finds the holder of a pending slot
+	byKeyCreated // the invitations of a user
 	indexCount
 )
 
 var indexes = [indexCount]index{
-	byID: {columns: []column{id}, digest: func(r *row) (uint64, uint64) { // both for the one column
+	byID: {columns: []column{id}, digest: func(r *row) (uint64, uint64) { // both numbers for one column
 		return prefix(r.ID), prefix(r.ID[min(8, len(r.ID)):])
 	}},
 	byCreated: {columns: []column{created, id}, digest: func(r *row) (uint64, uint64) {
@@ -92,8 +93,8 @@ var indexes = [indexCount]index{
 		return r.group, prefix(r.EmailKey)
 	}},
 	byKeyCreated: {columns: []column{key, created, id}, digest: func(r *row) (uint64, uint64) {
-		// Keys are told apart and not ordered. The second number has to stay out of it: keys of one hash must
-		// not mix.
+		// The hash only groups equal keys; it does not order them. The second number must be 0, so that keys with
+		// the same hash do not mix.
 		return hash(r.EmailKey), 0
 	}},
 }
@@ -102,14 +103,14 @@ var seed = maphash.MakeSeed()
 
 func hash(s string) uint64 { return maphash.String(seed, s) }
 
-// prefix is the first eight bytes of s as a number in the order of text.
+// prefix returns the first eight bytes of s as a number that sorts as the text does.
 func prefix(s string) uint64 {
 	var b [8]byte
 	copy(b[:], s)
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// micros is a time as a number in the order of times. What is out of reach counts as the nearest that is not.
+// micros returns t as a number that sorts as times do. A time out of range becomes the nearest one in range.
 func micros(t time.Time) uint64 {
 	const reach = math.MaxInt64/1_000_000 - 1
 	us := t.UnixMicro()
@@ -123,8 +124,8 @@ func micros(t time.Time) uint64 {
 
 func (x *index) has(r *row) bool { return !x.pending || r.Status == storage.Pending }
 
-// An entry is a row in a tree, beside its digest: nearly every comparison ends there, without a look at the row,
-// which is somewhere else in memory.
+// An entry is a row in a tree together with its digest. The digest decides nearly every comparison, which saves loading
+// the row from elsewhere in memory.
 type entry struct {
 	a, b uint64
 	*row
@@ -135,7 +136,7 @@ func (x *index) entry(r *row) entry {
 	if r.depth > 0 {
 		e.a, e.b = x.digest(r)
 	}
-	if int(r.depth) < min(2, len(x.columns)) { // an edge stands before or after everything beyond its depth
+	if int(r.depth) < min(2, len(x.columns)) { // an edge lies before or after all values of the columns beyond its depth
 		var beyond uint64
 		if r.edge > 0 {
 			beyond = math.MaxUint64
@@ -167,11 +168,11 @@ func (x *index) compare(a, b entry) int {
 	return cmp.Compare(a.edge, b.edge)
 }
 
-// A tree is the rows in the order of an index. Copies share their nodes until one of them writes. It has no locks:
-// a committed tree is only read, any other is used by one transaction under its mutex.
+// A tree holds rows in the order of an index. Copies share nodes until one of them is written. It has no locks: a
+// committed tree is only read, and any other tree is used by one transaction, under its mutex.
 type tree = btree.BTreeG[entry]
 
-// treeDegree trades the depth of a tree for the size of the nodes that a write has to copy.
+// treeDegree balances the depth of a tree against the size of the nodes that a write copies.
 const treeDegree = 12
 
 func newTree(x *index) *tree {
@@ -179,14 +180,14 @@ func newTree(x *index) *tree {
 		btree.Options{NoLocks: true, Degree: treeDegree})
 }
 
-// A span is the rows of an index between two edges.
+// A span is the part of an index between two edges.
 type span struct {
 	*index
 	tree      *tree
 	low, high entry
 }
 
-// span is the part of an index that agrees with r in the first columns.
+// span returns the rows of an index that agree with r in the first columns.
 func (s *state) span(i int, r row, columns int8) span {
 	edges := [2]row{r, r} // one piece of memory for both
 	low, high := &edges[0], &edges[1]
@@ -196,7 +197,7 @@ func (s *state) span(i int, r row, columns int8) span {
 	return span{index: x, tree: s.trees[i], low: x.entry(low), high: x.entry(high)}
 }
 
-// from cuts the span to what comes after a position, in the span's direction.
+// from reduces the span to the rows after a position, in the given direction.
 func (p *span) from(at entry, descending bool) {
 	if descending {
 		if p.compare(at, p.high) < 0 {
@@ -207,7 +208,7 @@ func (p *span) from(at entry, descending bool) {
 	}
 }
 
-// walk yields the rows of the span in its direction until yield returns false.
+// walk yields the rows of the span in the given direction until yield returns false.
 func (p *span) walk(descending bool, yield func(*row) bool) {
 	if descending {
 		p.tree.Descend(p.high, func(e entry) bool { return p.compare(e, p.low) > 0 && yield(e.row) })
@@ -216,7 +217,7 @@ func (p *span) walk(descending bool, yield func(*row) bool) {
 	}
 }
 
-// rank is how many rows of the index come before a position. It is known to be from low to high.
+// rank returns how many rows of the index come before a position. The result is known to be from low to high.
 func (p *span) rank(at entry, low, high int) int {
 	return low + sort.Search(high-low, func(i int) bool {
 		e, _ := p.tree.GetAt(low + i)
@@ -261,24 +262,24 @@ func (c *cursor) start(p *span, descending bool) {
 	c.iter.Init(p.tree, false)
 	switch {
 	case !descending:
-		c.settle(c.iter.Seek(p.low))
+		c.load(c.iter.Seek(p.low))
 	case c.iter.Seek(p.high):
-		c.settle(c.iter.Prev())
+		c.load(c.iter.Prev())
 	default:
-		c.settle(c.iter.Last())
+		c.load(c.iter.Last())
 	}
 }
 
 func (c *cursor) next() {
 	if c.descending {
-		c.settle(c.iter.Prev())
+		c.load(c.iter.Prev())
 	} else {
-		c.settle(c.iter.Next())
+		c.load(c.iter.Next())
 	}
 }
 
-// settle takes the row the iterator stands on, if it is one of the span.
-func (c *cursor) settle(ok bool) {
+// load loads the row at the iterator, or nil if that row is not in the span.
+func (c *cursor) load(ok bool) {
 	c.row = nil
 	if !ok {
 		return

@@ -1,16 +1,19 @@
-// Package memstore stores invitations in memory. It is a full [storage.Storage] for tests, for examples, and for
-// applications that need no data after the process ends. It keeps ordered trees behind one atomic pointer.
+// Package memstore keeps invitations in memory. It is a full [storage.Storage] for tests, examples and applications
+// that do not need invitations to outlive the process.
 //
-// A reader takes the state that was committed last and keeps it while it reads. Readers never wait, and never see half
-// of a transaction. One transaction writes at a time. It works on a copy that shares everything it does not change with
-// the committed state. COMMIT swaps the pointer, and ROLLBACK drops the copy. A writer that waits for its turn stops
-// waiting when its context ends.
+// Reads never wait, and never see half a transaction: each reads the state that was committed last. One transaction
+// writes at a time. It works on a copy that shares all unchanged data with the committed state. Waiting to begin a
+// transaction ends when ctx ends.
 //
-// A page costs a search and what it returns, however many records are stored. This holds for lists of an organization,
-// with or without statuses, sorted by any one field. It also holds for lists by EmailKeys and for lists of everything,
-// both sorted by created_at. The store walks over records that match the index but not the rest of the filter. Among
-// them are lapsed records that are not yet written as expired. Counts by organization and effective status walk over
-// nothing. A list that is sorted by several fields is collected first.
+// The cost of a page grows with its size, and only logarithmically with the number of stored records, for:
+//
+//   - one organization, with or without statuses, sorted by any one field
+//   - a list of EmailKeys, sorted by created_at
+//   - all records, sorted by created_at
+//
+// Records that match the index but not the rest of the filter are skipped one by one. These include expired records
+// that are still stored as pending. Sorting by several fields first collects all matching records. Counting by
+// organization and effective status does not visit records.
 package memstore
 
 import (
@@ -24,16 +27,16 @@ import (
 
 var _ storage.Storage = (*Store)(nil)
 
-// errOutside is what Lock and ForUpdate are refused with.
+// errOutside is the error of Lock and ForUpdate outside a transaction.
 var errOutside = errors.New("memstore: only possible inside a transaction")
 
-// Store is a [storage.Storage] in memory, safe for concurrent use. [New] makes one.
+// Store is a [storage.Storage] in memory. Create one with [New]. It is safe for concurrent use.
 type Store struct {
-	current atomic.Pointer[state] // what was committed last; never written to
-	writer  chan struct{}         // holds the one that writes: a channel, since waiting for it has to honour a ctx
+	current atomic.Pointer[state] // the state committed last; never modified
+	writer  chan struct{}         // held by the one writer; a channel, because waiting for it must honour ctx
 }
 
-// New returns a store without records.
+// New returns an empty store.
 func New() *Store {
 	s := &Store{writer: make(chan struct{}, 1)}
 	s.current.Store(newState())
@@ -86,15 +89,15 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (n int, err error) {
 	return n, err
 }
 
-// Lock implements [storage.Storage]: it is an error here, outside a transaction.
+// Lock implements [storage.Storage]. It always returns an error, because a Store is outside a transaction.
 func (s *Store) Lock(context.Context, string) error { return errOutside }
 
-// RunInTx implements [storage.Storage]. It runs fn once: nothing here aborts a transaction.
+// RunInTx implements [storage.Storage]. It runs fn once, because nothing aborts a transaction in memory.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
 	return s.write(ctx, func(t *transaction) error { return t.run(ctx, fn) })
 }
 
-// write waits for its turn and commits what f writes, unless f returns an error or panics.
+// write waits until no other transaction writes, and commits what f writes unless f returns an error or panics.
 func (s *Store) write(ctx context.Context, f func(t *transaction) error) error {
 	if err := alive(ctx); err != nil {
 		return err
@@ -109,7 +112,7 @@ func (s *Store) write(ctx context.Context, f func(t *transaction) error) error {
 	if err := f(t); err != nil {
 		return err
 	}
-	s.current.Store(t.state) // not the copy made above: each level leaves its own
+	s.current.Store(t.state) // a nested transaction may have replaced the copy made above
 	return nil
 }
 

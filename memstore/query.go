@@ -7,20 +7,20 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A plan is where the records of a query are looked for.
+// A plan says where to look for the records of a query.
 type plan struct {
-	rows    []*row         // candidates in no order, where ids name them
-	spans   []span         // candidates otherwise
-	ordered bool           // spans merge in the order of the query
-	filter  storage.Filter // what candidates still have to match
+	rows    []*row         // candidates in no order, if the filter has IDs
+	spans   []span         // all other candidates
+	ordered bool           // merging the spans gives the order of the query
+	filter  storage.Filter // what the candidates still have to match
 }
 
-// mostMerged bounds the spans that are merged: a step of the merge looks at all of them. More are collected and
-// sorted.
+// mostMerged bounds the number of spans that are merged, because each step of the merge looks at all of them. More
+// spans are collected and sorted.
 const mostMerged = 16
 
-// plan looks for the narrowest way to a query, and for one in its order. sorted is the one field it is sorted by,
-// "" where order does not matter or is by several.
+// plan returns the plan that visits the fewest records, if possible in the order of the query. sorted is the only sort
+// field, or "" if the order does not matter or has several fields.
 func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 	rest := f
 	switch {
@@ -81,7 +81,7 @@ func distinct(list []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
-// matching are the groups of an organization whose records can match f.
+// matching returns the groups of the organization whose records can match f.
 func (s *state) matching(f storage.Filter) []group {
 	var found []group
 	s.groups.Ascend(group{organization: f.OrganizationID}, func(g group) bool {
@@ -99,10 +99,10 @@ func (s *state) matching(f storage.Filter) []group {
 	return found
 }
 
-// row is what the rows of a group have in common.
+// row returns a row with the columns that all rows of g share.
 func (g group) row() row { return row{group: g.id} }
 
-// cut is the span of a group by expires_at, without what the effective statuses of f leave out.
+// cut returns the rows of a group by expires_at, without those that f.Statuses excludes.
 func (s *state) cut(g group, f storage.Filter) span {
 	p := s.span(byGroupExpires, g.row(), 1)
 	if g.status == storage.Pending {
@@ -111,13 +111,14 @@ func (s *state) cut(g group, f storage.Filter) span {
 	return p
 }
 
-// cut cuts a span of pending rows at f.Now; expires_at is the last of the first columns.
+// cut removes the rows that f.Statuses excludes from a span of rows stored as pending. expires_at must be the last of
+// the first columns.
 func (p *span) cut(columns int8, f storage.Filter) {
 	if f.Statuses == nil {
 		return
 	}
 	at := *p.low.row
-	at.ExpiresAt, at.depth, at.edge = f.Now, columns, 1 // what expires at Now has expired
+	at.ExpiresAt, at.depth, at.edge = f.Now, columns, 1 // a record that expires at Now has expired
 	lapsed := p.entry(&at)
 	if !slices.Contains(f.Statuses, storage.Pending) {
 		p.high = lapsed
@@ -161,7 +162,7 @@ func (s *state) list(q storage.Query) ([]storage.Record, error) {
 	return records, nil
 }
 
-// page walks the spans of a plan that is in q's order, from q.After to the end of the page.
+// page walks the spans of an ordered plan from q.After to the end of the page.
 func (s *state) page(p plan, q storage.Query, descending bool) []*row {
 	if q.After != nil {
 		for i := range p.spans {
@@ -183,7 +184,8 @@ func (s *state) page(p plan, q storage.Query, descending bool) []*row {
 	return found
 }
 
-// position is the place of a record in the span: the first column is the span's, unless it is what is sorted by.
+// position returns the position of a in the span. The first column has the value of the span, unless it is the sort
+// field.
 func (p *span) position(a storage.Record, descending bool) entry {
 	at := &row{Record: a, group: p.low.group, depth: stored, edge: 1}
 	if p.columns[0] == key {
@@ -222,7 +224,8 @@ func (s *state) count(f storage.Filter) (n int) {
 	return n
 }
 
-// countable returns the groups that make up a filter by organization, statuses and Direct, and by nothing else.
+// countable returns the groups that f counts. It reports false if f filters by more than organization, statuses and
+// Direct.
 func (s *state) countable(f storage.Filter) ([]group, bool) {
 	if f.OrganizationID == "" || f.IDs != nil || f.EmailKeys != nil || f.EmailContains != "" || f.InviterUserID != "" ||
 		!f.ResolvedBefore.IsZero() {
@@ -231,7 +234,7 @@ func (s *state) countable(f storage.Filter) ([]group, bool) {
 	return s.matching(f), true
 }
 
-// size is how many records of a group match f: all of them, or those on one side of f.Now.
+// size returns how many records of a group match f: all of them, or those on one side of f.Now.
 func (s *state) size(g group, f storage.Filter) int {
 	if g.status != storage.Pending || f.Statuses == nil {
 		return g.n

@@ -9,96 +9,97 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-var errEnded = errors.New("memstore: the transaction of this handle has ended")
+var errEnded = errors.New("memstore: the transaction has ended")
 
-// A transaction is what all levels of one share: the state they write to, one call at a time.
+// A transaction is shared by the outermost transaction and all those nested in it. It holds the state they write to.
+// Its mutex lets through one call at a time.
 type transaction struct {
 	mu    sync.Mutex
 	state *state
 }
 
-// run calls fn with a handle of its own. Whether it was cancelled is asked once more after fn, as a database would
-// refuse to commit then.
+// run calls fn with a new Storage. It checks ctx again after fn, because a database would refuse to commit once ctx has
+// ended.
 func (t *transaction) run(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
-	h := &handle{t: t}
-	defer h.end()
-	if err := fn(ctx, h); err != nil {
+	tx := &txStorage{t: t}
+	defer tx.end()
+	if err := fn(ctx, tx); err != nil {
 		return err
 	}
 	return alive(ctx)
 }
 
-// A handle is one level of a transaction. The handle of an outer level works on the state of the innermost one.
-type handle struct {
+// txStorage is the Storage that fn of RunInTx gets. One that belongs to an outer transaction works on the state of the
+// innermost one.
+type txStorage struct {
 	t     *transaction
 	ended bool // guarded by t.mu
 }
 
-var _ storage.Storage = (*handle)(nil)
+var _ storage.Storage = (*txStorage)(nil)
 
-// do calls f with the state, where ctx and the handle are still good for it.
-func (h *handle) do(ctx context.Context, f func(s *state) error) error {
+// do calls f with the state unless ctx or the transaction has ended.
+func (tx *txStorage) do(ctx context.Context, f func(s *state) error) error {
 	if err := alive(ctx); err != nil {
 		return err
 	}
-	h.t.mu.Lock()
-	defer h.t.mu.Unlock()
-	if h.ended {
+	tx.t.mu.Lock()
+	defer tx.t.mu.Unlock()
+	if tx.ended {
 		return errEnded
 	}
-	return f(h.t.state)
+	return f(tx.t.state)
 }
 
-func (h *handle) end() {
-	h.t.mu.Lock()
-	defer h.t.mu.Unlock()
-	h.ended = true
+func (tx *txStorage) end() {
+	tx.t.mu.Lock()
+	defer tx.t.mu.Unlock()
+	tx.ended = true
 }
 
-func (h *handle) Get(ctx context.Context, id string) (r storage.Record, err error) {
-	err = h.do(ctx, func(s *state) error {
+func (tx *txStorage) Get(ctx context.Context, id string) (r storage.Record, err error) {
+	err = tx.do(ctx, func(s *state) error {
 		r, err = s.get(id)
 		return err
 	})
 	return r, err
 }
 
-func (h *handle) List(ctx context.Context, q storage.Query) (records []storage.Record, err error) {
-	err = h.do(ctx, func(s *state) error {
+func (tx *txStorage) List(ctx context.Context, q storage.Query) (records []storage.Record, err error) {
+	err = tx.do(ctx, func(s *state) error {
 		records, err = s.list(q)
 		return err
 	})
 	return records, err
 }
 
-func (h *handle) Count(ctx context.Context, f storage.Filter) (n int, err error) {
-	err = h.do(ctx, func(s *state) error {
+func (tx *txStorage) Count(ctx context.Context, f storage.Filter) (n int, err error) {
+	err = tx.do(ctx, func(s *state) error {
 		n = s.count(f)
 		return nil
 	})
 	return n, err
 }
 
-func (h *handle) Insert(ctx context.Context, records ...storage.Record) error {
-	return h.do(ctx, func(s *state) error { return s.insert(records) })
+func (tx *txStorage) Insert(ctx context.Context, records ...storage.Record) error {
+	return tx.do(ctx, func(s *state) error { return s.insert(records) })
 }
 
-func (h *handle) Update(ctx context.Context, records ...storage.Record) error {
-	return h.do(ctx, func(s *state) error { return s.update(records) })
+func (tx *txStorage) Update(ctx context.Context, records ...storage.Record) error {
+	return tx.do(ctx, func(s *state) error { return s.update(records) })
 }
 
-func (h *handle) Delete(ctx context.Context, ids ...string) (n int, err error) {
-	err = h.do(ctx, func(s *state) error {
+func (tx *txStorage) Delete(ctx context.Context, ids ...string) (n int, err error) {
+	err = tx.do(ctx, func(s *state) error {
 		n = s.delete(ids)
 		return nil
 	})
 	return n, err
 }
 
-// Lock has nothing to wait for: a transaction is the only one there is, from its start to its end. The same holds
-// for ForUpdate.
-func (h *handle) Lock(ctx context.Context, key string) error {
-	return h.do(ctx, func(*state) error {
+// Lock does not wait: no other transaction is open while this one is. The same holds for ForUpdate.
+func (tx *txStorage) Lock(ctx context.Context, key string) error {
+	return tx.do(ctx, func(*state) error {
 		if len(key) > storage.MaxReference || !storage.ValidText(key) {
 			return fmt.Errorf("memstore: key of Lock is longer than %d bytes, not valid UTF-8 or holds a NUL",
 				storage.MaxReference)
@@ -107,10 +108,10 @@ func (h *handle) Lock(ctx context.Context, key string) error {
 	})
 }
 
-func (h *handle) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
+func (tx *txStorage) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
 	var before *state
-	err := h.do(ctx, func(s *state) error {
-		before, h.t.state = s, s.copy()
+	err := tx.do(ctx, func(s *state) error {
+		before, tx.t.state = s, s.copy()
 		return nil
 	})
 	if err != nil {
@@ -119,12 +120,12 @@ func (h *handle) RunInTx(ctx context.Context, fn func(ctx context.Context, tx st
 	committed := false
 	defer func() { // also when fn panics
 		if !committed {
-			h.t.mu.Lock()
-			defer h.t.mu.Unlock()
-			h.t.state = before
+			tx.t.mu.Lock()
+			defer tx.t.mu.Unlock()
+			tx.t.state = before
 		}
 	}()
-	err = h.t.run(ctx, fn)
+	err = tx.t.run(ctx, fn)
 	committed = err == nil
 	return err
 }

@@ -7,38 +7,38 @@ import (
 	"strings"
 )
 
-// What a [Storage] refuses. Match them with [errors.Is]; a store may wrap them and keeps the cause in the chain.
+// The errors of a [Storage]. Match them with [errors.Is]. A store may wrap them; it keeps the cause in the chain.
 var (
 	// ErrNotFound: no record has this id.
 	ErrNotFound = errors.New("storage: not found")
 
-	// ErrConflict: the record was changed since it was read, or came twice in one Update. Read again.
+	// ErrConflict: the record was changed since it was read, or was passed twice to one Update. Read it again.
 	ErrConflict = errors.New("storage: changed by somebody else")
 
-	// ErrExists: the id or the pending slot is taken. It always comes as an [*ExistsError].
+	// ErrExists: the id or the pending slot is taken. It is always returned as an [*ExistsError].
 	ErrExists = errors.New("storage: id or pending slot already taken")
 
-	// ErrAborted: the engine aborted the transaction (a deadlock, a serialization failure, a lock it would not wait
-	// for any longer), or the connection was lost before COMMIT. Nothing was written. Roll back; the same transaction
-	// may be retried. Every further statement on the transaction is refused with ErrAborted too.
+	// ErrAborted: the database aborted the transaction, or the connection was lost before COMMIT. Causes are a
+	// deadlock, a serialization failure and a lock timeout. Nothing was written. Every further statement on the
+	// transaction returns ErrAborted too. Roll the transaction back; it may be retried.
 	ErrAborted = errors.New("storage: transaction aborted, it may be retried")
 
-	// ErrUnavailable: the database cannot do this now. It cannot be reached, is starting or
-	// stopping, is full or read-only, or refuses connections. Nothing was written. Try again later.
+	// ErrUnavailable: the database cannot be reached, is starting or stopping, is full or read-only, or refuses
+	// connections. Nothing was written. Try again later.
 	ErrUnavailable = errors.New("storage: database unavailable, nothing was written")
 
-	// ErrOutcomeUnknown: COMMIT failed without a refusal by the database, or the transaction ended unnoticed. It may or
-	// may not have been committed. Read before trying again.
+	// ErrOutcomeUnknown: the transaction may or may not have been committed. COMMIT failed without a refusal by the
+	// database, or the transaction ended unnoticed. Read the records before trying again.
 	ErrOutcomeUnknown = errors.New("storage: connection lost while committing, outcome unknown")
 )
 
-// ExistsError is how a [Storage] returns [ErrExists].
+// ExistsError reports which arguments were refused with [ErrExists].
 type ExistsError struct {
-	// Indexes are the positions, ascending, of the arguments that were refused.
+	// Indexes are the positions of the refused arguments, in ascending order.
 	Indexes []int
 }
 
-// Error names the positions.
+// Error names the positions of the refused arguments.
 func (e *ExistsError) Error() string {
 	return fmt.Sprintf("%v: records %s", ErrExists, strings.Trim(fmt.Sprint(e.Indexes), "[]"))
 }
@@ -71,15 +71,15 @@ func Taken(records []Record, held func(Record) bool) error {
 	return &ExistsError{Indexes: refused}
 }
 
-// Classifier is an optional interface of a [Storage] that lends its database handle to hosts. Classify adds
-// [ErrAborted] or [ErrUnavailable] to the chain of a database error that a host got on that handle. It also adds the
-// error of ctx if ctx has ended. It returns every other error, and nil, unchanged.
+// Classifier is an optional interface of a [Storage] that lends its database handle to the host. Classify adds
+// [ErrAborted] or [ErrUnavailable] to the chain of an error that the host got from the database on that handle. If ctx
+// has ended, Classify also adds the error of ctx. It returns nil and every other error unchanged.
 type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }
 
-// Classify calls the [Classifier] of s, or of the Storage that s wraps (method Unwrap() Storage). Without one it
-// returns err unchanged.
+// Classify calls the [Classifier] of s, or of the Storage that s wraps. A wrapper has a method Unwrap() Storage. If
+// there is no Classifier, Classify returns err unchanged.
 func Classify(ctx context.Context, s Storage, err error) error {
 	for range maxWrappers {
 		switch t := s.(type) {
@@ -94,5 +94,5 @@ func Classify(ctx context.Context, s Storage, err error) error {
 	return err
 }
 
-// maxWrappers ends the search through wrappers, of which one may have itself inside.
+// maxWrappers bounds the search through wrappers, because a wrapper may contain itself.
 const maxWrappers = 100

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Filter says which records are meant. Its zero value means all of them; every field that is set narrows it.
-// In each list nil means any, and empty means none.
+// Filter selects records. The zero value selects all of them; each field that is set narrows the selection. In every
+// list, nil selects any value and an empty list selects no record.
 type Filter struct {
 	IDs            []string  // any of these
-	OrganizationID string    // "" any
+	OrganizationID string    // "" selects any
 	EmailKeys      []string  // any of these
-	EmailContains  string    // substring of EmailKey, byte for byte; "" any
-	Statuses       []string  // effective at Now, any of these
-	StoredStatuses []string  // as written, any of these
-	InviterUserID  string    // "" any
-	Direct         bool      // leave out records with an OrganizationDomainID
-	ResolvedBefore time.Time // resolved, and earlier than this, to the nanosecond; zero any
-	Now            time.Time // the instant Statuses are judged at, taken as it is: zero is the zero time
+	EmailContains  string    // substring of EmailKey, byte for byte; "" selects any
+	Statuses       []string  // any of these effective statuses at Now
+	StoredStatuses []string  // any of these statuses as stored
+	InviterUserID  string    // "" selects any
+	Direct         bool      // only records without an OrganizationDomainID
+	ResolvedBefore time.Time // only records resolved before this, compared to the nanosecond; the zero time selects any
+	Now            time.Time // the instant for Statuses, used as it is: the zero value is the zero time
 }
 
-// Match is the meaning of a Filter: a store returns and counts exactly the records it accepts.
+// Match defines the meaning of a Filter: a store returns and counts exactly the records that Match accepts.
 func (f Filter) Match(r Record) bool {
 	return holds(f.IDs, r.ID) &&
 		(f.OrganizationID == "" || f.OrganizationID == r.OrganizationID) &&
@@ -36,47 +36,47 @@ func (f Filter) Match(r Record) bool {
 		(f.ResolvedBefore.IsZero() || !r.ResolvedAt.IsZero() && r.ResolvedAt.Before(f.ResolvedBefore))
 }
 
-// Field is what records can be sorted by.
+// Field is a field that records can be sorted by.
 type Field string
 
 // The fields of a [Sort].
 const (
-	FieldCreatedAt    Field = "created_at"
-	FieldEmailAddress Field = "email_address" // by EmailKey, byte for byte
-	FieldExpiresAt    Field = "expires_at"
+	FieldCreatedAt    Field = "created_at"    // Record.CreatedAt
+	FieldEmailAddress Field = "email_address" // Record.EmailKey, compared byte for byte
+	FieldExpiresAt    Field = "expires_at"    // Record.ExpiresAt
 )
 
-// Sort is one field of an order.
+// Sort is one field of a sort order.
 type Sort struct {
-	Field      Field
-	Descending bool
+	Field      Field // the field to compare
+	Descending bool  // largest value first
 }
 
-// Query asks for records in an order, a page at a time.
+// Query selects one page of records in a sort order.
 type Query struct {
 	Filter
 
-	// Sort is the order, the most significant field first; none means created_at descending. Ties end by ID, in
-	// the direction of the last field, so that every order is total.
+	// Sort is the sort order, most significant field first. An empty Sort means created_at descending. Ties are broken
+	// by ID in the direction of the last field, so every order is total.
 	Sort []Sort
 
-	// After leaves out every record up to and including the position of this one. Only its sort fields and ID
-	// are read, its times to the nanosecond; no such record needs to be stored. Its text must be such as a record
-	// can hold. Unlike Offset, pages by After neither repeat nor skip records
-	// that stay put while others come and go.
+	// After skips every record up to and including this position. Only its sort fields and its ID are read; times are
+	// compared to the nanosecond. The record does not need to be stored, but its text must be text that a record can
+	// hold (see [ValidText]). Unlike Offset, After neither repeats nor skips unchanged records while other records are
+	// added or removed.
 	After *Record
 
-	// Offset leaves out that many records, counted after After. Limit bounds how many are returned, 0 not at all.
-	// A negative one is an error.
+	// Offset skips that many records, counted from After. Limit is the maximum number of records returned; 0 means no
+	// limit. A negative Offset or Limit is an error.
 	Offset, Limit int
 
-	// ForUpdate makes List a current read (it sees what is committed, whatever the transaction's snapshot) and
-	// locks the rows, in ID order whatever Sort says, until the transaction ends. It is an error outside a
-	// transaction and without IDs.
+	// ForUpdate locks the rows until the transaction ends, in ID order regardless of Sort. List then reads the latest
+	// committed data, regardless of the transaction's snapshot. ForUpdate without IDs or outside a transaction is an
+	// error.
 	ForUpdate bool
 }
 
-// Validate refuses a negative Limit or Offset, a Sort by an unknown Field, and ForUpdate without IDs.
+// Validate returns an error for a negative Limit or Offset, a Sort by an unknown Field, and ForUpdate without IDs.
 func (q Query) Validate() error {
 	if q.Limit < 0 || q.Offset < 0 {
 		return fmt.Errorf("storage: negative Limit %d or Offset %d", q.Limit, q.Offset)
@@ -94,7 +94,7 @@ func (q Query) Validate() error {
 	return nil
 }
 
-// Order returns q.Sort, or the default order where it is empty. Ties end by ID in the direction of the last one.
+// Order returns q.Sort, or the default order (created_at descending) if q.Sort is empty.
 func (q Query) Order() []Sort {
 	if len(q.Sort) == 0 {
 		return []Sort{{Field: FieldCreatedAt, Descending: true}}
@@ -102,8 +102,8 @@ func (q Query) Order() []Sort {
 	return q.Sort
 }
 
-// Compare is the meaning of an order: negative where a comes before b, positive where it comes after, 0 only
-// where they have the same ID and sort fields. Strings compare byte for byte, as Go compares them.
+// Compare defines the sort order of a Query. It is negative if a comes before b, positive if a comes after b, and 0
+// only if both have the same ID and sort fields. Strings compare byte for byte, as in Go.
 func (q Query) Compare(a, b Record) int {
 	var last bool
 	for _, s := range q.Order() {

@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// The two statuses storage knows. Every other one is the service's, and plain text here.
+// The two statuses that storage knows. All other statuses belong to the service; a store treats them as plain text.
 const (
-	// Pending holds the pending slot and turns into Expired when ExpiresAt has come.
+	// Pending is the status of a record that holds the pending slot. It counts as Expired from ExpiresAt on.
 	Pending = "pending"
-	// Expired is what a pending record counts as from ExpiresAt on, and what the service writes for it later.
+	// Expired is the effective status of a pending record from ExpiresAt on. The service stores it later.
 	Expired = "expired"
 )
 
-// The longest text a record may hold, in bytes. With these every index fits on every engine.
+// The maximum sizes of a record's text, in bytes. Within these bounds every index fits on every supported database.
 const (
 	MaxID        = 64   // ID
 	MaxReference = 128  // OrganizationID, OrganizationDomainID, InviterUserID, ResolvedBy, and the keys of Lock
@@ -27,33 +27,33 @@ const (
 	MaxURL       = 2048 // RedirectURL
 )
 
-// Record is one invitation as a store keeps it. All text is valid UTF-8 without NUL; lengths are in bytes.
+// Record is one invitation as a store keeps it. All text is valid UTF-8 without NUL. Sizes are in bytes.
 type Record struct {
 	ID                   string // unique; at most [MaxID]
-	OrganizationID       string // at most [MaxReference]
-	OrganizationDomainID string // set where an organization domain generated it; "" otherwise; at most [MaxReference]
+	OrganizationID       string // the organization that invites; at most [MaxReference]
+	OrganizationDomainID string // the organization domain that generated the invitation, or ""; at most [MaxReference]
 	EmailAddress         string // as the inviter wrote it, trimmed; at most [MaxEmail]
-	EmailKey             string // canonical form: what is looked up, matched and unique; at most [MaxEmail]
-	Role                 string // at most [MaxRole]
-	Status               string // as stored; [Record.EffectiveStatus] is what counts; at most [MaxStatus]
+	EmailKey             string // canonical form, used for lookup, matching and the pending slot; at most [MaxEmail]
+	Role                 string // the role offered; at most [MaxRole]
+	Status               string // as stored, see [Record.EffectiveStatus]; at most [MaxStatus]
 
-	// JSON objects, kept byte for byte; never nil after a read. nil and empty are stored as {}.
+	// JSON objects, kept byte for byte. nil and empty are stored as {}, so they are never nil after a read.
 	PublicMetadata, PrivateMetadata []byte
 
-	InviterUserID string // "" where the back end itself invited; at most [MaxReference]
-	RedirectURL   string // at most [MaxURL]
-	Generation    int64  // tickets of an older generation are void
+	InviterUserID string // "" if the back end itself invited; at most [MaxReference]
+	RedirectURL   string // "" if the service's default applies; at most [MaxURL]
+	Generation    int64  // a ticket of an older generation is void
 
 	CreatedAt, UpdatedAt, ExpiresAt, SentAt time.Time // UTC, microseconds
 
 	ResolvedAt time.Time // UTC, microseconds; zero while pending (NULL in SQL)
-	ResolvedBy string    // user who accepted, declined or revoked; at most [MaxReference]
+	ResolvedBy string    // the user who accepted, declined or revoked, or ""; at most [MaxReference]
 
-	Version int64 // Insert stores 1 whatever it is given; Update compares and adds 1
+	Version int64 // for optimistic locking: Insert always stores 1, Update compares it and adds 1
 }
 
-// EffectiveStatus is the status that counts at now: a record stored as [Pending] is [Expired] from the instant
-// ExpiresAt on, without anything being written.
+// EffectiveStatus returns the status of r at now. A record stored as [Pending] is [Expired] from ExpiresAt on, without
+// a write.
 func (r Record) EffectiveStatus(now time.Time) string {
 	if r.Status == Pending && !r.ExpiresAt.After(now) {
 		return Expired
@@ -61,8 +61,8 @@ func (r Record) EffectiveStatus(now time.Time) string {
 	return r.Status
 }
 
-// Stored returns r as a store keeps it: a copy that shares no memory with r, times in UTC and cut to the
-// microsecond, and {} for empty metadata. Version is left as it is.
+// Stored returns r in the form in which a store keeps it: a copy that shares no memory with r, with times in UTC
+// truncated to the microsecond, and {} for empty metadata. Version is unchanged.
 func (r Record) Stored() Record {
 	for _, t := range []*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.SentAt, &r.ResolvedAt} {
 		*t = time.UnixMicro(t.UnixMicro()).UTC()
@@ -77,9 +77,9 @@ func (r Record) Stored() Record {
 	return r
 }
 
-// Validate refuses what no store can keep unaltered: an empty ID, text over its limit, and text or metadata that
-// is not valid UTF-8 or holds a NUL (engines replace, strip or cut at them). The error names the field and the
-// limit, never the value.
+// Validate returns an error for a record that no store can keep unaltered: an empty ID, text over its size limit, and
+// text or metadata that is not valid UTF-8 or contains a NUL, which some databases replace, strip or truncate at. The
+// error names the field and the limit, never the value.
 func (r Record) Validate() error {
 	if r.ID == "" {
 		return fmt.Errorf("storage: record without an ID")
@@ -115,9 +115,9 @@ func (r Record) Validate() error {
 	return nil
 }
 
-// ValidText reports whether s is text that a record can hold: valid UTF-8 without NUL. A store that writes
-// values into SQL text keeps anything else out of it; no record matches it.
+// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. No record matches any other
+// text. A store that writes values into SQL text must leave such text out.
 func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// holds reports whether list, as part of a Filter, lets s pass: nil is any, empty is none.
+// holds reports whether the list of a Filter accepts s. A nil list accepts any value, an empty list none.
 func holds(list []string, s string) bool { return list == nil || slices.Contains(list, s) }

@@ -14,77 +14,77 @@ package storage
 
 import "context"
 
-// Storage keeps records. It is to this library what a driver is to database/sql.
+// Storage keeps records. It is for this library what a driver is for database/sql.
 //
-// An implementation MUST be safe for concurrent use, MUST keep the rules below under any concurrency by means of
-// its database (never of one process), MUST share no memory with its caller, and MUST honour the cancellation of
-// ctx, also while it waits for a lock. It MUST refuse records that [Record.Validate] refuses and queries that
-// [Query.Validate] refuses, may refuse more, and MUST NOT truncate or alter a value. In a filter, text that no
-// record can hold (see [ValidText]) is no error and matches nothing.
+// An implementation MUST be safe for concurrent use. It MUST enforce the rules below in its database, not in one
+// process, so that they hold under any concurrency. It MUST NOT share memory with its caller. It MUST honour the
+// cancellation of ctx, also while it waits for a lock. It MUST refuse the records that [Record.Validate] refuses and
+// the queries that [Query.Validate] refuses. It may refuse more, but it MUST NOT truncate or alter a value. A filter
+// with text that no record can hold (see [ValidText]) is not an error; it matches nothing.
 //
-// The rules a store keeps:
+// The rules of a store:
 //
-//   - At most one record of an organization and EmailKey is stored as [Pending]: the pending slot. What is stored
-//     is what counts; a pending record that has lapsed holds its slot until it is written.
-//   - Text compares byte for byte: case, trailing spaces, Unicode forms, '%' and '_' all matter.
-//   - Times are kept to the microsecond and come back in UTC, the zero time included. A finer time is cut, not
-//     rounded. Metadata comes back byte for byte, and as {} where it was empty.
-//   - Where several refusals apply, [ErrNotFound] goes before [ErrConflict], which goes before [ErrExists]. After
-//     any of the three the transaction is as usable as before, and nothing of the refused call is written.
+//   - For each organization and EmailKey, at most one record is stored as [Pending]. It holds the pending slot.
+//     The stored status decides: an expired record that is still stored as Pending keeps the slot.
+//   - Text compares byte for byte: case, trailing spaces, Unicode forms, '%' and '_' are significant.
+//   - Times are kept to the microsecond and returned in UTC, including the zero time. Finer times are truncated, not
+//     rounded. Metadata is returned byte for byte; empty metadata is returned as {}.
+//   - If several errors apply, [ErrNotFound] takes precedence over [ErrConflict], and ErrConflict over [ErrExists].
+//     After any of the three nothing of the refused call is written, and the transaction stays usable.
 //
-// Called with no records or ids, Insert, Update and Delete do nothing, inside a transaction and out.
+// Insert, Update and Delete without records or ids do nothing, inside and outside a transaction.
 type Storage interface {
-	// Get returns the record with this id, or [ErrNotFound]. Inside a transaction it sees what the transaction
-	// wrote. It never locks.
+	// Get returns the record with this id, or [ErrNotFound]. Inside a transaction it sees what the transaction has
+	// written. It never locks.
 	Get(ctx context.Context, id string) (Record, error)
 
-	// List returns the records q asks for, in the order of [Query.Compare]: exactly those that [Filter.Match]
-	// accepts, that come after q.After where it is set, without the first q.Offset of them, and at most q.Limit
-	// where it is not 0. It returns no error where there are none. It refuses what [Query.Validate] refuses,
-	// and q.ForUpdate outside a transaction.
+	// List returns the records that [Filter.Match] accepts, in the order of [Query.Compare]. It returns only the
+	// records after q.After if that is set, skips the first q.Offset of them, and returns at most q.Limit if that is
+	// not 0. An empty result is not an error. List refuses what [Query.Validate] refuses, and q.ForUpdate outside a
+	// transaction.
 	List(ctx context.Context, q Query) ([]Record, error)
 
-	// Count returns how many records [Filter.Match] accepts.
+	// Count returns the number of records that [Filter.Match] accepts.
 	Count(ctx context.Context, f Filter) (int, error)
 
-	// Insert stores new records, all or none, each with Version 1 whatever it is given. It returns an
-	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record or by an
-	// earlier accepted argument of the call. It claims pending slots in the order of (OrganizationID, EmailKey),
-	// whatever the order of the arguments, so that two calls with the same addresses never wait for each other's slots
-	// in opposite order.
+	// Insert stores new records, all or none. It stores Version 1 regardless of the Version given. It returns an
+	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record or by an earlier
+	// accepted argument. It takes pending slots in the order of (OrganizationID, EmailKey), whatever the order of the
+	// arguments, so that two calls with the same addresses never wait for each other.
 	Insert(ctx context.Context, records ...Record) error
 
-	// Update replaces stored records, all or none, every field but the id, and adds 1 to Version. It returns
-	// [ErrNotFound] where an id is missing, [ErrConflict] where a Version is not the stored one or an id comes
-	// twice, and an [*ExistsError] that names every argument whose pending slot is held: by a record outside
-	// the call, or by an earlier accepted argument. Slots are judged on the state after the whole call, so that
-	// one Update may swap two of them. Of any number of concurrent writers of one version exactly one wins.
+	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It
+	// returns [ErrNotFound] if an id is missing, [ErrConflict] if a Version differs from the stored one or an id occurs
+	// twice, and an [*ExistsError] that names every argument whose pending slot is held by a record outside the call or
+	// by an earlier accepted argument. The pending slots are checked against the state after the whole call, so one
+	// Update may swap two of them. If several writers update the same version concurrently, exactly one succeeds.
 	Update(ctx context.Context, records ...Record) error
 
-	// Delete removes the records with these ids and returns how many there were. An id that is missing, or that
-	// comes a second time, is passed over.
+	// Delete removes the records with these ids and returns how many it removed. It ignores missing and repeated ids.
 	Delete(ctx context.Context, ids ...string) (int, error)
 
-	// Lock serialises transactions on key: it waits until no other transaction holds key, and holds it until
-	// the outermost transaction ends. From then on the transaction sees every commit of earlier holders; where
-	// its snapshot is too old for that, Lock fails with [ErrAborted]. Taking a key one holds does nothing.
-	// Keys are any text of up to [MaxReference] bytes, the empty text included. Outside a transaction Lock is an
-	// error.
+	// Lock serialises transactions on key. It waits until no other transaction holds key, and holds key until the
+	// outermost transaction ends. From then on the transaction sees every commit of earlier holders. If its snapshot is
+	// too old for that, Lock returns [ErrAborted]. Locking a key again in the same transaction does nothing. A key is
+	// any text of at most [MaxReference] bytes, including the empty text. Lock outside a transaction is an error.
 	Lock(ctx context.Context, key string) error
 
-	// RunInTx runs fn in a transaction that sees its own writes, and commits it when fn returns nil. Where fn
-	// returns an error or panics, everything its tx wrote is undone and the error is returned, or the panic goes
-	// on. Called on a tx it opens a level of its own: an error or panic undoes exactly that level, also when its
-	// ctx is cancelled by then. fn gets a ctx with the values of the caller's.
+	// RunInTx runs fn in a transaction that sees its own writes, and commits it if fn returns nil. If fn returns an
+	// error or panics, RunInTx rolls the transaction back, and returns the error or lets the panic continue. The ctx
+	// that fn gets has the values of the caller's ctx.
 	//
-	// A store may run an outermost fn again after [ErrAborted], a bounded number of times, so fn must have no
-	// effects outside of tx. It never runs a transaction again that the host began. Where ctx is done by the time
-	// fn returns, a store either commits and returns nil, or undoes and returns the ctx's error.
+	// RunInTx on tx opens a nested transaction (a savepoint). An error or panic rolls back exactly the nested
+	// transaction, even if ctx has been cancelled by then.
+	//
+	// A store may retry an outermost fn a bounded number of times after [ErrAborted], so fn must have no effects
+	// outside tx. A store never retries a transaction that the host began. If ctx has ended when fn returns, a store
+	// either commits and returns nil, or rolls back and returns the error of ctx.
 	//
 	// An outermost RunInTx returns nil only if the transaction was committed. It returns [ErrOutcomeUnknown] if COMMIT
 	// failed without a refusal by the database, or if the transaction ended unnoticed after fn may have written. Any
 	// other error means that nothing was written.
 	//
-	// fn must use tx and nothing else of the store. Once fn has returned, every call on its tx is an error.
+	// fn must use only tx, and no other Storage of the store. After fn has returned, every call on its tx returns an
+	// error.
 	RunInTx(ctx context.Context, fn func(ctx context.Context, tx Storage) error) error
 }

@@ -13,38 +13,38 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// DirectoryHost is a host application for [RunDirectory]: its Directory, and the functions that add to its users,
-// organizations and members. They commit what they add.
+// DirectoryHost is a host application that [RunDirectory] tests: its Directory, and functions that add users,
+// organizations and members. What the functions add is committed.
 //
-// The ids that AddOrganization and AddUser get are suggestions. Each returns the id that the host uses: the suggested
-// one, or one that the host made because its ids are numbers or UUIDs.
+// AddOrganization and AddUser get suggested ids. They return the id that the host uses: the suggested one, or one that
+// the host generated because its ids are numbers or UUIDs.
 type DirectoryHost struct {
-	Directory invitation.Directory
-	Storage   storage.Storage // whose transactions the Directory works in
+	Directory invitation.Directory // the Directory to test
+	Storage   storage.Storage      // the storage whose transactions the Directory works in
 
-	// AddOrganization adds an organization that has no members. It is nil if the host has no table of organizations:
-	// then an unknown organization may also be one without members.
+	// AddOrganization adds an organization without members. It is nil if the host has no table of organizations: the
+	// Directory may then treat an unknown organization as one without members.
 	AddOrganization func(ctx context.Context, id string) (string, error)
 
-	// AddUser adds a user with these verified addresses, spelled as they are here. Without any, the user has no address,
-	// or has one that is not verified. If a user of the host cannot have that many, it returns
-	// [errors.ErrUnsupported], and the rules about such users are skipped. One address must work.
+	// AddUser adds a user with these verified addresses, stored in this spelling. Without addresses, the user has none,
+	// or has one that is not verified. AddUser must work with one address. If a user of the host cannot have the given
+	// number of addresses, it returns [errors.ErrUnsupported], and RunDirectory skips the rules that need them.
 	AddUser func(ctx context.Context, id string, verified ...string) (string, error)
 
-	// AddUnverified adds an address to a user that they have not proved to own. It is nil if the host keeps no such
-	// addresses, or if AddUser without addresses gives the user one.
+	// AddUnverified adds an address that the user has not proved to own. It is nil if the host does not store such
+	// addresses, or if AddUser without addresses adds one.
 	AddUnverified func(ctx context.Context, userID, address string) error
 
 	// AddMember makes the user a member of the organization.
 	AddMember func(ctx context.Context, organizationID, userID string, role invitation.Role) error
 
-	// Roles are two roles of the host, if it does not use [invitation.RoleAdmin] and [invitation.RoleMember].
+	// Roles are two different roles of the host. They default to [invitation.RoleAdmin] and [invitation.RoleMember].
 	Roles [2]invitation.Role
 }
 
-// RunDirectory tests a host's own [invitation.Directory]. Each rule of its contract is a subtest that is named after
-// the rule, and whose failure says what to do. A host runs it from a test of its own, on the database that it uses in
-// production, because what the rules depend on are columns and keys:
+// RunDirectory tests a host's [invitation.Directory]. Each rule of its contract is a subtest with the rule as its name.
+// A failure says what to do. Run it on the database that the host uses in production, because the rules depend on
+// columns and keys:
 //
 //	func TestDirectory(t *testing.T) {
 //		invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
@@ -58,9 +58,9 @@ type DirectoryHost struct {
 //		})
 //	}
 //
-// newHost is called once for each rule and returns a host that nobody uses at the same time. It may hold users and
-// organizations, but none of the names below. Rules run one after another, so hosts may share one database that newHost
-// empties. Run it under the race detector (go test -race) too.
+// RunDirectory calls newHost once for each rule. The host must not be in use elsewhere. It may already have users and
+// organizations, but not with the ids that RunDirectory adds. Rules run one after another, so hosts may share one
+// database if newHost empties it. Also run the test with the race detector (go test -race).
 func RunDirectory(t *testing.T, newHost func(t *testing.T) DirectoryHost) {
 	for _, r := range directoryRules {
 		t.Run(r.name, func(t *testing.T) {
@@ -82,12 +82,12 @@ func RunDirectory(t *testing.T, newHost func(t *testing.T) DirectoryHost) {
 }
 
 const (
-	patience = time.Minute            // no rule takes longer, unless the Directory waits for itself
-	glance   = 100 * time.Millisecond // how long to wait for what a correct host may, but need not, let through
+	patience = time.Minute            // limit for one rule; only a Directory that deadlocks exceeds it
+	glance   = 100 * time.Millisecond // how long to wait for something that a correct host may block
 	many     = 1000                   // addresses in one call: the default of Config.MaxBulk
 )
 
-// directoryRule is a rule of the contract. check returns how a host breaks it.
+// directoryRule is a rule of the contract. check returns an error that says how the host breaks the rule.
 type directoryRule struct {
 	name, remedy string
 	check        func(ctx context.Context, s *scene) error
@@ -95,8 +95,8 @@ type directoryRule struct {
 
 // The remedies that several rules share.
 const (
-	compareBytes = "compare ids byte for byte. Their columns need a collation that does so: utf8mb4_nopad_bin on MariaDB, " +
-		"utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), not NOCASE on SQLite. For a " +
+	compareBytes = "compare ids byte for byte. Their columns need a collation that does so: utf8mb4_nopad_bin on " +
+		"MariaDB, utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), not NOCASE on SQLite. For a " +
 		"column of numbers or UUIDs, refuse an id that is not spelled as the column's own text"
 	useTx = "read and write through the handle of the transaction, such as bunstore.DB(tx), and no other"
 )
@@ -117,7 +117,7 @@ var directoryRules = []directoryRule{
 	{
 		"Role of anybody else is ErrNotMember",
 		"return invitation.ErrNotMember where there is no row. Ids may be any text: if those of the host are numbers or " +
-			"UUIDs, a text that is none has no row either",
+			"UUIDs, text that is not one has no row either",
 		func(ctx context.Context, s *scene) error {
 			return s.everywhere(ctx, func(ctx context.Context, tx storage.Storage) error {
 				return errors.Join(
@@ -149,7 +149,9 @@ var directoryRules = []directoryRule{
 		"MemberEmails are the addresses of the organization's members",
 		"select the addresses of the users who are members of this organization",
 		func(ctx context.Context, s *scene) error {
-			asked := []string{s.joe.email, s.zoe.email, s.chloe.email, s.andre.email, "nobody@example.com", "zoé@example.com"}
+			asked := []string{
+				s.joe.email, s.zoe.email, s.chloe.email, s.andre.email, "nobody@example.com", "zoé@example.com",
+			}
 			return s.everywhere(ctx, func(ctx context.Context, tx storage.Storage) error {
 				return errors.Join(
 					s.hasEmails(ctx, tx, s.acme, asked, s.joe.email, s.zoe.email),
@@ -175,7 +177,7 @@ var directoryRules = []directoryRule{
 	},
 	{
 		"MemberEmails finds an address in any spelling",
-		"compare LOWER(email) with the addresses that are asked for, or rewrite old rows by invitation.CanonicalEmail",
+		"compare LOWER(email) with the given addresses, or rewrite old rows by invitation.CanonicalEmail",
 		func(ctx context.Context, s *scene) error {
 			if _, err := s.addMember(ctx, "légacy", legacyEmail); err != nil {
 				return err
@@ -201,7 +203,7 @@ var directoryRules = []directoryRule{
 	},
 	{
 		"MemberEmails answers for a thousand addresses",
-		"look for all addresses of one call, which are as many as Config.MaxBulk allows",
+		"look up all addresses of a call: there may be as many as Config.MaxBulk",
 		func(ctx context.Context, s *scene) error {
 			asked := []string{s.joe.email}
 			for i := range many - 2 {
@@ -231,7 +233,7 @@ var directoryRules = []directoryRule{
 		func(ctx context.Context, s *scene) error {
 			return s.spellings(func(organizationID, _ string) error {
 				if organizationID == s.acme {
-					return nil // this method does not get the id that is spelled differently
+					return nil // this method does not get the misspelled user id
 				}
 				return s.everywhere(ctx, func(ctx context.Context, tx storage.Storage) error {
 					found, err := s.memberEmails(ctx, tx, organizationID, []string{s.joe.email})
@@ -347,7 +349,7 @@ var directoryRules = []directoryRule{
 	{
 		"Join is not seen before its transaction commits", useTx,
 		func(ctx context.Context, s *scene) error {
-			var onlookers sync.WaitGroup // one may wait for the connection that the transaction has
+			var onlookers sync.WaitGroup // an onlooker may wait for the connection of the transaction
 			defer onlookers.Wait()
 			return s.transact(ctx, func(ctx context.Context, tx storage.Storage) error {
 				if err := s.joins(ctx, tx, s.acme, s.andre, s.Roles[1]); err != nil {
@@ -373,13 +375,13 @@ var directoryRules = []directoryRule{
 		},
 	},
 	{
-		"Join is undone with its transaction",
-		useTx + ", leave COMMIT to whoever began the transaction, and keep no answer of Role",
+		"Join is rolled back with its transaction",
+		useTx + ", do not commit, and do not cache what Role returns",
 		func(ctx context.Context, s *scene) error {
 			err := undo(ctx, s.transact, func(ctx context.Context, tx storage.Storage) error {
 				return errors.Join(
 					s.joins(ctx, tx, s.acme, s.andre, s.Roles[1]),
-					s.hasRole(ctx, tx, s.acme, s.andre, s.Roles[1])) // which nobody may remember
+					s.hasRole(ctx, tx, s.acme, s.andre, s.Roles[1])) // the Directory must not cache this
 			})
 			if err != nil {
 				return err
@@ -388,7 +390,7 @@ var directoryRules = []directoryRule{
 		},
 	},
 	{
-		"Join is undone with a nested transaction",
+		"Join is rolled back with a nested transaction",
 		useTx + ". The handle is that of the storage Join gets, not of an outer one",
 		func(ctx context.Context, s *scene) error {
 			id, err := s.addUser(ctx, "noé", "noe@example.com")
@@ -466,9 +468,9 @@ var directoryRules = []directoryRule{
 		},
 	},
 	{
-		"Join makes one member of two at once",
-		"give the table of memberships a unique key on organization and user, such as its primary key: to look first and " +
-			"insert then is not enough",
+		"Join makes one member when called twice at once",
+		"give the table of memberships a unique key on organization and user, such as its primary key: to look " +
+			"first and then insert is not enough",
 		twoAtOnce,
 	},
 	{
@@ -481,7 +483,7 @@ var directoryRules = []directoryRule{
 					case errors.Is(err, invitation.ErrAlreadyMember):
 						return unexpected(err, "Join(%q, %q) meets %q in %q", organizationID, userID, s.joe.id, s.acme)
 					case err != nil:
-						return aborted(err) // a host may refuse ids of nobody
+						return aborted(err) // a host may refuse unknown ids
 					}
 					return s.hasRole(ctx, tx, s.acme, s.joe, s.Roles[0])
 				})
@@ -526,8 +528,8 @@ var directoryRules = []directoryRule{
 		},
 	},
 	{
-		"calls at once get the answers to their own questions",
-		"keep nothing of a call in the Directory: it is shared by all goroutines",
+		"concurrent calls do not mix their answers",
+		"keep no state of a call in the Directory: all goroutines share it",
 		func(ctx context.Context, s *scene) error {
 			joiners := make([]person, 4)
 			for i := range joiners {
@@ -562,9 +564,8 @@ var directoryRules = []directoryRule{
 	},
 }
 
-// twoAtOnce has a user accept two invitations in two transactions. Each waits a moment for the other one after each
-// step. So if nothing keeps them apart, both have looked before either joins, and both have joined before either
-// commits.
+// twoAtOnce accepts two invitations of one user in two transactions. After each step, each waits a moment for the
+// other. So without a unique key, both look before either joins, and both join before either commits.
 func twoAtOnce(ctx context.Context, s *scene) error {
 	looked, joined := newMeeting(), newMeeting()
 	accept := func(i int) error {
@@ -614,7 +615,7 @@ func twoAtOnce(ctx context.Context, s *scene) error {
 	return s.hasRole(ctx, s.Storage, s.acme, s.andre, s.Roles[won])
 }
 
-// meeting is where two goroutines wait a moment for each other. Who has been there does not keep the other one waiting.
+// meeting lets two goroutines wait a moment for each other. One that has arrived never makes the other wait again.
 type meeting struct {
 	once    [2]sync.Once
 	arrived [2]chan struct{}

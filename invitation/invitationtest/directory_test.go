@@ -521,14 +521,14 @@ const (
 	ruleVerifiedIDs  = "VerifiedEmails compares ids byte for byte"
 	ruleSeen         = "Join is seen in its transaction and after it"
 	ruleNotSeen      = "Join is not seen before its transaction commits"
-	ruleUndone       = "Join is undone with its transaction"
-	ruleNestedUndone = "Join is undone with a nested transaction"
+	ruleUndone       = "Join is rolled back with its transaction"
+	ruleNestedUndone = "Join is rolled back with a nested transaction"
 	ruleAgain        = "Join of a member is ErrAlreadyMember and keeps the role"
 	ruleSeveral      = "Join lets a user join several organizations"
-	ruleTwo          = "Join makes one member of two at once"
+	ruleTwo          = "Join makes one member when called twice at once"
 	ruleJoinIDs      = "Join compares ids byte for byte"
 	ruleContext      = "a call whose context has ended is an error"
-	ruleAtOnce       = "calls at once get the answers to their own questions"
+	ruleAtOnce       = "concurrent calls do not mix their answers"
 )
 
 // loosely are comparisons that take ids for one, by what they do not see.

@@ -27,24 +27,24 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Host is the host application. It is made by [NewHost] and safe for concurrent use.
+// Host is a host application in memory. Create one with [NewHost]. It is safe for concurrent use.
 //
-// Its Directory methods work on the transaction they are handed and on what is committed outside of one. The
-// methods that set the scene (Add…, Remove…) take effect at once, and wait while a transaction is open: inside
-// one they would wait for themselves.
+// Its Directory methods work in the transaction that they are given, and otherwise on the committed state. The methods
+// AddOrganization, AddUser, AddMember and RemoveMember commit at once. They wait while a transaction is open, so a call
+// from inside a transaction deadlocks.
 type Host struct {
 	storage *store
 
-	// writer is held by the one transaction that is open; mu guards what is committed.
+	// writer is held by the open transaction. mu guards the committed state.
 	writer chan struct{}
 	mu     sync.RWMutex
 	state  state
 }
 
-// state is what rolls back. A transaction changes a copy of its own.
+// state is what a transaction rolls back. Each transaction changes its own copy.
 type state struct {
 	organizations map[string]invitation.Organization
-	emails        map[string][]string // verified, by user
+	emails        map[string][]string // verified addresses by user
 	members       map[member]invitation.Membership
 }
 
@@ -54,7 +54,7 @@ func (s state) clone() state {
 	return state{maps.Clone(s.organizations), maps.Clone(s.emails), maps.Clone(s.members)}
 }
 
-// NewHost returns a host without organizations and users.
+// NewHost returns a host without users and organizations.
 func NewHost() *Host {
 	h := &Host{
 		writer: make(chan struct{}, 1),
@@ -68,7 +68,7 @@ func NewHost() *Host {
 	return h
 }
 
-// Storage returns the storage to make the service on.
+// Storage returns the storage for [invitation.NewService].
 func (h *Host) Storage() storage.Storage { return h.storage }
 
 // AddOrganization adds or replaces an organization.
@@ -76,12 +76,12 @@ func (h *Host) AddOrganization(o invitation.Organization) {
 	h.set(func(s *state) { s.organizations[o.ID] = o })
 }
 
-// AddUser adds or replaces a user with these verified addresses.
+// AddUser adds or replaces a user with verified addresses.
 func (h *Host) AddUser(userID string, verified ...string) {
 	h.set(func(s *state) { s.emails[userID] = slices.Clone(verified) })
 }
 
-// AddMember adds a member, or changes the role of one, as an administrator would without an invitation.
+// AddMember adds a member without an invitation, or changes the role of a member.
 func (h *Host) AddMember(organizationID, userID string, role invitation.Role) {
 	h.set(func(s *state) {
 		m := s.members[member{organizationID, userID}]
@@ -90,13 +90,13 @@ func (h *Host) AddMember(organizationID, userID string, role invitation.Role) {
 	})
 }
 
-// RemoveMember removes a member, if there is one.
+// RemoveMember removes a member. It does nothing if the user is not a member.
 func (h *Host) RemoveMember(organizationID, userID string) {
 	h.set(func(s *state) { delete(s.members, member{organizationID, userID}) })
 }
 
-// Members returns the committed members of an organization, by user id. For one that joined by an invitation the
-// membership is as [invitation.Directory.Join] got it.
+// Members returns the committed members of an organization, sorted by user id. The Membership of a member who accepted
+// an invitation is the one that [invitation.Directory.Join] got.
 func (h *Host) Members(organizationID string) []invitation.Membership {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -156,7 +156,7 @@ func (h *Host) VerifiedEmails(ctx context.Context, tx storage.Storage, userID st
 	return slices.Clone(emails), err
 }
 
-// Join implements [invitation.Directory]. Outside a transaction of [Host.Storage] it is an error.
+// Join implements [invitation.Directory]. It returns an error outside a transaction of [Host.Storage].
 func (h *Host) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (h *Host) Join(ctx context.Context, tx storage.Storage, m invitation.Member
 	return nil
 }
 
-// Organizations serves as [invitation.Config.Organizations].
+// Organizations can be used as [invitation.Config.Organizations].
 func (h *Host) Organizations(ctx context.Context, tx storage.Storage, ids []string) (
 	map[string]invitation.Organization, error) {
 	found := map[string]invitation.Organization{}
@@ -189,8 +189,8 @@ func (h *Host) Organizations(ctx context.Context, tx storage.Storage, ids []stri
 	return found, err
 }
 
-// Seats returns an [invitation.Config.Seats] that counts the members of this host against a limit, the same for
-// every organization.
+// Seats returns a function for [invitation.Config.Seats]. It counts the members of this host, and has the same limit
+// for every organization.
 func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
 	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
 		members := 0
@@ -205,7 +205,7 @@ func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (
 	}
 }
 
-// set changes what is committed.
+// set changes the committed state.
 func (h *Host) set(change func(*state)) {
 	h.writer <- struct{}{}
 	defer func() { <-h.writer }()
@@ -214,7 +214,8 @@ func (h *Host) set(change func(*state)) {
 	change(&h.state)
 }
 
-// read reads what the transaction sees, or what is committed. Like a database it answers nobody whose ctx has ended.
+// read reads the state of the transaction, or the committed state. Like a database it returns an error if ctx has
+// ended.
 func (h *Host) read(ctx context.Context, tx storage.Storage, fn func(state)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -231,8 +232,8 @@ func (h *Host) read(ctx context.Context, tx storage.Storage, fn func(state)) err
 	return nil
 }
 
-// open returns the transaction tx works in, nil outside of one. It looks through wrappers that have a method
-// Unwrap() storage.Storage.
+// open returns the transaction that tx works in, or nil. It looks through wrappers that have a method Unwrap()
+// storage.Storage.
 func open(tx storage.Storage) *transaction {
 	for {
 		switch t := tx.(type) {

@@ -18,7 +18,8 @@ const (
 	canonicalLegacy = "legacy.user@example.com"
 )
 
-// scene is a host with two organizations: joe and zoe are members of acme, zoe and chloe of globe, andre of neither.
+// scene is a host with two organizations. joe and zoe are members of acme, zoe and chloe of globe, and andre of
+// neither.
 type scene struct {
 	DirectoryHost
 	acme, globe            string
@@ -63,7 +64,10 @@ func newScene(ctx context.Context, h DirectoryHost) (*scene, error) {
 		organization string
 		person       person
 		role         invitation.Role
-	}{{s.acme, s.joe, h.Roles[0]}, {s.acme, s.zoe, h.Roles[1]}, {s.globe, s.zoe, h.Roles[0]}, {s.globe, s.chloe, h.Roles[1]}} {
+	}{
+		{s.acme, s.joe, h.Roles[0]}, {s.acme, s.zoe, h.Roles[1]},
+		{s.globe, s.zoe, h.Roles[0]}, {s.globe, s.chloe, h.Roles[1]},
+	} {
 		if err := h.AddMember(ctx, m.organization, m.person.id, m.role); err != nil {
 			return nil, fmt.Errorf("AddMember: %w", err)
 		}
@@ -71,7 +75,7 @@ func newScene(ctx context.Context, h DirectoryHost) (*scene, error) {
 	return s, nil
 }
 
-// unsupportedError says why a rule is skipped.
+// unsupportedError is the reason why a rule is skipped.
 type unsupportedError string
 
 func (e unsupportedError) Error() string { return string(e) }
@@ -84,7 +88,7 @@ func (s *scene) addUser(ctx context.Context, id string, verified ...string) (str
 	return id, err
 }
 
-// addMember adds a user who is a member of acme.
+// addMember adds a user and makes them a member of acme.
 func (s *scene) addMember(ctx context.Context, id string, verified ...string) (string, error) {
 	id, err := s.addUser(ctx, id, verified...)
 	if err != nil {
@@ -96,7 +100,7 @@ func (s *scene) addMember(ctx context.Context, id string, verified ...string) (s
 // transactional is what RunInTx runs.
 type transactional = func(ctx context.Context, tx storage.Storage) error
 
-// transact runs fn in a transaction, and again while the database aborts it.
+// transact runs fn in a transaction, and retries it as long as the database aborts it.
 func (s *scene) transact(ctx context.Context, fn transactional) error {
 	for {
 		err := s.Storage.RunInTx(ctx, fn)
@@ -106,9 +110,9 @@ func (s *scene) transact(ctx context.Context, fn transactional) error {
 	}
 }
 
-var errUndo = errors.New("invitationtest: the transaction is undone")
+var errUndo = errors.New("invitationtest: rolled back on purpose")
 
-// undo runs fn in a transaction that begin begins and that does not commit, and returns what fn returned.
+// undo runs fn in a transaction that begin begins, rolls it back, and returns what fn returned.
 func undo(
 	ctx context.Context, begin func(context.Context, transactional) error, fn transactional) error {
 	var found error
@@ -122,7 +126,7 @@ func undo(
 	return err
 }
 
-// everywhere asks outside a transaction and inside one, as the service does.
+// everywhere asks outside and inside a transaction, as the service does.
 func (s *scene) everywhere(ctx context.Context, ask transactional) error {
 	if err := ask(ctx, s.Storage); err != nil {
 		return fmt.Errorf("outside a transaction: %w", err)
@@ -133,7 +137,7 @@ func (s *scene) everywhere(ctx context.Context, ask transactional) error {
 	return nil
 }
 
-// spellings calls ask for joe in acme with each id in turn spelled in another way, which makes it that of nobody.
+// spellings calls ask for joe in acme, each time with one of the two ids misspelled.
 func (s *scene) spellings(ask func(organizationID, userID string) error) error {
 	var errs []error
 	for _, id := range spelled(s.acme) {
@@ -145,8 +149,8 @@ func (s *scene) spellings(ask func(organizationID, userID string) error) error {
 	return errors.Join(errs...)
 }
 
-// spelled returns what a loose comparison takes for id: with a letter in the other case, spaces around it, a zero in
-// front of it, another accent, another Unicode form, and a pattern.
+// spelled returns misspellings of id that a loose comparison takes for id: another case, spaces around it, a leading
+// zero, another accent, another Unicode form, and a pattern.
 func spelled(id string) []string {
 	all := []string{id + " ", " " + id, "0" + id}
 	if i := strings.IndexFunc(id, func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' }); i >= 0 {
@@ -161,7 +165,7 @@ func spelled(id string) []string {
 	return append(all, id[:len(id)-last]+"_")
 }
 
-// unexpected says what a call returned. Its error stays in the chain, so that what was aborted is retried.
+// unexpected returns an error that describes a call. err stays in the chain, so that an aborted transaction is retried.
 func unexpected(err error, format string, args ...any) error {
 	said := fmt.Sprintf(format, args...)
 	if err == nil {
@@ -170,7 +174,7 @@ func unexpected(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", said, err)
 }
 
-// aborted returns err if the transaction is to be retried. Any other refusal of an id of nobody is right.
+// aborted returns err if the transaction must be retried. Any other error for an unknown id is correct.
 func aborted(err error) error {
 	if errors.Is(err, storage.ErrAborted) {
 		return err
@@ -195,7 +199,8 @@ func (s *scene) noMember(ctx context.Context, tx storage.Storage, organizationID
 	return unexpected(err, "Role(%q, %q) = %q; want ErrNotMember", organizationID, userID, role)
 }
 
-// memberEmails returns which of the addresses were found, in canonical form and sorted. Others do no harm.
+// memberEmails returns which of the addresses were found, in canonical form and sorted. It ignores other addresses,
+// which do no harm.
 func (s *scene) memberEmails(ctx context.Context, tx storage.Storage, organizationID string, asked []string) (
 	[]string, error) {
 	found, err := s.Directory.MemberEmails(ctx, tx, organizationID, slices.Clone(asked))
@@ -222,7 +227,7 @@ func (s *scene) hasVerified(ctx context.Context, tx storage.Storage, userID stri
 	return nil
 }
 
-// canonical returns the canonical forms of addresses, sorted, without the invalid ones, as the service reads them.
+// canonical returns the canonical forms of addresses, sorted and without invalid ones, as the service reads them.
 func canonical(emails []string) []string {
 	var all []string
 	for _, e := range emails {
@@ -253,7 +258,7 @@ func (s *scene) join(ctx context.Context, tx storage.Storage, organizationID str
 	})
 }
 
-// joins is join of somebody who is not a member yet.
+// joins is join for a user who is not a member yet.
 func (s *scene) joins(ctx context.Context, tx storage.Storage, organizationID string, p person,
 	role invitation.Role) error {
 	if err := s.join(ctx, tx, organizationID, p, role); err != nil {

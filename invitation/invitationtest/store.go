@@ -7,26 +7,26 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// store is a memstore, or a transaction of it, whose transactions carry the host's state.
+// store is a memstore, or a transaction of it, whose transactions include the state of the host.
 type store struct {
 	storage.Storage
 	host *Host
-	tx   *transaction // nil outside of one
+	tx   *transaction // nil outside a transaction
 }
 
-// transaction is the host's state as an open transaction sees it.
+// transaction is the state of the host as an open transaction sees it.
 type transaction struct {
 	mu    sync.Mutex
 	state state
 }
 
-// Unwrap returns the storage underneath.
+// Unwrap returns the underlying storage.
 func (s *store) Unwrap() storage.Storage { return s.Storage }
 
-// RunInTx implements [storage.Storage]. One transaction is open at a time.
+// RunInTx implements [storage.Storage]. Only one transaction is open at a time.
 func (s *store) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
 	if s.tx != nil {
-		return s.level(ctx, fn)
+		return s.nested(ctx, fn)
 	}
 	h := s.host
 	select {
@@ -35,11 +35,11 @@ func (s *store) RunInTx(ctx context.Context, fn func(context.Context, storage.St
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	t := &transaction{state: h.state.clone()} // nobody else writes it while we hold writer
+	t := &transaction{state: h.state.clone()} // nobody else changes it while we hold writer
 	published := false
 	err := s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 		err := fn(ctx, &store{tx, h, t})
-		if err == nil { // nobody reads between the two commits
+		if err == nil { // no read between the two commits
 			h.mu.Lock()
 			published = true
 		}
@@ -54,8 +54,8 @@ func (s *store) RunInTx(ctx context.Context, fn func(context.Context, storage.St
 	return err
 }
 
-// level opens a nested transaction, and undoes the host's state with it.
-func (s *store) level(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+// nested runs fn in a nested transaction, and rolls the state of the host back with it.
+func (s *store) nested(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
 	s.tx.mu.Lock()
 	before := s.tx.state.clone()
 	s.tx.mu.Unlock()
