@@ -12,16 +12,16 @@ import (
 // AcceptParams names an invitation and the user who accepts it. The invitation is named by Ticket, or by OrganizationID
 // and InvitationID. If both are set, they must name the same invitation.
 //
-// It contains a ticket, so %v and slog print none of its values. An unexported field of another struct is the
-// exception: fmt calls no methods there and prints the values.
+// AcceptParams contains a ticket, so %v and slog print none of its values. The exception is an unexported field of
+// another struct: fmt calls no methods there and prints the values.
 type AcceptParams struct {
 	Ticket         string `json:"-"`                                         // the ticket from the acceptance link
 	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"` // required without a ticket
 	InvitationID   string `wire:"invitation_id" validate:"bytes=64,text"`    // required without a ticket
 	UserID         string `wire:"user_id" validate:"bytes=128,text"`         // the user who accepts; required
 
-	// Terms are the [Invitation.Terms] that the user was shown. If they have changed, Accept returns [ErrChanged]. ""
-	// skips this check.
+	// Terms are the [Invitation.Terms] that the user was shown. If they have changed, Accept returns [ErrChanged].
+	// Empty Terms are not compared.
 	Terms string
 }
 
@@ -51,8 +51,8 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 
 // Accept makes the invited user a member. It calls [Directory.Join] and resolves the invitation in one transaction.
 //
-// One of the user's verified addresses must be the address of the invitation, with a ticket as well as with ids. With
-// Config.TicketProvesEmail the ticket alone is enough. A user who is already a member keeps their role; Join is not
+// One of the user's verified addresses must be the address of the invitation, also with a ticket. With
+// Config.TicketProvesEmail the ticket alone is enough. A user who is already a member keeps their role, and Join is not
 // called. Accept is idempotent: as long as the user is still a member, accepting again returns the same invitation,
 // whatever Terms says.
 //
@@ -61,8 +61,8 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 //   - [ErrInvalid]: parameters are invalid.
 //   - [ErrInvalidTicket]: the ticket is forged, void or unknown, or names another invitation than the ids.
 //   - [ErrNotFound]: the user does not exist.
-//   - [ErrNotInvitee]: none of the user's verified addresses is the address of the invitation. By ids, also if the
-//     invitation does not exist.
+//   - [ErrNotInvitee]: none of the user's verified addresses is the address of the invitation. Ids that name no
+//     invitation return this error too.
 //   - [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending]: the invitation is not pending.
 //   - [ErrChanged]: Terms are not the current ones.
 //   - [ErrForbidden]: the inviter may no longer grant the role (unless Config.IgnoreInviterAuthority is set), or the

@@ -30,14 +30,19 @@ import (
 // failed statement may have ended the transaction. After ctx has ended they must return its error, not an answer such
 // as [ErrNotMember].
 //
-// An [*Error] is returned to the caller as it is. Any error other than that and those named below is internal: the
-// operation changes nothing and returns an error that wraps it.
+// An [*Error] is returned to the caller as it is. The errors named below have the meaning given there. Every other
+// error is internal: the operation changes nothing and returns an error that wraps it.
 //
 // Ids compare byte for byte, and a method may be asked for any text: "acme", "ACME" and "acme " are three
 // organizations. A host that treats them as one lets limits be exceeded and hides invitations, because the service
-// counts and lists each of them separately. Columns of ids need the collation utf8mb4_nopad_bin on MariaDB,
-// utf8mb4_0900_bin on MySQL 8, and a deterministic one, not citext, on PostgreSQL; on SQLite they must not be NOCASE.
-// If ids are numbers or UUIDs, treat an id that is not spelled exactly as the column prints it as unknown.
+// counts and lists each of them separately. So columns of ids need these collations:
+//
+//   - MariaDB: utf8mb4_nopad_bin
+//   - MySQL 8: utf8mb4_0900_bin
+//   - PostgreSQL: any deterministic collation, and not the type citext
+//   - SQLite: any except NOCASE
+//
+// If ids are numbers or UUIDs, a known id is only what the column itself prints. Any other spelling is unknown.
 //
 // The interface will not grow. Later additions will be fields of [Config].
 type Directory interface {
@@ -72,8 +77,8 @@ type Directory interface {
 // no effects outside tx. A callback's [*Error] is returned to the caller as it is. Any other error is internal unless
 // the field's comment says otherwise.
 //
-// A Config contains keys, so %v and slog print none of its values. An unexported field of another struct is the
-// exception: fmt calls no methods there and prints the keys.
+// A Config contains keys, so %v and slog print none of its values. The exception is an unexported field of another
+// struct: fmt calls no methods there and prints the keys.
 type Config struct {
 	// TicketKeys are HMAC keys, each at least 32 random bytes, all different. The first key signs tickets; all keys
 	// verify them. To rotate, put the new key first, and drop the old one after the last invitation that it signed has
@@ -88,8 +93,8 @@ type Config struct {
 	TicketParam string
 
 	// Audience names the application that tickets are for. Two applications with the same keys and different audiences
-	// reject each other's tickets. Changing it voids every ticket. At most 2048 bytes, without control characters.
-	// Defaults to the origin and path of AcceptURL, so set it before you move that page.
+	// reject each other's tickets. Changing the audience voids every ticket. It has at most 2048 bytes and no control
+	// characters. Defaults to the origin and path of AcceptURL, so set it before you move that page.
 	Audience string
 
 	// Roles are the roles of the application. Defaults to [DefaultRoles].
@@ -102,8 +107,8 @@ type Config struct {
 	// MaxBulk is the maximum number of invitations in one CreateBulk. Defaults to 1000; negative means no limit.
 	MaxBulk int
 
-	// MaxPending is the maximum number of pending invitations of one organization. It holds under any concurrency. 0,
-	// the default, and negative values mean no limit.
+	// MaxPending is the maximum number of pending invitations of one organization. It holds under any concurrency.
+	// Defaults to no limit; negative also means no limit.
 	MaxPending int
 
 	// MaxMetadata is the maximum size of each metadata object, in bytes. Defaults to 8192; negative means no limit.
@@ -125,24 +130,24 @@ type Config struct {
 	AllowEmail func(ctx context.Context, tx storage.Storage, organizationID, email string) error
 
 	// Seats returns how many members the organization has and how many it may have; a limit of 0 or less means no
-	// limit. An error that wraps [ErrQuotaExceeded] means that no seat is free, regardless of the numbers. To create an
-	// invitation, all members, pending invitations and new invitations must fit; to accept one, all members and one
-	// more. Both hold under any concurrency. Defaults to no limit.
+	// limit. An error that wraps [ErrQuotaExceeded] means that no seat is free, regardless of the numbers. Create needs
+	// seats for the members, the pending invitations and the new ones. Accept needs seats for the members and one more.
+	// The limit holds under any concurrency. Defaults to no limit.
 	Seats func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error)
 
 	// Organizations returns the organizations to show with invitations, by id. It may leave some out. By default
 	// invitations are returned without their Organization.
 	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
 
-	// OnEvents is called with the events of an operation, in order, inside its transaction and before it commits. It is
-	// called once for each operation, and by RevokeAll once for every 500 invitations. Use it to enqueue jobs in the
-	// host's own tables, never to send mail or to call other systems. Returning an error rolls the operation back. Like
-	// [Directory.Join] it runs in a nested transaction. Deleting invitations emits no events.
+	// OnEvents is called with the events of an operation, in order, inside its transaction and before it commits. Most
+	// operations call it once; RevokeAll and ExpireDue call it for every 500 invitations. Use it to enqueue jobs in the
+	// host's own tables, never to send mail or to call other systems. Returning an error rolls the operation back.
+	// OnEvents runs in a nested transaction, like [Directory.Join]. Deleting invitations emits no events.
 	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
 
-	// ManagersSeeLinks returns links to managers who act through [Service.As], both from operations and from Link.
-	// Defaults to false: only the back end gets links, and mails them to the address. A link then proves the address
-	// when an account is created with it.
+	// ManagersSeeLinks lets managers who act through [Service.As] see links: operations return them, and Link is
+	// allowed. Defaults to false: only the back end gets links, and mails them to the address. So a person who opens a
+	// link has proved to own the address, and sign-up may rely on that.
 	//
 	// With ManagersSeeLinks a link proves nothing. A manager may invite any address and open its link. If sign-up takes
 	// the link as proof, the manager then owns an account with that address, and can accept its invitations from other
@@ -152,16 +157,16 @@ type Config struct {
 
 	// TicketProvesEmail makes a ticket alone prove the address: whoever has the link can join, with any account. So a
 	// forwarded link works, and joining is only as safe as links are secret. Sign-up must then not use the link to mark
-	// the address of a new account as verified: the person it was forwarded to would own an account with the invited
-	// address.
+	// the address of a new account as verified. Otherwise the recipient of a forwarded link would own an account with
+	// the invited address.
 	//
 	// Defaults to false: the user needs the verified address. Sign-up behind a link still works, because the host
 	// creates the account with the address verified. NewService refuses TicketProvesEmail together with
 	// ManagersSeeLinks, because a manager could then join through every link.
 	TicketProvesEmail bool
 
-	// IgnoreInviterAuthority allows an invitation to be accepted although its inviter may no longer grant the role.
-	// Defaults to false.
+	// IgnoreInviterAuthority skips the check that the inviter may still grant the role, for example when a user
+	// accepts. Defaults to false.
 	IgnoreInviterAuthority bool
 
 	// Clock tells the time. Defaults to [clock.System].

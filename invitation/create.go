@@ -72,8 +72,8 @@ func (s *Service) Create(ctx context.Context, organizationID string, p CreatePar
 	return created[0], nil
 }
 
-// CreateBulk invites several addresses, all or none, and returns the invitations in the order of ps. It accepts at most
-// Config.MaxBulk items.
+// CreateBulk invites several addresses, all or none, and returns the invitations in the order of ps. More than
+// Config.MaxBulk items are [ErrInvalid].
 //
 // CreateBulk does what Create does for each item, and returns the same errors in the same order. It completes each
 // check for all items before the next check. The error contains one [Error] for each failing item, up to the limit of

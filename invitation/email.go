@@ -12,13 +12,13 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// CanonicalEmail returns the canonical form of an address. Two addresses belong to the same person exactly if their
+// CanonicalEmail returns the canonical form of an address. The service treats two addresses as one exactly if their
 // canonical forms are equal. The canonical form is trimmed, in Unicode NFC and in lower case, with the domain in ASCII
-// (IDNA 2008 with UTS 46 mapping). Dots and "+tag" are kept, because most mail systems distinguish them. The canonical
-// form of a canonical form is the same.
+// (IDNA 2008 with UTS 46 mapping). Dots and "+tag" are kept, because most mail systems distinguish them. CanonicalEmail
+// returns a canonical form unchanged.
 //
-// CanonicalEmail validates the normalised address, so that no spelling bypasses a check. The error is an [*Error] that
-// wraps [ErrInvalid]. It refuses:
+// CanonicalEmail validates the normalised address, so that no spelling bypasses a check. Its error is an [*Error] that
+// wraps [ErrInvalid]. CanonicalEmail refuses:
 //
 //   - an empty address
 //   - an address over 320 bytes, or with a local part over 64 bytes (RFC 5321, section 4.5.3.1)

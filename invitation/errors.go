@@ -51,7 +51,7 @@ var (
 	// ErrTooSoon: Config.ResendAfter has not passed since the invitation was last sent.
 	ErrTooSoon = errors.New("invitation: too soon")
 
-	// ErrNotPending: the invitation is resolved, or has expired where the operation does not allow that.
+	// ErrNotPending: the operation needs a pending invitation, and this one is accepted, declined, revoked or expired.
 	ErrNotPending = errors.New("invitation: not pending")
 	// ErrExpired: the invitation has expired.
 	ErrExpired = errors.New("invitation: expired")
@@ -77,7 +77,7 @@ type Error struct {
 	cause error
 }
 
-// Error returns Param and LongMessage, or Message if LongMessage is empty.
+// Error returns Param and LongMessage. It uses Message if LongMessage is empty.
 func (e *Error) Error() string {
 	return "invitation: " + e.text()
 }
@@ -200,7 +200,7 @@ func newProblem(status int, code, message string, is ...error) problem {
 const (
 	// CodeInvitationNotUnique: 400, ErrDuplicate. A pending invitation exists for the address.
 	CodeInvitationNotUnique = "organization_invitation_not_unique"
-	// CodeDuplicateRecord: 400, ErrDuplicate. In CreateBulk, pending invitations exist for addresses;
+	// CodeDuplicateRecord: 400, ErrDuplicate. Some addresses of a CreateBulk have a pending invitation;
 	// Meta["email_addresses"] lists them.
 	CodeDuplicateRecord = "duplicate_record"
 	// CodeAlreadyMember: 400, ErrAlreadyMember. The address belongs to a member.
@@ -231,8 +231,8 @@ const (
 	// CodeNotAllowed: 403, ErrForbidden. The operation is not available through As, AllowEmail refuses the address, or
 	// the inviter may no longer grant the role. With As("") the status is 401.
 	CodeNotAllowed = "not_allowed_access"
-	// CodeNotFound: 404, ErrNotFound. The invitation, organization, user or role does not exist. For a role also
-	// ErrInvalid.
+	// CodeNotFound: 404, ErrNotFound. The invitation, organization, user or role does not exist. An unknown role is
+	// also ErrInvalid.
 	CodeNotFound = "resource_not_found"
 	// CodeNotPending: 404, ErrNotPending. The status of the invitation does not allow the operation.
 	CodeNotPending = "organization_invitation_not_pending"
@@ -249,8 +249,8 @@ const (
 	CodeParamNil = "form_param_nil"
 	// CodeParamFormatInvalid: 422, ErrInvalid. An address, URL, id or metadata object is malformed.
 	CodeParamFormatInvalid = "form_param_format_invalid"
-	// CodeParamValueInvalid: 422, ErrInvalid. A value is out of bounds or not one of the allowed values. For a cursor
-	// also ErrInvalidCursor.
+	// CodeParamValueInvalid: 422, ErrInvalid. A value is out of bounds or not one of the allowed values. An invalid
+	// cursor is also ErrInvalidCursor.
 	CodeParamValueInvalid = "form_param_value_invalid"
 	// CodeParamTypeInvalid: 422, ErrInvalid. A value has the wrong JSON type.
 	CodeParamTypeInvalid = "form_param_type_invalid"

@@ -249,14 +249,14 @@ import (
 // Invitation is an invitation as it was when it was read. Times are in UTC, with microsecond precision.
 //
 // %v, slog and JSON show only what the invited person may see: no private metadata, no inviter and no acceptance link.
-// An unexported field of another struct is the exception: fmt calls no methods there and prints the link.
+// The exception is an unexported field of another struct: fmt calls no methods there and prints the link.
 type Invitation struct {
 	ID                   string // "orginv_" and a ULID, unless Config.NewID is set
 	OrganizationID       string // the organization that invites
 	OrganizationDomainID string // the organization domain that generated it, or ""
 	EmailAddress         string // as the inviter wrote it, trimmed; send mail to its [CanonicalEmail]
 	Role                 Role   // the role offered
-	RoleName             string // display name of the role; its key if it has none or no longer exists
+	RoleName             string // display name of the role, or its key
 	Status               Status // the effective status when it was read
 
 	PublicMetadata  Metadata // the invited person may see it
@@ -294,7 +294,7 @@ type Membership struct {
 	PublicMetadata, PrivateMetadata Metadata // those of the invitation
 }
 
-// Organization is what the host shows about an organization with an invitation.
+// Organization describes an organization to the invited person.
 type Organization struct {
 	ID, Name, Slug, ImageURL string // Slug and ImageURL may be empty
 	HasImage                 bool   // whether the organization has an image of its own
@@ -303,11 +303,15 @@ type Organization struct {
 // Event describes what happened to an invitation. Its Invitation never has a URL: a job that mails the link stores the
 // ids and calls [Service.Link] when it runs.
 type Event struct {
-	Type       EventType  // what happened
-	At         time.Time  // UTC, microseconds
-	ActorID    string     // the user who acted; "" for the back end and for expiry
-	UserID     string     // for EventAccepted and EventDeclined the invited user; "" if declined by ticket alone
-	Notify     bool       // whether to mail the new link: created unless Silent, resent, or updated with another role
+	Type    EventType // what happened
+	At      time.Time // UTC, microseconds
+	ActorID string    // the user who acted; "" for the back end and for expiry
+	UserID  string    // for EventAccepted and EventDeclined the invited user; "" if declined by ticket alone
+
+	// Notify says that the link must be mailed. It is set if the invitation was resent, updated with a new role, or
+	// created without Silent.
+	Notify bool
+
 	Invitation Invitation // the invitation after the event
 }
 

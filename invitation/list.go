@@ -33,12 +33,12 @@ const (
 type ListParams struct {
 	Limit  int    // page size, 1 to 500; 0 means 10
 	Offset int    // number of invitations to skip; large offsets are slow, a Cursor is not
-	Cursor string // Page.NextCursor of the previous page of the same list; excludes Offset
+	Cursor string // Page.NextCursor of the previous page of the same list; not together with Offset
 
 	// SkipTotal saves counting: TotalCount is then Offset plus the number of invitations on the page.
 	SkipTotal bool
 
-	Statuses     []Status // any of these; none means all, and pending in ListForUser
+	Statuses     []Status // any of these; empty means all, but pending in ListForUser
 	OrderBy      []Order  // most significant first; none means newest first
 	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, in any case
 	EmailAddress string   // exactly this address, in any spelling
@@ -108,8 +108,8 @@ func (p Page) LogValue() slog.Value {
 //
 // List returns these errors, in this order of precedence:
 //
-//   - [ErrInvalid]: parameters are invalid. All of them are reported together. A cursor of another list, or of
-//     other filters or another order, is also [ErrInvalidCursor].
+//   - [ErrInvalid]: parameters are invalid. All of them are reported together. A cursor from a different list, filter
+//     or order is also [ErrInvalidCursor].
 //   - [ErrNotMember] or [ErrForbidden]: the user of As is not a member, or does not manage invitations.
 func (s *Service) List(ctx context.Context, organizationID string, p ListParams) (Page, error) {
 	page, err := s.listOrganization(ctx, organizationID, p)

@@ -13,17 +13,16 @@ const (
 	batchRecord = 500     // records in one statement, and in one transaction of ExpireDue and Purge
 )
 
-// ExpireDue stores the status of up to limit (1 to 100,000) expired invitations, those that expired first, and returns
-// how many. An invitation reads as expired without that; ExpireDue emits the events, and keeps lists of pending
+// ExpireDue stores the status expired for up to limit (1 to 100,000) invitations that have expired, earliest first, and
+// returns how many. They read as expired even before that. ExpireDue emits EventExpired, and keeps queries for pending
 // invitations fast.
 //
 // ExpireDue works in transactions of 500. If one fails, the earlier ones stay committed: it returns the error together
-// with the number of invitations that were written before. On the storage of a host's transaction (see
-// [Service.WithStorage]), all of them commit or roll back with that. ExpireDue is idempotent, and safe to run from
-// several processes at once.
+// with the number of invitations written before. In a host's transaction (see [Service.WithStorage]), all of them
+// commit or roll back with it. ExpireDue is idempotent, and safe to run from any number of processes.
 //
-// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
-// the limit.
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
+// [ErrInvalid].
 func (s *Service) ExpireDue(ctx context.Context, limit int) (int, error) {
 	n, err := s.expireDue(ctx, limit)
 	return n, s.wrap(ctx, "expire due", err)
@@ -48,11 +47,11 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 }
 
 // Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, and returns how many.
-// Accepted, declined, revoked and expired invitations are resolved. Purge first calls ExpireDue with the same limit,
-// and does not count those. It works in transactions of 500, as ExpireDue does. Deleting emits no events.
+// Accepted, declined, revoked and expired invitations are resolved. Purge works in transactions of 500, as ExpireDue
+// does. It first calls ExpireDue with the same limit; the result does not count those. Deleting emits no events.
 //
-// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
-// the limit, and for an instant that is zero or in the future.
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
+// [ErrInvalid], and so is an instant that is zero or in the future.
 func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.purge(ctx, before, limit)
 	return n, s.wrap(ctx, "purge", err)
@@ -79,8 +78,7 @@ func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, 
 // DeleteOrganization deletes all invitations of an organization, whatever their status, in one transaction, and returns
 // how many. Call it when the host deletes an organization. It is idempotent and emits no events.
 //
-// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
-// the id.
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid id is [ErrInvalid].
 func (s *Service) DeleteOrganization(ctx context.Context, organizationID string) (int, error) {
 	n, err := s.deleteOrganization(ctx, organizationID)
 	return n, s.wrap(ctx, "delete organization", err)
@@ -100,8 +98,8 @@ func (s *Service) deleteOrganization(ctx context.Context, organizationID string)
 // in one transaction, and returns how many. Call it when a person asks for their data to be erased. It is idempotent
 // and emits no events.
 //
-// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. It returns [ErrInvalid] for
-// the address.
+// Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid address is
+// [ErrInvalid].
 func (s *Service) EraseEmail(ctx context.Context, email string) (int, error) {
 	n, err := s.eraseEmail(ctx, email)
 	return n, s.wrap(ctx, "erase email", err)

@@ -17,8 +17,8 @@ const maxDepth = 64
 // It keeps its text, so big integers and the order of keys are preserved. Keys that differ only in case are different
 // keys. The zero value is {}. Two Metadata are == if their texts are equal.
 //
-// %v and slog print only its size. To read the content, use [Metadata.Decode] or [Metadata.MarshalJSON]. An unexported
-// field of another struct is the exception: fmt calls no methods there and prints the content. Give such a struct a
+// %v and slog print only its size. To read the content, use [Metadata.Decode] or [Metadata.MarshalJSON]. The exception
+// is an unexported field of another struct: fmt calls no methods there and prints the content. Give such a struct a
 // Format method.
 type Metadata struct {
 	text string // "" for {}

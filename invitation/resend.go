@@ -19,9 +19,9 @@ type ResendParams struct {
 // again, with a new expiry. Resend returns it with the link; a caller through [Service.As] gets no link (see
 // Config.ManagersSeeLinks). It is not idempotent.
 //
-// A requesting user must be a member whose role manages invitations and may grant the invitation's role, and becomes
-// its inviter. Without a requesting user the caller is the trusted back end. The inviter then stays, and must still be
-// allowed to grant the role unless Config.IgnoreInviterAuthority is set.
+// A requesting user must be a member whose role manages invitations and may grant the invitation's role. This user
+// becomes its inviter. Without a requesting user the caller is the trusted back end. The inviter then stays, and must
+// still be allowed to grant the role unless Config.IgnoreInviterAuthority is set.
 //
 // Resend returns these errors, in this order of precedence, and then changes nothing:
 //

@@ -13,7 +13,7 @@ type Role string
 // The keys of [DefaultRoles], as in Clerk's API.
 const (
 	RoleAdmin  Role = "org:admin"  // manages invitations and grants both roles
-	RoleMember Role = "org:member" // neither
+	RoleMember Role = "org:member" // does not manage invitations
 )
 
 // RoleDefinition defines a role, and what members with the role may do with invitations.
@@ -42,7 +42,7 @@ type Roles struct {
 //   - a key that is empty, too long, or defined twice
 //   - Grants without Manages
 //   - a grant of a role that is not defined
-//   - a grant of a role whose own Grants exceed the granter's, because the granter could gain them by inviting
+//   - a grant of a role that grants more than the definition itself: its members could gain those roles by inviting
 //     another address of their own
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors

@@ -10,9 +10,9 @@ import (
 
 // Service performs the operations on invitations. Create one with [NewService]; it is safe for concurrent use.
 //
-// A Service trusts its caller. An operation checks the user that its parameters name as acting
-// (CreateParams.InviterUserID and every RequestingUserID). If they name none, the caller is the trusted back end and
-// nobody is checked. For a request from a browser, use [Service.As], which sets the acting user of every operation.
+// A Service trusts its caller. An operation checks the acting user that its parameters name:
+// CreateParams.InviterUserID, or a RequestingUserID. If they name none, the caller is the trusted back end, and no user
+// is checked. For a request from a browser, use [Service.As], which sets the acting user of every operation.
 type Service struct {
 	cfg   *settings
 	store storage.Storage
@@ -43,11 +43,11 @@ func (s *Service) WithStorage(tx storage.Storage) *Service {
 // of the trusted back end:
 //
 //   - The user is the inviter of Create and CreateBulk, and every RequestingUserID.
-//   - In Accept, Decline and ListForUser, an empty user id means the user, and another one is [ErrForbidden].
+//   - In Accept, Decline and ListForUser, an empty user id means this user. Another user is [ErrForbidden].
 //   - Get and List require a role that manages invitations.
 //   - Preview of an invitation to somebody else is [ErrNotInvitee].
 //   - Operations return no link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set.
-//   - Private metadata in Create, CreateBulk and Update is ErrForbidden, and operations return none.
+//   - Private metadata in Create, CreateBulk and Update is ErrForbidden. Results contain none.
 //   - ListAll, ExpireDue, Purge, DeleteOrganization and EraseEmail are ErrForbidden.
 //
 // If userID is empty, every operation returns ErrForbidden with HTTP status 401, so a request without a session never
@@ -63,7 +63,7 @@ func (s *Service) As(userID string) *Service {
 // outside any nested transaction, before the host itself reads or adds members. Lock several organizations in sorted
 // order.
 //
-// It returns an error outside a transaction. It returns [ErrAborted] if the transaction has already read, and its
+// It returns an error outside a transaction. It returns [ErrAborted] if the transaction has already read and its
 // snapshot is too old.
 func (s *Service) LockOrganization(ctx context.Context, organizationID string) error {
 	if err := s.checkReady(); err != nil {

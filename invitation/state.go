@@ -21,10 +21,10 @@ const (
 	StatusDeclined Status = "declined" // declined by the invited user; not in Clerk's API
 )
 
-// EventType is what happened to an invitation: a transition of the state machine.
+// EventType names what happened to an invitation.
 type EventType string
 
-// The event types. The names follow Clerk's webhooks.
+// The event types, with the operations that emit them. The names follow Clerk's webhooks.
 const (
 	EventCreated  EventType = "organizationInvitation.created"  // by Create and CreateBulk
 	EventAccepted EventType = "organizationInvitation.accepted" // by Accept

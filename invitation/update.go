@@ -20,8 +20,8 @@ type UpdateParams struct {
 	// changes nothing. Only the back end may change private metadata: through [Service.As] it is [ErrForbidden].
 	PublicMetadata, PrivateMetadata Metadata
 
-	// Terms are the [Invitation.Terms] that were shown. If they have changed, Update returns [ErrChanged]. "" skips
-	// this check.
+	// Terms are the [Invitation.Terms] that were shown. If they have changed, Update returns [ErrChanged]. Empty Terms
+	// are not compared.
 	Terms string `wire:"terms"`
 }
 
@@ -42,8 +42,8 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // caller through [Service.As] gets no link (see Config.ManagersSeeLinks).
 //
 // A new role voids all older links, so that nobody accepts a role that they were not shown. The requesting user becomes
-// the inviter, and Event.Notify is set so that the host mails the new link. Update is idempotent except for that: it
-// writes nothing if nothing changes.
+// the inviter, and Event.Notify is set so that the host mails the new link. Update is idempotent: it writes nothing if
+// nothing changes.
 //
 // A requesting user must be a member whose role manages invitations and may grant both the old and the new role.
 // Without a requesting user the caller is the trusted back end. The inviter then stays, and must be allowed to grant a

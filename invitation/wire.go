@@ -119,8 +119,8 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 }
 
 // BackendInvitation is an [Invitation] whose JSON is the backend view: everything, including private metadata, inviter
-// and acceptance link. %v, and slog for an attribute of its own, show no more than for an Invitation. Inside another
-// value, a JSON log marshals it and shows everything.
+// and acceptance link. Printed with %v, or logged as an attribute of its own, it shows no more than an Invitation. But
+// a JSON log that contains it inside another value shows everything.
 type BackendInvitation struct{ Invitation }
 
 // Backend returns i for a client that may see everything, such as the back end.
@@ -153,8 +153,8 @@ func (p *Page) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// BackendPage is a [Page] whose JSON has the backend view of its invitations. As an attribute of its own, slog shows no
-// more than for a Page.
+// BackendPage is a [Page] whose JSON has the backend view of its invitations. Logged as an attribute of its own, it
+// shows no more than a Page.
 type BackendPage struct{ Page }
 
 // Backend returns p for a client that may see everything. To answer a CreateBulk:
@@ -195,7 +195,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 //
 //   - for an [*Error] or [Errors], the status of the first one
 //   - 503 for [ErrOutcomeUnknown]
-//   - 500 if a context has ended
+//   - 500 for [context.Canceled] and [context.DeadlineExceeded]
 //   - 409 for [ErrAborted] and [ErrConflict]
 //   - 503 for [ErrUnavailable]
 //   - 500 for any other error, and 200 for nil
@@ -208,8 +208,8 @@ func HTTPStatus(err error) int {
 	return shownErrors(err)[0].Status
 }
 
-// ErrorBody returns the JSON body for err, {"errors":[…]}, with one entry for each [Error]. For an internal error it
-// has one entry that reveals nothing.
+// ErrorBody returns the JSON body for err, {"errors":[…]}, with one entry for each [Error]. An internal error becomes
+// one entry without details.
 func ErrorBody(err error) []byte {
 	type entry struct {
 		Message     string         `json:"message"`

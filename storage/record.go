@@ -11,7 +11,8 @@ import (
 
 // The two statuses that storage knows. All other statuses belong to the service; a store treats them as plain text.
 const (
-	// Pending is the status of a record that holds the pending slot. It counts as Expired from ExpiresAt on.
+	// Pending is the status of a record that holds the pending slot (see [Storage]). It counts as Expired from
+	// ExpiresAt on.
 	Pending = "pending"
 	// Expired is the effective status of a pending record from ExpiresAt on. The service stores it later.
 	Expired = "expired"
@@ -52,8 +53,8 @@ type Record struct {
 	Version int64 // for optimistic locking: Insert always stores 1, Update compares it and adds 1
 }
 
-// EffectiveStatus returns the status of r at now. A record stored as [Pending] is [Expired] from ExpiresAt on, without
-// a write.
+// EffectiveStatus returns the status that counts at now. A record stored as [Pending] counts as [Expired] from
+// ExpiresAt on; nothing needs to be written.
 func (r Record) EffectiveStatus(now time.Time) string {
 	if r.Status == Pending && !r.ExpiresAt.After(now) {
 		return Expired
@@ -78,7 +79,7 @@ func (r Record) Stored() Record {
 }
 
 // Validate returns an error for a record that no store can keep unaltered: an empty ID, text over its size limit, and
-// text or metadata that is not valid UTF-8 or contains a NUL, which some databases replace, strip or truncate at. The
+// text or metadata that is not valid UTF-8 or contains a NUL. Some databases replace such text or truncate it. The
 // error names the field and the limit, never the value.
 func (r Record) Validate() error {
 	if r.ID == "" {
@@ -116,7 +117,7 @@ func (r Record) Validate() error {
 }
 
 // ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. No record matches any other
-// text. A store that writes values into SQL text must leave such text out.
+// text. A store that builds SQL text from values must not include such text.
 func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // holds reports whether the list of a Filter accepts s. A nil list accepts any value, an empty list none.

@@ -59,7 +59,7 @@ type DirectoryHost struct {
 //	}
 //
 // RunDirectory calls newHost once for each rule. The host must not be in use elsewhere. It may already have users and
-// organizations, but not with the ids that RunDirectory adds. Rules run one after another, so hosts may share one
+// organizations, but not with the ids that RunDirectory suggests. Rules run one after another, so hosts may share one
 // database if newHost empties it. Also run the test with the race detector (go test -race).
 func RunDirectory(t *testing.T, newHost func(t *testing.T) DirectoryHost) {
 	for _, r := range directoryRules {
@@ -96,8 +96,8 @@ type directoryRule struct {
 // The remedies that several rules share.
 const (
 	compareBytes = "compare ids byte for byte. Their columns need a collation that does so: utf8mb4_nopad_bin on " +
-		"MariaDB, utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), not NOCASE on SQLite. For a " +
-		"column of numbers or UUIDs, refuse an id that is not spelled as the column's own text"
+		"MariaDB, utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), not NOCASE on " +
+		"SQLite. For a column of numbers or UUIDs, refuse an id that is not spelled as the column's own text"
 	useTx = "read and write through the handle of the transaction, such as bunstore.DB(tx), and no other"
 )
 
