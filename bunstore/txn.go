@@ -145,7 +145,7 @@ func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 		return
 	}
 	if v := w.s.judge(event.Err); v.endsTx() && !v.noSavepoint {
-		tx.fail(v.explain(ctx, event.Err))
+		_ = tx.fail(v.explain(ctx, event.Err)) // the next call returns it
 	}
 }
 
