@@ -53,7 +53,7 @@ func (s hooked) RunInTx(ctx context.Context, fn func(context.Context, storage.St
 
 // Who accepts while Create looks at the members is a member, or has a pending invitation, when it looks: it looks for
 // the invitation first, and at the members after that.
-func TestCreateLooksForTheInvitationFirst(t *testing.T) {
+func TestCreateReadsInvitationBeforeMembers(t *testing.T) {
 	w := setup(t, nil)
 	var order []string
 	dir := &noting{failing: &failing{Host: w.host}, note: func() { order = append(order, "members") }}
@@ -127,7 +127,7 @@ func TestTheClockIsReadAfterTheLocks(t *testing.T) {
 }
 
 // A lock that cannot be had is an error, and nothing is written.
-func TestALockThatFails(t *testing.T) {
+func TestLockFails(t *testing.T) {
 	w := setup(t, nil)
 	boom := errors.New("boom")
 	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{Storage: w.host.Storage(), lock: func() error { return boom }})
@@ -137,7 +137,7 @@ func TestALockThatFails(t *testing.T) {
 }
 
 // Every record that is written was read with a lock before.
-func TestWhatIsWrittenWasLocked(t *testing.T) {
+func TestRecordsAreLockedBeforeWrites(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	w.clock.Advance(time.Hour)
@@ -193,7 +193,7 @@ func TestGenerations(t *testing.T) {
 }
 
 // Only who gave an answer gets it again: not a twin with the same address, a member or not.
-func TestTheTwinsAnswer(t *testing.T) {
+func TestAnswerIsRepeatedOnlyToItsUser(t *testing.T) {
 	w := setup(t, nil)
 	w.host.AddUser("twin", "carl@example.com")
 	declined := w.invite("carl@example.com")
@@ -208,7 +208,7 @@ func TestTheTwinsAnswer(t *testing.T) {
 }
 
 // Each inviter of a bulk has a ceiling of their own, and is asked for once.
-func TestCeilingsInABulk(t *testing.T) {
+func TestGrantsOfEachInviterInABulk(t *testing.T) {
 	w := setup(t, &invitation.Config{Roles: ladder(t)})
 	w.host.AddMember("acme", "ann", "org:owner")
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
@@ -254,7 +254,7 @@ func TestOutsidersAreToldNothing(t *testing.T) {
 }
 
 // A directory that scans an empty result and says nothing of it has not found a member.
-func TestAnEmptyRoleIsNoMembership(t *testing.T) {
+func TestEmptyRoleIsNotAMember(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	dir := &silent{&failing{Host: w.host}}
@@ -274,7 +274,7 @@ func (silent) Role(context.Context, storage.Storage, string, string) (invitation
 }
 
 // A directory that fails is not one that says no: nobody joins, and the caller is told nothing of the inside.
-func TestAFailingRoleIsNoAnswer(t *testing.T) {
+func TestRoleErrorIsInternal(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {})) // by the back end
 	w.is.NoErr(err)
@@ -286,7 +286,7 @@ func TestAFailingRoleIsNoAnswer(t *testing.T) {
 }
 
 // What the host says of its own is passed on as it is, whatever sentinel it carries besides.
-func TestTheHostsOwnRefusals(t *testing.T) {
+func TestHostErrorsAreReturned(t *testing.T) {
 	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
 	for _, sentinel := range []error{invitation.ErrNotMember, invitation.ErrNotFound, invitation.ErrAlreadyMember, invitation.ErrForbidden} {
 		both := errors.Join(own, sentinel)
@@ -404,7 +404,7 @@ func TestLongestTicketAndCursor(t *testing.T) {
 }
 
 // A sequence may be ranged over again, after a break too.
-func TestEachAgain(t *testing.T) {
+func TestEachCanBeRangedAgain(t *testing.T) {
 	w := setup(t, nil)
 	ps := make([]invitation.CreateParams, 700)
 	for i := range ps {
@@ -661,7 +661,7 @@ func TestOddNumbersAndNothing(t *testing.T) {
 }
 
 // A patch that changes nothing but blanks changes nothing.
-func TestUpdateOfBlanks(t *testing.T) {
+func TestUpdateOfWhiteSpace(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{ "a" : 1 }`) }))
 	w.is.NoErr(err)
@@ -680,7 +680,7 @@ func TestUpdateOfBlanks(t *testing.T) {
 }
 
 // Who may not revoke all locks nothing and reads nothing.
-func TestRevokeAllLooksAtTheActorFirst(t *testing.T) {
+func TestRevokeAllChecksActorFirst(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("dora@example.com")
 	reads := 0
@@ -691,7 +691,7 @@ func TestRevokeAllLooksAtTheActorFirst(t *testing.T) {
 }
 
 // An organization that is gone is said before a role that could not be granted in it.
-func TestResendIntoNowhere(t *testing.T) {
+func TestResendWithoutOrganization(t *testing.T) {
 	w := setup(t, nil)
 	w.host.AddMember("gone", "ann", invitation.RoleAdmin)
 	w.host.AddOrganization(invitation.Organization{ID: "gone"})
@@ -704,7 +704,7 @@ func TestResendIntoNowhere(t *testing.T) {
 }
 
 // A sweeper that finds the first batch taken by another goes on behind it.
-func TestASweeperGoesOnBehindAnother(t *testing.T) {
+func TestExpireDueContinuesAfterAnother(t *testing.T) {
 	w := lapse(t, 700)
 	taken := false
 	svc := w.svc.WithStorage(overtaken{Storage: w.host.Storage(), taken: &taken})

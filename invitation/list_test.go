@@ -393,7 +393,7 @@ func TestEach(t *testing.T) {
 }
 
 // A store that does not know a field of a filter is found out, instead of showing what it should not.
-func TestAStoreThatIgnoresAFilterIsFoundOut(t *testing.T) {
+func TestStoreThatIgnoresAFilter(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("carl@example.com")
 	svc := w.svc.WithStorage(ignorant{w.host.Storage()})

@@ -47,7 +47,7 @@ func TestMetadataKeepsItsText(t *testing.T) {
 	}
 }
 
-func TestMetadataZeroValueIsTheEmptyObject(t *testing.T) {
+func TestMetadataZeroValue(t *testing.T) {
 	is := is.New(t)
 	var m invitation.Metadata
 	is.Equal(text(t, m), `{}`)
@@ -291,7 +291,7 @@ func randomObject(r *rand.Rand, depth int) string {
 	return b.String()
 }
 
-func TestMergeMeansWhatTheRFCSays(t *testing.T) {
+func TestMergeFollowsRFC7396(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	n := 0
 	for n < 2000 {
@@ -310,7 +310,7 @@ func TestMergeMeansWhatTheRFCSays(t *testing.T) {
 
 // What a store returns may be broken, or older than a rule. It is shown as it is; merging and decoding it is an error
 // where it has no meaning, and nothing else.
-func TestMetadataOfABrokenStore(t *testing.T) {
+func TestMetadataFromABrokenStore(t *testing.T) {
 	w := setup(t, nil)
 	stored := func(text string) invitation.Metadata {
 		t.Helper()

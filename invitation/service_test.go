@@ -137,7 +137,7 @@ func TestAsReplacesTheActingUser(t *testing.T) {
 }
 
 // Link gives nobody a link into a role they could not grant (C8).
-func TestLinkHasACeiling(t *testing.T) {
+func TestLinkRequiresGrant(t *testing.T) {
 	roles, err := invitation.NewRoles(
 		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember}},
 		invitation.RoleDefinition{Key: "org:lead", Manages: true, Grants: []invitation.Role{invitation.RoleMember}},
@@ -206,7 +206,7 @@ func TestWithStorage(t *testing.T) {
 }
 
 // Every link and lock is taken where it belongs: an organization is locked exactly where something is counted.
-func TestLocksOnlyWhereSomethingIsCounted(t *testing.T) {
+func TestLocksOnlyWithLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg  invitation.Config
 		want int

@@ -112,7 +112,7 @@ func TestTicketWithoutKeys(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
-func TestWhereALinkLeads(t *testing.T) {
+func TestLinkTarget(t *testing.T) {
 	w := setup(t, &invitation.Config{AcceptURL: "https://app.example.com/join?lang=de&a%3Bb#top", TicketParam: "t"})
 	for redirect, want := range map[string]string{
 		"":                                    "https://app.example.com/join?lang=de&a%3Bb&t=TICKET#top",
@@ -137,7 +137,7 @@ func TestWhereALinkLeads(t *testing.T) {
 	}
 }
 
-func TestRedirectsThatAreRefused(t *testing.T) {
+func TestRefusedRedirects(t *testing.T) {
 	refused := func(w *world, urls ...string) {
 		for _, u := range urls {
 			w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_format_invalid", "redirect_url"}}, func() error {

@@ -264,7 +264,7 @@ func TestWireErrors(t *testing.T) {
 	}
 }
 
-func TestErrorBodyOfTheHostsOwn(t *testing.T) {
+func TestErrorBodyOfHostErrors(t *testing.T) {
 	is := is.New(t)
 	is.Equal(invitation.HTTPStatus(nil), 200)
 	is.Equal(string(invitation.ErrorBody(nil)), `{"errors":[]}`)
@@ -284,7 +284,7 @@ func TestErrorBodyOfTheHostsOwn(t *testing.T) {
 
 // Of several meanings in one chain the one goes first that the client has to know: that the outcome is unknown, then
 // that nobody waited for it.
-func TestHTTPStatusOfSeveral(t *testing.T) {
+func TestHTTPStatusPrecedence(t *testing.T) {
 	is := is.New(t)
 	const tooLong = "the request was cancelled or took too long"
 	for _, c := range []struct {

@@ -135,7 +135,7 @@ func TestWaitingHonoursContext(t *testing.T) {
 }
 
 // A handle serves several goroutines, and that of an outer level works while an inner one is open.
-func TestHandleIsShared(t *testing.T) {
+func TestTransactionIsShared(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
 	is.NoErr(s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
