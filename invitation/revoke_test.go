@@ -53,7 +53,7 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 	step(w.svc, "acme", other.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 }
 
-// Who manages may revoke what they could not grant.
+// A manager may revoke an invitation into a role that they may not grant.
 func TestRevokeNeedsNoGrant(t *testing.T) {
 	roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin}, invitation.RoleDefinition{Key: "org:clerk", Manages: true})
 	if err != nil {

@@ -65,7 +65,7 @@ func TestRolesAreImmutable(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrForbidden)) // what was defined counts, not what the slice says later
 }
 
-// Both fixed sets satisfy what NewRoles asks of any set, and do what their documentation says.
+// DefaultRoles and LegacyRoles satisfy NewRoles, and match their documentation.
 func TestFixedRoles(t *testing.T) {
 	is := is.New(t)
 	for _, tt := range []struct {

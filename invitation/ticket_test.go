@@ -28,11 +28,11 @@ func TestForgedTickets(t *testing.T) {
 		changed[i] ^= 1
 		forged["flipped "+string(rune('0'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))] = base64.RawURLEncoding.EncodeToString(changed)
 	}
-	// The key id is public; a signature by another key is not worth anything.
+	// The key id is public. A signature by another key is worthless.
 	mac := hmac.New(sha256.New, key2)
 	mac.Write(raw[:len(raw)-32])
 	forged["another key"] = base64.RawURLEncoding.EncodeToString(mac.Sum(append([]byte{}, raw[:len(raw)-32]...)))
-	// The last character carries bits that are not part of the bytes; only one spelling is the ticket.
+	// The last character has bits that belong to no byte. Only one spelling is valid.
 	if last := strings.IndexByte(alphabet, ticket[len(ticket)-1]); len(ticket)%4 != 0 {
 		forged["another spelling"] = ticket[:len(ticket)-1] + alphabet[last^1:last^1+1]
 	}
@@ -83,7 +83,7 @@ func TestTicketKeysRotate(t *testing.T) {
 	w.is.NoErr(err) // the position of a key does not matter
 }
 
-// A ticket is of the ids it was issued for, and of the organization as much as of the invitation.
+// A ticket is valid only for the organization and the invitation that it was issued for.
 func TestTicketOfOtherIDs(t *testing.T) {
 	w := setup(t, nil)
 	inv, second := w.invite("carl@example.com"), w.invite("dora@example.com")
