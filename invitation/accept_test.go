@@ -418,7 +418,7 @@ func TestAcceptReturnsCallbackErrors(t *testing.T) {
 				return err
 			})
 			w.is.Equal(w.get(inv).Status, invitation.StatusPending)
-			w.is.NoErr(w.accept(byIDs(inv, "carl"))) // it can be accepted as if nothing had been
+			w.is.NoErr(w.accept(byIDs(inv, "carl"))) // it can be accepted again
 		})
 	}
 }
@@ -504,7 +504,7 @@ func TestPreviewResolved(t *testing.T) {
 				want.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"}
 				w.is.Equal(got, want)
 				w.is.Equal(got.Status, tt.status)
-				w.is.Equal(got.InviterUserID, "ann") // whom to ask
+				w.is.Equal(got.InviterUserID, "ann") // the page shows whom to ask
 				w.is.Equal(got.URL, "")
 			}
 			void, err := w.svc.Preview(w.ctx, ticketOf(t, first))

@@ -97,7 +97,7 @@ func TestCreateRefusesParameters(t *testing.T) {
 	}))
 	w.is.NoErr(err) // the limits themselves are fine
 	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }))
-	w.is.True(errors.Is(err, invitation.ErrNotFound)) // an unknown role is not found, too
+	w.is.True(errors.Is(err, invitation.ErrNotFound)) // an unknown role is also ErrNotFound
 }
 
 // Everything is wrong at first, and each step fixes one thing. So the steps show the precedence of the errors.
@@ -160,7 +160,7 @@ func TestCreateRefusesInOrder(t *testing.T) {
 	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // seats
 	seats = 0
 	_, err = svc.Create(w.ctx, org, p)
-	w.is.NoErr(err) // MaxPending 1 holds, for one takes the place of the other
+	w.is.NoErr(err) // MaxPending 1 holds: one replaces the other
 	p.EmailAddress, quota = "else@example.com", 0
 	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // MaxPending
 }
@@ -219,11 +219,11 @@ func TestCreateReplaces(t *testing.T) {
 	w.is.Equal(w.events[0].ActorID, "ann")
 
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, old))
-	w.is.True(errors.Is(err, invitation.ErrRevoked)) // the old link is dead
+	w.is.True(errors.Is(err, invitation.ErrRevoked)) // the old link is void
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, fresh))
 	w.is.NoErr(err)
 	_, err = w.svc.Create(w.ctx, "other", with(func(p *invitation.CreateParams) { p.Replace = true }))
-	w.is.NoErr(err) // where there is nothing to replace it is a plain Create
+	w.is.NoErr(err) // Replace without a pending invitation is a plain Create
 }
 
 // An expired invitation does not hold the address or a seat, and does not count as pending. Its expiry is stored.
@@ -242,7 +242,7 @@ func TestCreateAfterExpiry(t *testing.T) {
 	w.is.Equal(w.get(fresh).Status, invitation.StatusPending)
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventCreated})
 	w.is.Equal(w.events[0].Invitation, before)
-	w.is.Equal(w.events[0].ActorID, "") // time did it
+	w.is.Equal(w.events[0].ActorID, "") // "" for expiry
 	stored, err := w.host.Storage().Get(w.ctx, old.ID)
 	w.is.NoErr(err)
 	w.is.Equal(stored.Status, storage.Expired)
@@ -264,7 +264,7 @@ func TestCreateLimits(t *testing.T) {
 	w.is.NoErr(err) // the limit is each organization's own
 	_, err = w.svc.Revoke(w.ctx, "acme", first.ID, invitation.RevokeParams{})
 	w.is.NoErr(err)
-	w.is.NoErr(create("c3@example.com")()) // what is resolved holds no place
+	w.is.NoErr(create("c3@example.com")()) // a resolved invitation does not count
 
 	// Two members and two pending invitations take all four seats.
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(4)})
@@ -272,7 +272,7 @@ func TestCreateLimits(t *testing.T) {
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(5)})
 	w.is.NoErr(create("c4@example.com")())
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(0)})
-	w.is.NoErr(create("c5@example.com")()) // 0 is any number
+	w.is.NoErr(create("c5@example.com")()) // 0 means no limit
 	w.svc = w.service(w.host, &invitation.Config{MaxPending: -1})
 	w.is.NoErr(create("c6@example.com")()) // and so is a negative MaxPending
 }
@@ -288,14 +288,14 @@ func TestCreateBulk(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(len(invs), 5)
 	for i, inv := range invs {
-		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order they were given
+		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order of the arguments
 		w.is.Equal(w.events[i].Notify, i != 3)
 		w.is.Equal(w.events[i].Invitation.ID, inv.ID)
 		w.is.Equal(w.events[i].Invitation.URL, "")
 		_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 		w.is.NoErr(err)
 	}
-	w.is.Equal(ps[1].InviterUserID, "") // the caller's slice is left alone
+	w.is.Equal(ps[1].InviterUserID, "") // the caller's slice is unchanged
 }
 
 func TestCreateBulkRefuses(t *testing.T) {
@@ -404,8 +404,8 @@ func TestCreateReturnsCallbackErrors(t *testing.T) {
 				w.is.True(errors.Is(err, cause))
 				var e *invitation.Error
 				w.is.Equal(errors.As(err, &e), cause == own)                            // only the host's own is shown
-				w.is.True(cause == own || strings.Contains(err.Error(), name+": boom")) // and the other says where
-				w.is.Equal(len(w.stored()), 0)                                          // nothing is left
+				w.is.True(cause == own || strings.Contains(err.Error(), name+": boom")) // and the other one says where
+				w.is.Equal(len(w.stored()), 0)                                          // nothing is stored
 			})
 		}
 	}

@@ -36,7 +36,7 @@ func TestDecodeCreate(t *testing.T) {
 	is.Equal(p, invitation.CreateParams{EmailAddress: "c@example.com", Role: "r"}) // null is the default, and notify's is true
 
 	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(`{"notify":true,"expires_in_days":3.65e2}`))
-	is.NoErr(err) // what is missing Create says
+	is.NoErr(err) // Create reports what is missing
 	is.Equal(p, invitation.CreateParams{ExpiresIn: 365 * 24 * time.Hour})
 }
 
@@ -215,7 +215,7 @@ func TestParseListParams(t *testing.T) {
 	p, err := invitation.ParseListParams(url.Values{"limit": {"501"}})
 	w.is.NoErr(err)
 	_, err = w.svc.List(w.ctx, "acme", p)
-	w.is.Equal(refusals(err), value("limit")) // the list has the upper bound
+	w.is.Equal(refusals(err), value("limit")) // the list checks the upper bound
 }
 
 // refused fails unless err has a 4xx status and a JSON body.

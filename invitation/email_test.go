@@ -38,7 +38,7 @@ func TestCanonicalEmail(t *testing.T) {
 			is.Equal(got, want)
 			again, err := invitation.CanonicalEmail(got)
 			is.NoErr(err)
-			is.Equal(again, got) // its own canonical form
+			is.Equal(again, got) // canonical forms are canonical
 		})
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// acme returns the host of these examples, in memory: ann is an admin of the organization acme, eve is a member of it,
-// and bob belongs to no organization.
+// acme returns the service and the host of these examples, in memory: ann is an admin of the organization acme, eve is
+// a member of it, and bob belongs to no organization.
 func acme(cfg *invitation.Config) (*invitation.Service, *invitationtest.Host) {
 	host := invitationtest.NewHost()
 	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})

@@ -123,7 +123,7 @@ func TestTheClockIsReadAfterTheLocks(t *testing.T) {
 		}
 	}})
 	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
-	w.is.NoErr(err) // it lapsed while we waited for it
+	w.is.NoErr(err) // it expired during the wait
 }
 
 // If a lock fails, the operation returns an error and writes nothing.
@@ -356,7 +356,7 @@ func TestOddSeats(t *testing.T) {
 func TestOddConfigs(t *testing.T) {
 	w := setup(t, nil)
 	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour})
-	w.is.NoErr(err) // a typed nil is no clock
+	w.is.NoErr(err) // a typed nil is not a clock
 	large := mustMetadata(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)
 	inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = large }))
 	w.is.NoErr(err)
@@ -556,7 +556,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	is.Equal(atMost100(t, err, 50000)[99].Param, "k99")
 	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("0,", 99) + "0]"))
 	errs := refusals(err)
-	is.Equal(len(errs), 100) // which is all of them
+	is.Equal(len(errs), 100) // that is, all of them
 	is.True(!strings.Contains(err.Error(), "left out"))
 
 	_, err = invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})

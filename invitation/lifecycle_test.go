@@ -212,7 +212,7 @@ func TestResendRevives(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventResent})
 	w.is.Equal(w.events[0].Invitation, before)
-	w.is.True(got.Terms != before.Terms) // who was shown the expired one was not shown this one
+	w.is.True(got.Terms != before.Terms) // the expired one that was shown had other terms
 }
 
 func TestUpdate(t *testing.T) {
@@ -472,9 +472,9 @@ func TestPurge(t *testing.T) {
 	w.events = nil
 	n, err := w.svc.Purge(w.ctx, noon.Add(100*time.Second), 1000)
 	w.is.NoErr(err)
-	w.is.Equal(n, 99) // those that lapsed earlier than that; sweeping them first is not counted
+	w.is.Equal(n, 99) // those that expired before that; storing the expiry is not counted
 	for _, e := range w.events {
-		w.is.Equal(e.Type, invitation.EventExpired) // deleting tells nobody
+		w.is.Equal(e.Type, invitation.EventExpired) // deleting emits no events
 	}
 	w.is.Equal(len(w.events), 600)
 	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour), 501)
@@ -488,7 +488,7 @@ func TestPurge(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(n, 1)
 	left := w.stored()
-	w.is.Equal(len(left), 2) // what is pending stays
+	w.is.Equal(len(left), 2) // pending invitations stay
 }
 
 func TestDeleteOrganizationAndEraseEmail(t *testing.T) {
@@ -522,7 +522,7 @@ func TestDeleteOrganizationAndEraseEmail(t *testing.T) {
 				w.is.NoErr(err)
 				w.is.Equal(n, tt.want)
 				w.is.Equal(len(w.stored()), tt.left)
-				w.is.Equal(len(w.events), 0) // deleting tells nobody
+				w.is.Equal(len(w.events), 0) // deleting emits no events
 				n, err = tt.call(w)
 				w.is.NoErr(err)
 				w.is.Equal(n, 0)
@@ -666,7 +666,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 			if name != "DeleteOrganization" {
 				_, err = call(w)
 				w.is.True(errors.Is(err, boom))
-				w.is.Equal(w.stored(), before) // the first pages are undone too
+				w.is.Equal(w.stored(), before) // the first pages are rolled back too
 				w.is.Equal(told, []int{500, 500, 203})
 			}
 			told = nil
@@ -743,7 +743,7 @@ func TestTerms(t *testing.T) {
 	}
 	w.clock.Set(inv.ExpiresAt)
 	lapsed := w.get(inv).Terms
-	w.is.Equal(lapsed, inv.Terms) // expiring is no change, swept or not
+	w.is.Equal(lapsed, inv.Terms) // expiry is not a change, stored or not
 	_, err = w.svc.ExpireDue(w.ctx, 10)
 	w.is.NoErr(err)
 	w.is.Equal(w.get(inv).Terms, lapsed)

@@ -136,7 +136,7 @@ func TestListForUser(t *testing.T) {
 	w.host.AddUser("dora", "broken", "AL@a.example", "EVE@b.example")
 	w.is.Equal(ids(list("dora", invitation.ListParams{}).Data), []string{"i1"}) // in any spelling, invalid ones passed over
 	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "al@a.example"}).Data), 0)
-	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "dora@example.com"}).Data), 0) // not hers any more
+	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "dora@example.com"}).Data), 0) // no longer hers
 	w.is.Equal(ids(list("dora", invitation.ListParams{EmailAddress: "eve@B.example"}).Data), []string{"i1"})
 	for _, none := range [][]string{nil, {}, {"broken"}} {
 		w.host.AddUser("dora", none...)
@@ -355,7 +355,7 @@ func TestEach(t *testing.T) {
 		}
 		return got
 	}
-	w.is.Equal(each(invitation.ListParams{}), want) // 0 is all of them
+	w.is.Equal(each(invitation.ListParams{}), want) // 0 means all
 	w.is.Equal(each(invitation.ListParams{Limit: 700}), want[:700])
 	w.is.Equal(each(invitation.ListParams{Limit: 500}), want[:500])
 	w.is.Equal(each(invitation.ListParams{Limit: 5000, Offset: 400}), want[400:])
@@ -373,7 +373,7 @@ func TestEach(t *testing.T) {
 		w.is.Equal(inv, invitation.Invitation{})
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
-	w.is.Equal(n, 1) // once, and no more
+	w.is.Equal(n, 1) // exactly once
 	// Each holds nothing while it yields: a write in the loop does not wait.
 	for inv, err := range w.svc.Each(w.ctx, "acme", invitation.ListParams{Limit: 3}) {
 		w.is.NoErr(err)

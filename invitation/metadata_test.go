@@ -43,7 +43,7 @@ func TestMetadataKeepsItsText(t *testing.T) {
 		is := is.New(t)
 		m := mustMetadata(t, s)
 		is.Equal(text(t, m), s)
-		is.Equal(mustMetadata(t, "\n "+s+"\t"), m) // blanks around it are no part of it
+		is.Equal(mustMetadata(t, "\n "+s+"\t"), m) // without surrounding white space
 	}
 }
 
@@ -70,13 +70,13 @@ func TestNewMetadata(t *testing.T) {
 		N    uint64 `json:"n"`
 	}{"<a&b>", math.MaxUint64})
 	is.NoErr(err)
-	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // as it is meant, not escaped for HTML
+	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // not escaped for HTML
 	var got struct {
 		Team string `json:"team"`
 	}
 	is.NoErr(m.Decode(&got))
 	is.Equal(got.Team, "<a&b>")
-	is.True(m.Decode(&[]int{}) != nil) // an object is no list
+	is.True(m.Decode(&[]int{}) != nil) // an object is not a list
 }
 
 func TestMetadataRefuses(t *testing.T) {
@@ -329,7 +329,7 @@ func TestMetadataFromABrokenStore(t *testing.T) {
 		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(`{"a":`, 1<<17), strings.Repeat(`[`, 1<<17),
 		strings.Repeat(`{"a":`, 1<<17) + "1" + strings.Repeat(`}`, 1<<17)} {
 		m := stored(s)
-		w.is.Equal(text(t, m), s) // as it is
+		w.is.Equal(text(t, m), s) // unchanged
 		if _, err := m.Merge(patch); !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("merging into %.40q: %v", s, err)
 		}

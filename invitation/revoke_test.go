@@ -46,7 +46,7 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 	w.clock.Set(noon)
 	_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
-	w.is.NoErr(err) // the back end needs nobody
+	w.is.NoErr(err) // the back end needs no member
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 	other := w.invite("dora@example.com")
 	w.is.NoErr(w.accept(byIDs(other, "dora")))

@@ -200,7 +200,7 @@ func TestWithStorage(t *testing.T) {
 	w.is.Equal(len(w.host.Members("acme")), 3)
 
 	err := w.svc.LockOrganization(w.ctx, "acme")
-	w.is.True(err != nil) // outside of a transaction there is nothing to lock
+	w.is.True(err != nil) // no lock outside a transaction
 	err = w.svc.LockOrganization(w.ctx, "")
 	w.is.Equal(refusals(err), []refusal{{422, "form_param_missing", "organization_id"}})
 }

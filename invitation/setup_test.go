@@ -52,7 +52,7 @@ func setup(t testing.TB, cfg *invitation.Config) *world {
 	return w
 }
 
-// in returns the world for a subtest.
+// in makes the subtest t the test of the world.
 func (w *world) in(t *testing.T) {
 	before, beforeIs := w.t, w.is
 	w.t, w.is = t, is.New(t)
@@ -161,7 +161,7 @@ func (w *world) refuses(sentinel error, want []refusal, call func() error) {
 	}
 	w.is.Equal(w.stored(), before)              // nothing was written
 	w.is.Equal(w.host.Members("acme"), members) // nobody joined
-	w.is.Equal(len(w.events), events)           // nothing was told
+	w.is.Equal(len(w.events), events)           // no events
 }
 
 func eventTypes(events []invitation.Event) []invitation.EventType {

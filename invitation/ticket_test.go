@@ -98,7 +98,7 @@ func TestTicketOfOtherIDs(t *testing.T) {
 	}
 	_, err := w.svc.Accept(w.ctx, invitation.AcceptParams{
 		Ticket: ticketOf(t, inv), OrganizationID: "acme", InvitationID: inv.ID, UserID: "carl"})
-	w.is.NoErr(err) // both may be given
+	w.is.NoErr(err) // both may be set
 }
 
 func TestTicketWithoutKeys(t *testing.T) {
@@ -164,7 +164,7 @@ func TestRefusedRedirects(t *testing.T) {
 	refused(w, never...)
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "http://anywhere.example/x"})
-	w.is.NoErr(err) // without tickets nothing leaks there
+	w.is.NoErr(err) // without tickets nothing can leak there
 
 	cause := errors.New("not on the list")
 	w = setup(t, &invitation.Config{AllowRedirect: func(u *url.URL) error {
@@ -187,5 +187,5 @@ func TestRefusedRedirects(t *testing.T) {
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: acceptURL})
 	var e *invitation.Error
-	w.is.True(errors.As(err, &e) && e == own) // shown as it is
+	w.is.True(errors.As(err, &e) && e == own) // shown unchanged
 }

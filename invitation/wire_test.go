@@ -251,7 +251,7 @@ func TestWireErrors(t *testing.T) {
 			}
 			body := invitation.ErrorBody(err)
 			golden(t, "error_"+tt.name, body)
-			w.is.True(!bytes.Contains(body, []byte("inside"))) // nothing of the inside
+			w.is.True(!bytes.Contains(body, []byte("inside"))) // no internal details
 			code, _, _ := strings.Cut(tt.name, "_role")
 			code, _, _ = strings.Cut(code, "_at_once")
 			code, _, _ = strings.Cut(code, "_nobody")
@@ -273,7 +273,7 @@ func TestErrorBodyOfHostErrors(t *testing.T) {
 	is.Equal(invitation.HTTPStatus(wrapped), 402)
 	is.Equal(string(invitation.ErrorBody(wrapped)),
 		`{"errors":[{"message":"Pay","long_message":"Pay first","code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
-	is.Equal(own.Meta, map[string]any{"price": 7}) // which is left alone
+	is.Equal(own.Meta, map[string]any{"price": 7}) // which is unchanged
 	for _, broken := range []error{&invitation.Error{Code: "no_status"}, &invitation.Error{Status: 200}, invitation.Errors{}, errors.New("x"), context.Canceled} {
 		is.Equal(invitation.HTTPStatus(broken), 500)
 		is.True(strings.Contains(string(invitation.ErrorBody(broken)), `"internal_error"`))
@@ -321,7 +321,7 @@ func TestPlantedSecrets(t *testing.T) {
 	for name, v := range map[string]any{"invitation": inv, "page": page, "event": w.events[0], "refusal": json.RawMessage(invitation.ErrorBody(refused))} {
 		b := string(marshal(t, v))
 		for _, secret := range []string{"hunter2", ticket, "invitation_ticket"} {
-			w.is.True(!strings.Contains(b, secret)) // in no view but the back end's
+			w.is.True(!strings.Contains(b, secret)) // only in the backend view
 		}
 		w.is.True(name == "event" || !strings.Contains(b, "inviter_id"))
 	}

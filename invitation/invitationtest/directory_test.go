@@ -618,7 +618,7 @@ func TestRunDirectoryNamesTheRule(t *testing.T) {
 			t.Errorf("%s: the suite names %q, not %q", b.name, got, want)
 		}
 	}
-	is.True(strings.Contains(string(out), "What to do: ")) // it says the remedy
+	is.True(strings.Contains(string(out), "What to do: ")) // the text says what to do
 	if t.Failed() {
 		t.Logf("%s", out)
 	}
