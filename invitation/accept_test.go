@@ -92,10 +92,11 @@ func TestAcceptRefusesParameters(t *testing.T) {
 	w.is.True(errors.Is(w.accept(longest), invitation.ErrNotFound)) // there is no such user, but there may be
 }
 
-// As for Create: everything is wrong at first, and each refusal shows what goes before what.
+// As for Create, everything is wrong at first, and each step fixes one thing. So the steps show the precedence of the
+// errors.
 func TestAcceptRefusesInOrder(t *testing.T) {
 	w := setup(t, nil)
-	w.host.AddMember("acme", "carl", invitation.RoleMember) // to be removed, and so not a member when it counts
+	w.host.AddMember("acme", "carl", invitation.RoleMember) // removed later, so not a member when the check runs
 	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "dora@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann"})
 	w.is.NoErr(err)
@@ -124,9 +125,9 @@ func TestAcceptRefusesInOrder(t *testing.T) {
 	w.clock.Set(inv.ExpiresAt.Add(-time.Microsecond))
 	step(p, invitation.ErrChanged, refusal{409, "resource_conflict", "terms"})
 	p.Terms = inv.Terms
-	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter is gone
+	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter is no longer a member
 	w.host.AddMember("acme", "ann", invitation.RoleMember)
-	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // or demoted
+	step(p, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // or has been demoted
 	w.host.AddMember("acme", "ann", invitation.RoleAdmin)
 	step(p, invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""})
 	w.host.RemoveMember("acme", "eve")
@@ -162,7 +163,7 @@ func TestAcceptByIDsTellsNothing(t *testing.T) {
 	}
 }
 
-func TestAcceptOfWhatIsResolved(t *testing.T) {
+func TestAcceptResolved(t *testing.T) {
 	w := setup(t, nil)
 	resolve := map[string]func(inv invitation.Invitation){
 		"revoked": func(inv invitation.Invitation) {
@@ -209,7 +210,7 @@ func TestAcceptOfWhatIsResolved(t *testing.T) {
 func TestAcceptAgain(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
-	w.host.AddUser("twin", "carl@example.com") // verified the same address
+	w.host.AddUser("twin", "carl@example.com") // has verified the same address
 	first, err := w.svc.Accept(w.ctx, byTicket(t, inv, "carl"))
 	w.is.NoErr(err)
 	w.clock.Advance(365 * 24 * time.Hour)
@@ -229,7 +230,7 @@ func TestAcceptAgain(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrAccepted))
 
 	w.host.RemoveMember("acme", "carl")
-	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) }) // no way back in (C10)
+	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) }) // a removed member cannot come back (C10)
 }
 
 func TestDecline(t *testing.T) {
@@ -256,7 +257,7 @@ func TestDecline(t *testing.T) {
 	w.invite("carl@example.com") // the address is free again
 }
 
-// Somebody who was invited by mistake needs no account to say no: from the back end the ticket is enough.
+// A person invited by mistake needs no account to decline: from the back end the ticket is enough.
 func TestDeclineByTicketAlone(t *testing.T) {
 	w := setup(t, nil)
 	inv, other := w.invite("stranger@example.com"), w.invite("dora@example.com")
@@ -284,7 +285,7 @@ func TestDeclineByTicketAlone(t *testing.T) {
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}},
 		decline(w.svc, invitation.DeclineParams{Ticket: p.Ticket, OrganizationID: "other"}))
 	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}},
-		decline(w.svc, invitation.DeclineParams(byIDs(other, "")))) // ids are no proof
+		decline(w.svc, invitation.DeclineParams(byIDs(other, "")))) // ids prove nothing
 	w.refuses(invitation.ErrInvalid, []refusal{
 		{422, "form_param_missing", "user_id"}, {422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
 	}, decline(w.svc, invitation.DeclineParams{}))
@@ -292,7 +293,7 @@ func TestDeclineByTicketAlone(t *testing.T) {
 	_, err = w.svc.As("dora").Decline(w.ctx, p)
 	w.is.NoErr(err)
 	w.is.Equal(w.get(other).ResolvedBy, "dora")
-	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p)) // another answer was given
+	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p)) // it has been answered otherwise
 }
 
 func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
@@ -306,7 +307,7 @@ func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
 	w.is.NoErr(err)
 }
 
-// A member keeps the role they have: by an invitation nobody is promoted, demoted or doubled (C11).
+// A member keeps their role: an invitation does not promote, demote or duplicate them (C11).
 func TestAcceptByAMember(t *testing.T) {
 	for name, host := range map[string]func(w *world) invitation.Directory{
 		"known before": func(w *world) invitation.Directory { return w.host },
@@ -321,7 +322,7 @@ func TestAcceptByAMember(t *testing.T) {
 				EmailAddress: "carl@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann"})
 			w.is.NoErr(err)
 			if name == "known before" {
-				w.host.AddMember("acme", "carl", invitation.RoleMember) // by another way
+				w.host.AddMember("acme", "carl", invitation.RoleMember) // without an invitation
 				w.host.AddMember("acme", "dora", invitation.RoleMember) // the last seat
 				w.host.RemoveMember("acme", "ann")                      // no authority left
 			}
@@ -391,14 +392,14 @@ func TestTicketProvesEmail(t *testing.T) {
 	inv := w.invite("new@example.com")
 	w.svc = w.service(w.host, &invitation.Config{TicketProvesEmail: true})
 	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
-		return w.accept(byIDs(inv, "carl")) // ids alone never do
+		return w.accept(byIDs(inv, "carl")) // ids alone are never enough
 	})
 	got, err := w.svc.Accept(w.ctx, byTicket(t, inv, "carl"))
 	w.is.NoErr(err)
 	w.is.Equal(got.ResolvedBy, "carl")
 }
 
-func TestAcceptFailsWithItsCallbacks(t *testing.T) {
+func TestAcceptReturnsCallbackErrors(t *testing.T) {
 	boom := errors.New("boom")
 	for name, make := range map[string]func(w *world) *invitation.Service{
 		"Directory.Role": func(w *world) *invitation.Service { return w.service(&failing{Host: w.host, role: boom}, nil) },
@@ -423,12 +424,12 @@ func TestAcceptFailsWithItsCallbacks(t *testing.T) {
 				return err
 			})
 			w.is.Equal(w.get(inv).Status, invitation.StatusPending)
-			w.is.NoErr(w.accept(byIDs(inv, "carl"))) // it can be accepted as if nothing had been
+			w.is.NoErr(w.accept(byIDs(inv, "carl"))) // it can be accepted again
 		})
 	}
 }
 
-// A panic of the host's goes on, and leaves nothing.
+// A panic of the host continues, and nothing is written.
 func TestAcceptPanics(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -471,9 +472,9 @@ func TestPreview(t *testing.T) {
 	w.is.True(errors.Is(err, boom))
 }
 
-// A ticket that is authentic and current shows its invitation although it can no longer be accepted, so that the page can
-// say whom to ask. What it shows is no more than a browser may see, and the inviter.
-func TestPreviewOfWhatIsOver(t *testing.T) {
+// A current ticket shows its invitation even if it can no longer be accepted, so that the page can say whom to ask. It
+// shows what a browser may see, and the inviter.
+func TestPreviewResolved(t *testing.T) {
 	for name, tt := range map[string]struct {
 		end      func(w *world, inv invitation.Invitation)
 		sentinel error
@@ -509,7 +510,7 @@ func TestPreviewOfWhatIsOver(t *testing.T) {
 				want.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"}
 				w.is.Equal(got, want)
 				w.is.Equal(got.Status, tt.status)
-				w.is.Equal(got.InviterUserID, "ann") // whom to ask
+				w.is.Equal(got.InviterUserID, "ann") // the page shows whom to ask
 				w.is.Equal(got.URL, "")
 			}
 			void, err := w.svc.Preview(w.ctx, ticketOf(t, first))
@@ -580,7 +581,7 @@ func TestPreviewOfSomebodyElses(t *testing.T) {
 	w.is.True(errors.Is(err, boom))
 }
 
-// A link that Accept would refuse is not made, so that a worker mails none.
+// Link returns no link that Accept would refuse, so that a worker never mails one.
 func TestNoDeadLinks(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -676,7 +677,7 @@ func TestAcceptRaces(t *testing.T) {
 	}
 }
 
-// Four come for the last seats at once, and no more sit down than there are (C21).
+// Four users accept at once, and no more join than there are seats (C21).
 func TestAcceptSeatsConcurrently(t *testing.T) {
 	w := setup(t, nil)
 	var invs []invitation.Invitation

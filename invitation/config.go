@@ -42,7 +42,7 @@ import (
 //   - PostgreSQL: any deterministic collation, and not the type citext
 //   - SQLite: any except NOCASE
 //
-// If ids are numbers or UUIDs, a known id is only what the column itself prints. Any other spelling is unknown.
+// If ids are numbers or UUIDs, an id is known only in the spelling that the column itself prints.
 //
 // The interface will not grow. Later additions will be fields of [Config].
 type Directory interface {
@@ -50,9 +50,10 @@ type Directory interface {
 	// not a member.
 	Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (Role, error)
 
-	// MemberEmails returns those of the given canonical addresses that belong to members of the organization, in any
-	// spelling. If the organization does not exist it returns [ErrNotFound]. It must also find an address that is
-	// stored as it was typed, such as Ann@Example.COM: compare LOWER(email), or rewrite old rows with [CanonicalEmail].
+	// MemberEmails returns those of emails that belong to members of the organization. The given addresses are
+	// canonical; the returned ones may have any spelling. If the organization does not exist it returns [ErrNotFound].
+	// It must also find an address that is stored as it was typed, such as Ann@Example.COM: compare LOWER(email), or
+	// rewrite old rows with [CanonicalEmail].
 	MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error)
 
 	// VerifiedEmails returns the addresses that the user has proved to own, and no others, in any spelling. If the user

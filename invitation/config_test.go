@@ -124,8 +124,8 @@ func TestNewIDIsChecked(t *testing.T) {
 	w.is.Equal(len(w.stored()), 0)
 }
 
-// Nothing that may end up in a log shows a ticket, a key or private metadata.
-func TestNothingPrintsASecret(t *testing.T) {
+// No log shows a ticket, a key or private metadata.
+func TestNoSecretIsPrinted(t *testing.T) {
 	const planted = "hunter2hunter2hunter2hunter2hunter2"
 	w := setup(t, &invitation.Config{TicketKeys: [][]byte{[]byte(planted)}})
 	secret := mustMetadata(t, `{"secret":"`+planted+`"}`)

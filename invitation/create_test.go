@@ -14,7 +14,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// with returns the smallest valid CreateParams, changed.
+// with returns minimal valid CreateParams, changed by a function.
 func with(change func(*invitation.CreateParams)) invitation.CreateParams {
 	p := invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember}
 	change(&p)
@@ -43,7 +43,7 @@ func TestCreate(t *testing.T) {
 	w.is.Equal(got, want)
 	w.is.Equal(w.get(got), told) // Get has no URL
 	w.is.Equal(w.events, []invitation.Event{
-		{Type: invitation.EventCreated, At: noon, ActorID: "ann", Invitation: told}}) // Silent: nothing to mail
+		{Type: invitation.EventCreated, At: noon, ActorID: "ann", Invitation: told}}) // Silent: Notify is not set
 	r := w.stored()[0]
 	w.is.Equal(r.EmailKey, "carl@example.com")
 	w.is.Equal(r.Generation, int64(1))
@@ -97,13 +97,13 @@ func TestCreateRefusesParameters(t *testing.T) {
 	}))
 	w.is.NoErr(err) // the limits themselves are fine
 	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }))
-	w.is.True(errors.Is(err, invitation.ErrNotFound)) // an unknown role is not found, too
+	w.is.True(errors.Is(err, invitation.ErrNotFound)) // an unknown role is also ErrNotFound
 }
 
-// Everything that can be wrong is wrong at first, and put right one by one: each refusal shows what goes before what.
+// Everything is wrong at first, and each step fixes one thing. So the steps show the precedence of the errors.
 func TestCreateRefusesInOrder(t *testing.T) {
 	w := setup(t, nil)
-	w.invite("dora@example.com") // pending, and not old enough to be replaced
+	w.invite("dora@example.com") // pending, and too recent to be replaced
 	w.host.AddOrganization(invitation.Organization{ID: "dup"})
 	quota, allowed := 1, false
 	seats := 0
@@ -118,7 +118,7 @@ func TestCreateRefusesInOrder(t *testing.T) {
 		Seats: func(context.Context, storage.Storage, string) (int, int, error) { return seats, quota, nil },
 	}
 	w.svc = w.service(w.host, cfg)
-	// bob becomes known under the address that ann invites, to be a member later.
+	// bob gets the address that ann invites, and becomes a member later.
 	p := invitation.CreateParams{EmailAddress: "", Role: invitation.RoleAdmin, InviterUserID: "carl"}
 	org, svc := "nowhere", w.svc.As("")
 	step := func(sentinel error, want refusal) {
@@ -160,7 +160,7 @@ func TestCreateRefusesInOrder(t *testing.T) {
 	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // seats
 	seats = 0
 	_, err = svc.Create(w.ctx, org, p)
-	w.is.NoErr(err) // MaxPending 1 holds, for one takes the place of the other
+	w.is.NoErr(err) // MaxPending 1 holds: one replaces the other
 	p.EmailAddress, quota = "else@example.com", 0
 	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // MaxPending
 }
@@ -182,7 +182,7 @@ func TestCreateTooSoonSaysWhenToTryAgain(t *testing.T) {
 	w.is.NoErr(err) // no limit
 }
 
-// Two spellings of one address are one invitee; two organizations are two invitations.
+// Two spellings of one address are one invitee. Two organizations have two invitations.
 func TestCreateIsUniqueByCanonicalAddressAndOrganization(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("Carl@Bücher.example")
@@ -219,14 +219,14 @@ func TestCreateReplaces(t *testing.T) {
 	w.is.Equal(w.events[0].ActorID, "ann")
 
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, old))
-	w.is.True(errors.Is(err, invitation.ErrRevoked)) // the old link is dead
+	w.is.True(errors.Is(err, invitation.ErrRevoked)) // the old link is void
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, fresh))
 	w.is.NoErr(err)
 	_, err = w.svc.Create(w.ctx, "other", with(func(p *invitation.CreateParams) { p.Replace = true }))
-	w.is.NoErr(err) // where there is nothing to replace it is a plain Create
+	w.is.NoErr(err) // Replace without a pending invitation is a plain Create
 }
 
-// A lapsed invitation does not hold the address, a seat or a place among the pending, and is written expired.
+// An expired invitation does not hold the address or a seat, and does not count as pending. Its expiry is stored.
 func TestCreateAfterExpiry(t *testing.T) {
 	w := setup(t, &invitation.Config{MaxPending: 1})
 	w.svc = w.service(w.host, &invitation.Config{MaxPending: 1, Seats: w.host.Seats(3)})
@@ -242,7 +242,7 @@ func TestCreateAfterExpiry(t *testing.T) {
 	w.is.Equal(w.get(fresh).Status, invitation.StatusPending)
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventCreated})
 	w.is.Equal(w.events[0].Invitation, before)
-	w.is.Equal(w.events[0].ActorID, "") // time did it
+	w.is.Equal(w.events[0].ActorID, "") // "" for expiry
 	stored, err := w.host.Storage().Get(w.ctx, old.ID)
 	w.is.NoErr(err)
 	w.is.Equal(stored.Status, storage.Expired)
@@ -264,15 +264,15 @@ func TestCreateLimits(t *testing.T) {
 	w.is.NoErr(err) // the limit is each organization's own
 	_, err = w.svc.Revoke(w.ctx, "acme", first.ID, invitation.RevokeParams{})
 	w.is.NoErr(err)
-	w.is.NoErr(create("c3@example.com")()) // what is resolved holds no place
+	w.is.NoErr(create("c3@example.com")()) // a resolved invitation does not count
 
-	// Two members and two pending ones, of four seats.
+	// Two members and two pending invitations take all four seats.
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(4)})
 	w.refuses(invitation.ErrQuotaExceeded, full, create("c4@example.com"))
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(5)})
 	w.is.NoErr(create("c4@example.com")())
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(0)})
-	w.is.NoErr(create("c5@example.com")()) // 0 is any number
+	w.is.NoErr(create("c5@example.com")()) // 0 means no limit
 	w.svc = w.service(w.host, &invitation.Config{MaxPending: -1})
 	w.is.NoErr(create("c6@example.com")()) // and so is a negative MaxPending
 }
@@ -288,14 +288,14 @@ func TestCreateBulk(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(len(invs), 5)
 	for i, inv := range invs {
-		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order they were given
+		w.is.Equal(inv.EmailAddress, ps[i].EmailAddress) // in the order of the arguments
 		w.is.Equal(w.events[i].Notify, i != 3)
 		w.is.Equal(w.events[i].Invitation.ID, inv.ID)
 		w.is.Equal(w.events[i].Invitation.URL, "")
 		_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 		w.is.NoErr(err)
 	}
-	w.is.Equal(ps[1].InviterUserID, "") // the caller's slice is left alone
+	w.is.Equal(ps[1].InviterUserID, "") // the caller's slice is unchanged
 }
 
 func TestCreateBulkRefuses(t *testing.T) {
@@ -376,8 +376,8 @@ func TestCreateBulkReplacesPerItem(t *testing.T) {
 		invitation.EventCreated, invitation.EventCreated, invitation.EventCreated})
 }
 
-// Whatever a callback returns that is no refusal is an internal error: the cause is in the chain and nothing happened.
-func TestCreateFailsWithItsCallbacks(t *testing.T) {
+// A callback error other than those documented is internal: it is in the chain, and nothing is written.
+func TestCreateReturnsCallbackErrors(t *testing.T) {
 	boom := errors.New("boom")
 	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
 	for _, cause := range []error{boom, own} {
@@ -404,14 +404,15 @@ func TestCreateFailsWithItsCallbacks(t *testing.T) {
 				w.is.True(errors.Is(err, cause))
 				var e *invitation.Error
 				w.is.Equal(errors.As(err, &e), cause == own)                            // only the host's own is shown
-				w.is.True(cause == own || strings.Contains(err.Error(), name+": boom")) // and the other says where
-				w.is.Equal(len(w.stored()), 0)                                          // nothing is left
+				w.is.True(cause == own || strings.Contains(err.Error(), name+": boom")) // and the other one says where
+				w.is.Equal(len(w.stored()), 0)                                          // nothing is stored
 			})
 		}
 	}
 }
 
-// A context that has ended is in the chain whatever a callback says: some drivers do not say it.
+// If the context has ended, its error is in the chain whatever a callback returns, because some drivers do not report
+// it.
 func TestCancelledInCallback(t *testing.T) {
 	w := setup(t, nil)
 	boom := errors.New("i/o timeout")
@@ -425,7 +426,7 @@ func TestCancelledInCallback(t *testing.T) {
 	w.is.Equal(strings.Count(err.Error(), context.Canceled.Error()), 1)
 }
 
-// failing is a host of which some answers fail.
+// failing is a host that returns errors for some calls.
 type failing struct {
 	*invitationtest.Host
 	role, memberEmails, verifiedEmails, join error
@@ -453,14 +454,14 @@ func (f *failing) VerifiedEmails(ctx context.Context, tx storage.Storage, userID
 }
 
 func (f *failing) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
-	err := f.Host.Join(ctx, tx, m) // writes, and fails then
+	err := f.Host.Join(ctx, tx, m) // writes, and then fails
 	if f.join != nil {
 		return f.join
 	}
 	return err
 }
 
-// 32 at once: one pending invitation, 31 clear duplicates.
+// 32 calls at once give one pending invitation and 31 duplicates.
 func TestCreateConcurrently(t *testing.T) {
 	w := setup(t, nil)
 	const n = 32
@@ -482,7 +483,7 @@ func TestCreateConcurrently(t *testing.T) {
 	w.is.Equal(len(w.stored()), 1)
 }
 
-// Seats are never passed, whoever comes at the same time (C21).
+// The limit of seats is never exceeded, under any concurrency (C21).
 func TestLimitsAreExactUnderConcurrency(t *testing.T) {
 	w := setup(t, nil)
 	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(12)}) // two members
@@ -505,7 +506,7 @@ func TestLimitsAreExactUnderConcurrency(t *testing.T) {
 	w.is.Equal(created, 10)
 }
 
-// A slot that somebody else takes between the look and the write is looked at again, and in the end a duplicate.
+// If somebody else takes a slot between the read and the write, Create reads again, and finally returns a duplicate.
 func TestCreateLosesASlot(t *testing.T) {
 	for name, tt := range map[string]struct {
 		blind   int
@@ -538,13 +539,13 @@ func TestCreateLosesASlot(t *testing.T) {
 	}
 }
 
-// Also where a slot is lost at the last moment, that the address is a member's goes first.
+// Even if a slot is lost at the last moment, the error for a member takes precedence.
 func TestMemberLosesASlot(t *testing.T) {
 	for _, member := range []bool{false, true} {
 		w := setup(t, nil)
 		lapsed := w.invite("carl@example.com")
 		w.clock.Set(lapsed.ExpiresAt)
-		w.invite("carl@example.com") // which takes the slot
+		w.invite("carl@example.com") // takes the slot
 		want := invitation.ErrDuplicate
 		if member {
 			w.host.AddMember("acme", "carl", invitation.RoleMember)
@@ -561,7 +562,7 @@ func TestMemberLosesASlot(t *testing.T) {
 	}
 }
 
-// In a bulk the addresses that lost are named, whatever order they were written in.
+// In a bulk, the error names the addresses that lost their slot, whatever the order of the writes.
 func TestCreateBulkLosesASlot(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("b@example.com")
@@ -577,7 +578,7 @@ func TestCreateBulkLosesASlot(t *testing.T) {
 	w.is.Equal(len(w.stored()), 1)
 }
 
-// blind is a storage that at first does not see who holds a slot.
+// blind is a storage that at first does not show the holder of a slot.
 type blind struct {
 	storage.Storage
 	looks *int
@@ -616,10 +617,10 @@ func TestCreateHonoursCancellation(t *testing.T) {
 	w.is.Equal(len(w.stored()), 0)
 }
 
-// Of two errors of the host's the one that goes first is returned: that there is no such organization, what AllowEmail
-// says, that the address is a member's, then the rest. Where MemberEmails fails after AllowEmail has refused, the
-// refusal stays: what AllowEmail did before it may be why. Where the transaction is over, the host is asked nothing more.
-func TestWhichRefusalGoesFirst(t *testing.T) {
+// Of two errors of the host, the first in this order is returned: the organization does not exist, AllowEmail refuses,
+// the address belongs to a member, then the rest. If MemberEmails fails after AllowEmail has refused, the refusal
+// stays, because AllowEmail may have caused the failure. If the transaction has ended, the host is not asked again.
+func TestPrecedenceOfHostErrors(t *testing.T) {
 	boom, silent := errors.New("boom"), errors.New("no answer")
 	own := &invitation.Error{Status: 418, Code: "teapot", Message: "Teapot", LongMessage: "A teapot of the host"}
 	aborted := fmt.Errorf("host: %w", invitation.ErrAborted)
@@ -629,7 +630,7 @@ func TestWhichRefusalGoesFirst(t *testing.T) {
 		callback string
 		err      error
 		member   bool
-		members  error // what MemberEmails fails with
+		members  error // the error of MemberEmails
 		want     error
 		asked    bool
 	}{
@@ -698,7 +699,7 @@ func TestWhichRefusalGoesFirst(t *testing.T) {
 	}
 }
 
-// counting is a host that counts how often it was asked for members.
+// counting is a host that counts the calls of MemberEmails.
 type counting struct {
 	failing
 	asked int

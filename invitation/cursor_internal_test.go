@@ -8,8 +8,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The sum in a cursor has no key, so a client can seal positions of its own. None of them may get further than one that
-// a database can be asked for.
+// The hash in a cursor has no key, so a client can forge positions. A forged position must be one that a database can
+// be asked for.
 func TestForgedCursors(t *testing.T) {
 	order := storage.Query{}.Order()
 	times := func(created, expires int64) []byte {

@@ -36,11 +36,11 @@ func TestDecodeCreate(t *testing.T) {
 	is.Equal(p, invitation.CreateParams{EmailAddress: "c@example.com", Role: "r"}) // null is the default, and notify's is true
 
 	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(`{"notify":true,"expires_in_days":3.65e2}`))
-	is.NoErr(err) // what is missing Create says
+	is.NoErr(err) // Create reports what is missing
 	is.Equal(p, invitation.CreateParams{ExpiresIn: 365 * 24 * time.Hour})
 }
 
-func TestDecodeTheOthers(t *testing.T) {
+func TestDecodeOtherParams(t *testing.T) {
 	is := is.New(t)
 	bulk, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(`[{"email_address":"a"},{"role":"b"}]`))
 	is.NoErr(err)
@@ -49,7 +49,7 @@ func TestDecodeTheOthers(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(len(bulk), 0)
 
-	for _, body := range []string{"", " \n", "{}", `{"requesting_user_id":null}`} { // one client sends no body
+	for _, body := range []string{"", " \n", "{}", `{"requesting_user_id":null}`} { // some clients send no body
 		revoke, err := invitation.Decode[invitation.RevokeParams](strings.NewReader(body))
 		is.NoErr(err)
 		is.Equal(revoke, invitation.RevokeParams{})
@@ -193,7 +193,7 @@ func TestParseListParams(t *testing.T) {
 		"status=pending":                                   {Statuses: []invitation.Status{"pending"}},
 		"status=pending&status=declined":                   {Statuses: []invitation.Status{"pending", "declined"}},
 		"order_by=created_at":                              {OrderBy: []invitation.Order{created}},
-		"order_by=+created_at":                             {OrderBy: []invitation.Order{created}}, // arrives as a blank
+		"order_by=+created_at":                             {OrderBy: []invitation.Order{created}}, // decoded as a space
 		"order_by=%2Bcreated_at":                           {OrderBy: []invitation.Order{created}},
 		"order_by=-created_at":                             {OrderBy: []invitation.Order{down(created)}},
 		"order_by=-email_address,%2Bexpires_at":            {OrderBy: []invitation.Order{down(email), expires}},
@@ -238,10 +238,10 @@ func TestParseListParams(t *testing.T) {
 	p, err := invitation.ParseListParams(url.Values{"limit": {"501"}})
 	w.is.NoErr(err)
 	_, err = w.svc.List(w.ctx, "acme", p)
-	w.is.Equal(refusals(err), value("limit")) // the list has the upper bound
+	w.is.Equal(refusals(err), value("limit")) // the list checks the upper bound
 }
 
-// refused fails unless err is a refusal with a 4xx status and a body that is JSON.
+// refused fails unless err has a 4xx status and a JSON body.
 func refused(t *testing.T, err error) {
 	t.Helper()
 	var e *invitation.Error
@@ -250,7 +250,7 @@ func refused(t *testing.T, err error) {
 	}
 }
 
-// Whatever a body is, it is refused or decoded; and what was decoded is within the rules of JSON.
+// Every body is either refused or decoded, and a decoded one follows the rules of JSON.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{`{"email_address":"a@b.de","role":"r","public_metadata":{"a":[1]},"expires_in_days":7,"notify":false}`,
 		`[{"email_address":null}]`, `{"requesting_user_id":"ann","terms":"x"}`, `{"a":1,"a":2}`, "\xff", `{"role":"\ud800"}`, ``} {

@@ -15,7 +15,7 @@ import (
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
 
-// The quickstart's directory is what many hosts begin with. It keeps the rules.
+// The directory of the quickstart keeps the rules, because many hosts begin with it.
 func TestQuickstartDirectory(t *testing.T) {
 	invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
 		is := is.New(t)

@@ -23,11 +23,11 @@ func TestCanonicalEmail(t *testing.T) {
 		"ann@BÜCHER.example":             "ann@xn--bcher-kva.example",
 		"ann@XN--BCHER-KVA.example":      "ann@xn--bcher-kva.example",
 		"ann@bu\u0308cher.example":       "ann@xn--bcher-kva.example", // NFD
-		"ann@ｅｘａｍｐｌｅ.com":                "ann@example.com",           // a resolver finds the same host
+		"ann@ｅｘａｍｐｌｅ.com":                "ann@example.com",           // the same host for a resolver
 		"ann@straße.example":             "ann@xn--strae-oqa.example",
 		"JÖRG@example.com":               "jörg@example.com",
 		"jo\u0308rg@example.com":         "jörg@example.com", // NFD
-		"İ@example.com":                  "i̇@example.com",   // never the ASCII i of somebody else
+		"İ@example.com":                  "i̇@example.com",   // never the ASCII i
 		"ΣΑΣ@example.com":                "σασ@example.com",
 		"用户@例子.广告":                       "用户@xn--fsqu00a.xn--4rr70v",
 	} {
@@ -38,7 +38,7 @@ func TestCanonicalEmail(t *testing.T) {
 			is.Equal(got, want)
 			again, err := invitation.CanonicalEmail(got)
 			is.NoErr(err)
-			is.Equal(again, got) // its own canonical form
+			is.Equal(again, got) // canonical forms are canonical
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestCanonicalEmailRefuses(t *testing.T) {
 		"ann\x00@example.com":                    "form_param_format_invalid",
 		"ann\xff@example.com":                    "form_param_format_invalid",
 		"ann\u200b@example.com":                  "form_param_format_invalid", // zero width
-		"ann\u202e@example.com":                  "form_param_format_invalid", // turns the text around
+		"ann\u202e@example.com":                  "form_param_format_invalid", // reverses the text
 		"ann@exam\u00adple.com":                  "form_param_format_invalid", // a soft hyphen
 		"ann\u00a0@example.com":                  "form_param_format_invalid",
 		".ann@example.com":                       "form_param_format_invalid",
@@ -98,8 +98,8 @@ func TestCanonicalEmailRefuses(t *testing.T) {
 	}
 }
 
-// No character is taken for an ASCII one but those that Unicode calls the same in every respect (the Kelvin sign is
-// K): an address with a look-alike is another address (C19).
+// No look-alike becomes an ASCII character, except those that Unicode calls identical (the Kelvin sign is K). An
+// address with a look-alike is another address (C19).
 func TestCanonicalEmailKeepsLookAlikesApart(t *testing.T) {
 	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
 		if got, err := invitation.CanonicalEmail(string(r) + "@example.com"); err == nil {

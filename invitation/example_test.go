@@ -17,8 +17,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// acme is the application of these examples, in memory: the organization Acme with ann, an admin, and eve, a member;
-// and bob, who belongs to no organization yet.
+// acme returns the service and the host of these examples, in memory: ann is an admin of the organization acme, eve is
+// a member of it, and bob belongs to no organization.
 func acme(cfg *invitation.Config) (*invitation.Service, *invitationtest.Host) {
 	host := invitationtest.NewHost()
 	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
@@ -34,7 +34,7 @@ func acme(cfg *invitation.Config) (*invitation.Service, *invitationtest.Host) {
 	return svc, host
 }
 
-// withTickets are keys for examples. Real ones are random, and secret.
+// withTickets returns a Config with a ticket key for examples. Real keys are random and secret.
 func withTickets() *invitation.Config {
 	return &invitation.Config{
 		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")},
@@ -42,7 +42,7 @@ func withTickets() *invitation.Config {
 	}
 }
 
-// ticketIn is what the page behind a link does first.
+// ticketIn returns the ticket in a link, as the page behind the link reads it.
 func ticketIn(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -58,17 +58,17 @@ func ExampleService_Create() {
 	inv, err := svc.Create(ctx, "acme", invitation.CreateParams{
 		EmailAddress:  "Bob@Example.com",
 		Role:          invitation.RoleMember,
-		InviterUserID: "ann",              // may she? Leave it out where the back end itself invites
+		InviterUserID: "ann",              // must be allowed to invite; leave it out if the back end itself invites
 		ExpiresIn:     7 * 24 * time.Hour, // instead of Config.ExpiresIn
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	link, _, _ := strings.Cut(inv.URL, "=") // what follows is the ticket
+	link, _, _ := strings.Cut(inv.URL, "=") // the ticket follows
 	fmt.Println(inv.EmailAddress, inv.Role, inv.Status, inv.ExpiresAt.Sub(inv.CreatedAt))
 	fmt.Println(link)
 
-	// The same mailbox, whatever its spelling, has one pending invitation in an organization.
+	// An address has one pending invitation in an organization, in whatever spelling.
 	_, err = svc.Create(ctx, "acme", invitation.CreateParams{EmailAddress: "bob@example.COM", Role: invitation.RoleAdmin})
 	fmt.Println(errors.Is(err, invitation.ErrDuplicate))
 	// Output:
@@ -92,7 +92,7 @@ func ExampleService_CreateBulk() {
 		fmt.Println(inv.EmailAddress, inv.Role)
 	}
 
-	// All or none: dave is not invited here, because bob is already.
+	// All or none: dave is not invited, because bob already is.
 	_, err = svc.CreateBulk(ctx, "acme", []invitation.CreateParams{
 		{EmailAddress: "dave@example.com", Role: invitation.RoleMember},
 		{EmailAddress: "bob@example.com", Role: invitation.RoleMember},
@@ -113,8 +113,8 @@ func ExampleService_CreateBulk() {
 	// 2 invitations
 }
 
-// A signed-in user accepts what is listed for them, by its ids. It takes neither ticket nor keys: the address of the
-// invitation is one the user has verified.
+// A signed-in user accepts an invitation from their list, by its ids. No ticket and no keys are needed: the user has
+// verified the address of the invitation.
 func ExampleService_Accept() {
 	ctx := context.Background()
 	svc, host := acme(nil)
@@ -135,7 +135,7 @@ func ExampleService_Accept() {
 		OrganizationID: shown.OrganizationID,
 		InvitationID:   shown.ID,
 		UserID:         "bob",
-		Terms:          shown.Terms, // refused with ErrChanged if it is no longer what bob has seen
+		Terms:          shown.Terms, // ErrChanged if the invitation has changed since bob saw it
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -151,8 +151,8 @@ func ExampleService_Accept() {
 	// eve org:member
 }
 
-// With TicketProvesEmail a link may be forwarded: whoever opens it can join, with any account. Sign-up behind the link does
-// not need it; see the example signUp of package orginvite.
+// With TicketProvesEmail a link may be forwarded: whoever opens it can join, with any account. Sign-up behind a link
+// does not need it; see the example signUp of package orginvite.
 func ExampleConfig_ticketProvesEmail() {
 	ctx := context.Background()
 	cfg := withTickets()
@@ -166,7 +166,7 @@ func ExampleConfig_ticketProvesEmail() {
 		log.Fatal(err)
 	}
 
-	host.AddUser("carol", "carol@example.com") // who reads the office's mail
+	host.AddUser("carol", "carol@example.com") // carol reads the mail of the office
 	inv, err = svc.Accept(ctx, invitation.AcceptParams{Ticket: ticketIn(inv.URL), UserID: "carol"})
 	if err != nil {
 		log.Fatal(err)
@@ -201,14 +201,14 @@ func ExampleService_Decline() {
 	// true
 }
 
-// The page behind the link shows what the visitor is invited to, before they sign in. It writes nothing, so a mail
-// scanner that opens the link does no harm.
+// The page behind the link shows the invitation before the visitor signs in. Preview writes nothing, so a mail scanner
+// that opens the link does no harm.
 func ExampleService_Preview() {
 	ctx := context.Background()
 	cfg := withTickets()
 	host := invitationtest.NewHost()
 	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
-	cfg.Organizations = host.Organizations // names them beside the invitation
+	cfg.Organizations = host.Organizations // sets Invitation.Organization
 	svc, err := invitation.NewService(host.Storage(), host, cfg)
 	if err != nil {
 		log.Fatal(err)
@@ -297,8 +297,8 @@ func ExampleService_List() {
 	// of 7
 }
 
-// A cursor leads to the next page of the same list. Unlike a page number it neither repeats nor skips anything when
-// invitations are added meanwhile, and deep pages cost no more than the first.
+// A cursor leads to the next page of the same list. Unlike a page number, it neither repeats nor skips anything when
+// invitations are added, and deep pages cost no more than the first.
 func ExampleService_List_cursor() {
 	ctx := context.Background()
 	svc, _ := acme(nil)
@@ -378,19 +378,19 @@ func ExampleService_Get() {
 
 	inv, err := svc.Get(ctx, "acme", created.ID)
 	fmt.Println(inv.EmailAddress, inv.Status, err)
-	_, err = svc.Get(ctx, "bazaar", created.ID) // another organization's is not found
+	_, err = svc.Get(ctx, "bazaar", created.ID) // an invitation of another organization is not found
 	fmt.Println(errors.Is(err, invitation.ErrNotFound))
 	// Output:
 	// bob@example.com pending <nil>
 	// true
 }
 
-// The whole application's invitations, for its own staff: never through Service.As.
+// ListAll is for the staff of the application. It is not available through Service.As.
 func ExampleService_ListAll() {
 	ctx := context.Background()
 	host := invitationtest.NewHost()
 	svc, err := invitation.NewService(host.Storage(), host, &invitation.Config{
-		Organizations: host.Organizations, // names them beside their invitations
+		Organizations: host.Organizations, // sets Invitation.Organization
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -423,7 +423,7 @@ func ExampleService_ListAll() {
 	// carol@bazaar.example into Bazaar
 }
 
-// What a user finds in the application after signing in: their pending invitations, of every organization.
+// A user who has signed in sees their pending invitations, from all organizations.
 func ExampleService_ListForUser() {
 	ctx := context.Background()
 	svc, host := acme(nil)
@@ -450,7 +450,7 @@ func ExampleService_ListForUser() {
 	// acme pending
 }
 
-// Metadata travels with the invitation and arrives on the membership. The invited person may see the public part.
+// Metadata is attached to the invitation and passed on to the membership. The invited person may see the public part.
 func ExampleNewMetadata() {
 	ctx := context.Background()
 	svc, host := acme(nil)
@@ -484,7 +484,7 @@ func ExampleNewMetadata() {
 		log.Fatal(err)
 	}
 	fmt.Println("marshalled:", string(text))
-	fmt.Println("printed:", bob.PrivateMetadata) // logs never hold it
+	fmt.Println("printed:", bob.PrivateMetadata) // logs never contain it
 	// Output:
 	// marshalled: {"cost_centre":4711}
 	// printed: metadata(20 bytes)
@@ -516,7 +516,7 @@ func ExampleMetadata_Merge() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	merged, err := m.Merge(patch) // m stays as it is
+	merged, err := m.Merge(patch) // m is unchanged
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -534,7 +534,7 @@ func ExampleNewRoles() {
 		invitation.RoleDefinition{Key: "org:owner", Name: "Owner", Manages: true,
 			Grants: []invitation.Role{"org:owner", "org:lead", "org:guest"}},
 		invitation.RoleDefinition{Key: "org:lead", Name: "Team lead", Manages: true,
-			Grants: []invitation.Role{"org:guest"}}, // and no further leads
+			Grants: []invitation.Role{"org:guest"}}, // but no other leads
 		invitation.RoleDefinition{Key: "org:guest", Name: "Guest"},
 	)
 	if err != nil {
@@ -560,7 +560,7 @@ func ExampleNewRoles() {
 	// org:lead invitation: role: the inviter's role may not grant this role
 }
 
-// Sentinels tell a program what kind of refusal it was; Errors tell its client which parameter, and why.
+// Sentinels tell a program the kind of error. Errors tells the client which parameters are wrong, and why.
 func ExampleErrors() {
 	svc, _ := acme(nil)
 	_, err := svc.Create(context.Background(), "acme", invitation.CreateParams{
@@ -569,7 +569,7 @@ func ExampleErrors() {
 	})
 
 	fmt.Println("invalid:", errors.Is(err, invitation.ErrInvalid))
-	var all invitation.Errors // finds a single *Error too
+	var all invitation.Errors // also matches a single *Error
 	if errors.As(err, &all) {
 		for _, e := range all {
 			fmt.Println(e.Status, e.Code, e.Param)
@@ -581,7 +581,7 @@ func ExampleErrors() {
 	// 404 resource_not_found role
 }
 
-// A route that a browser calls acts as the signed-in user. The session alone says who that is; no parameter can.
+// A route for browsers acts as the signed-in user. Only the session says who that is; no parameter can.
 func ExampleService_As() {
 	ctx := context.Background()
 	svc, _ := acme(nil)
@@ -604,11 +604,11 @@ func ExampleService_As() {
 	// "ann": invited by ann
 }
 
-// The library sends no mail. OnEvents enqueues a job that names the invitation, in the transaction that creates it;
-// the worker asks for the link when it runs. So no secret is ever queued, and what was revoked meanwhile is not sent.
+// The library sends no mail. In the transaction that creates an invitation, OnEvents enqueues a job with its ids. The
+// worker asks for the link when it runs. So no secret is ever queued, and a revoked invitation is not mailed.
 func ExampleService_Link() {
 	type job struct{ organizationID, invitationID string }
-	var queue []job // stands for a table, written through tx
+	var queue []job // in production a table, written through tx
 
 	ctx := context.Background()
 	cfg := withTickets()
@@ -650,7 +650,7 @@ func ExampleService_Link() {
 	// mail to user2@example.com
 }
 
-// Time is a dependency: a test moves it instead of waiting. Nothing has to run for an invitation to expire.
+// Time is a dependency: a test moves the clock instead of waiting. Invitations expire without a running job.
 func ExampleConfig_clock() {
 	ctx := context.Background()
 	host := invitationtest.NewHost()
@@ -675,7 +675,7 @@ func ExampleConfig_clock() {
 	}
 	fmt.Println("expires", inv.ExpiresAt)
 
-	now.Set(inv.ExpiresAt) // at this instant it is over
+	now.Set(inv.ExpiresAt) // the first instant at which it is expired
 	inv, err = svc.Get(ctx, "acme", inv.ID)
 	if err != nil {
 		log.Fatal(err)
@@ -689,7 +689,7 @@ func ExampleConfig_clock() {
 	// true
 }
 
-// Seats are members and pending invitations together, counted exactly however many invite at once.
+// Members and pending invitations take seats. The limit holds however many users invite at once.
 func ExampleConfig_seats() {
 	ctx := context.Background()
 	host := invitationtest.NewHost()
@@ -697,7 +697,7 @@ func ExampleConfig_seats() {
 	host.AddUser("ann", "ann@acme.example")
 	host.AddMember("acme", "ann", invitation.RoleAdmin)
 	svc, err := invitation.NewService(host.Storage(), host, &invitation.Config{
-		Seats: host.Seats(2), // yours counts the members through tx, and looks up the plan
+		Seats: host.Seats(2), // in production: count the members through tx, and look up the plan
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -730,8 +730,8 @@ func ExampleConfig_allowEmail() {
 	// invitation: email_address: the address may not be invited into this organization
 }
 
-// Several operations, and whatever the host adds on the same storage, in one transaction: all of it or nothing. On a
-// bun.Tx of the host's it is svc.WithStorage(store.WithTx(tx)); see the examples of package orginvite.
+// Several operations, and writes of the host on the same storage, in one transaction. With a bun.Tx of the host use
+// svc.WithStorage(store.WithTx(tx)); see the examples of package orginvite.
 func ExampleService_WithStorage() {
 	ctx := context.Background()
 	svc, host := acme(nil)
@@ -759,7 +759,7 @@ func ExampleService_WithStorage() {
 	// 0 invitations
 }
 
-// What json.Marshal makes of an invitation may go to a browser: no link, no inviter, no private metadata.
+// The JSON of an invitation may go to a browser: it has no link, no inviter and no private metadata.
 func ExampleInvitation_MarshalJSON() {
 	cfg := withTickets()
 	cfg.Clock = clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
@@ -811,7 +811,7 @@ func ExampleCanonicalEmail() {
 	// invitation: email_address: must be an e-mail address such as ann@example.com
 }
 
-// The mail was lost: a new link is issued, and the old one leads nowhere any more.
+// The mail was lost: Resend issues a new link, and the old link stops working.
 func ExampleService_Resend() {
 	ctx := context.Background()
 	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
@@ -839,7 +839,7 @@ func ExampleService_Resend() {
 	// ann answers for it until 2027-03-31 10:00:00 +0000 UTC
 }
 
-// Another role voids the link: nobody accepts what they were not shown. Metadata is changed by a merge patch.
+// A new role voids the link, so that nobody accepts a role that they were not shown. A merge patch changes metadata.
 func ExampleService_Update() {
 	ctx := context.Background()
 	svc, _ := acme(withTickets())
@@ -869,7 +869,7 @@ func ExampleService_Update() {
 	// Output: org:admin {"team":"blue"} true
 }
 
-// Ann leaves: what she invited and nobody has answered yet is taken back, in every organization.
+// Ann leaves: her pending invitations are revoked, in every organization.
 func ExampleService_RevokeAll() {
 	ctx := context.Background()
 	svc, _ := acme(nil)
@@ -885,7 +885,7 @@ func ExampleService_RevokeAll() {
 	// Output: 2 <nil>
 }
 
-// What a nightly job does: expired invitations are written down, for their events, and old ones deleted.
+// A nightly job stores the expiry of invitations, which emits their events, and deletes old invitations.
 func ExampleService_Purge() {
 	ctx := context.Background()
 	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))

@@ -18,9 +18,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// What hosts, stores and clients do that nobody meant.
+// These tests cover mistakes of hosts, stores and clients.
 
-// hooked is a storage that calls back before it does what it is asked.
+// hooked is a storage that calls a function before each operation.
 type hooked struct {
 	storage.Storage
 	list func(q storage.Query)
@@ -51,9 +51,9 @@ func (s hooked) RunInTx(ctx context.Context, fn func(context.Context, storage.St
 	})
 }
 
-// Who accepts while Create looks at the members is a member, or has a pending invitation, when it looks: it looks for
-// the invitation first, and at the members after that.
-func TestCreateLooksForTheInvitationFirst(t *testing.T) {
+// A user who accepts during Create is a member or has a pending invitation. Create sees one or the other, because it
+// reads the invitation before the members.
+func TestCreateReadsInvitationBeforeMembers(t *testing.T) {
 	w := setup(t, nil)
 	var order []string
 	dir := &noting{failing: &failing{Host: w.host}, note: func() { order = append(order, "members") }}
@@ -74,11 +74,11 @@ type noting struct {
 
 func (d *noting) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
 	d.note()
-	clear(emails) // which is the directory's own to change
+	clear(emails) // the directory may change its argument
 	return nil, nil
 }
 
-// The instant that decides is one after the last wait: for the organization's lock, or the row's (C14).
+// The clock is read after waiting for the lock of the organization or of the row (C14).
 func TestTheClockIsReadAfterTheLocks(t *testing.T) {
 	for _, where := range []string{"lock", "row"} {
 		for name, call := range map[string]func(w *world, svc *invitation.Service, inv invitation.Invitation) error{
@@ -116,18 +116,18 @@ func TestTheClockIsReadAfterTheLocks(t *testing.T) {
 		}
 	}
 	w := setup(t, nil)
-	inv := w.invite("carl@example.com") // Create decides by the instant after the lock too
+	inv := w.invite("carl@example.com") // Create also reads the clock after the lock
 	svc := w.service(w.host, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
 		if q.ForUpdate {
 			w.clock.Set(inv.ExpiresAt)
 		}
 	}})
 	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
-	w.is.NoErr(err) // it lapsed while we waited for it
+	w.is.NoErr(err) // it expired during the wait
 }
 
-// A lock that cannot be had is an error, and nothing is written.
-func TestALockThatFails(t *testing.T) {
+// If a lock fails, the operation returns an error and writes nothing.
+func TestLockFails(t *testing.T) {
 	w := setup(t, nil)
 	boom := errors.New("boom")
 	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{Storage: w.host.Storage(), lock: func() error { return boom }})
@@ -136,8 +136,8 @@ func TestALockThatFails(t *testing.T) {
 	w.is.Equal(len(w.stored()), 0)
 }
 
-// Every record that is written was read with a lock before.
-func TestWhatIsWrittenWasLocked(t *testing.T) {
+// Every record is read with a lock before it is written.
+func TestRecordsAreLockedBeforeWrites(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	w.clock.Advance(time.Hour)
@@ -173,7 +173,8 @@ func TestWhatIsWrittenWasLocked(t *testing.T) {
 	}
 }
 
-// A ticket of a later generation than the stored one is as void as an earlier one, and a link is always current.
+// A ticket of a later generation than the stored one is void, like one of an earlier generation. A link is always
+// current.
 func TestGenerations(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -192,8 +193,8 @@ func TestGenerations(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
 }
 
-// Only who gave an answer gets it again: not a twin with the same address, a member or not.
-func TestTheTwinsAnswer(t *testing.T) {
+// Only the user who answered gets the same invitation again, and not another user with the same address.
+func TestAnswerIsRepeatedOnlyToItsUser(t *testing.T) {
 	w := setup(t, nil)
 	w.host.AddUser("twin", "carl@example.com")
 	declined := w.invite("carl@example.com")
@@ -207,8 +208,8 @@ func TestTheTwinsAnswer(t *testing.T) {
 	w.is.True(errors.Is(w.accept(byIDs(accepted, "twin")), invitation.ErrAccepted))
 }
 
-// Each inviter of a bulk has a ceiling of their own, and is asked for once.
-func TestCeilingsInABulk(t *testing.T) {
+// The grants of each inviter in a bulk are checked, and each inviter's role is asked for once.
+func TestGrantsOfEachInviterInABulk(t *testing.T) {
 	w := setup(t, &invitation.Config{Roles: ladder(t)})
 	w.host.AddMember("acme", "ann", "org:owner")
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
@@ -222,7 +223,7 @@ func TestCeilingsInABulk(t *testing.T) {
 	})
 }
 
-// Outsiders are told that they are, before anything about the invitation (C20).
+// Outsiders get ErrNotMember before any error about the invitation (C20).
 func TestOutsidersAreToldNothing(t *testing.T) {
 	w := setup(t, nil)
 	elsewhere, err := w.svc.Create(w.ctx, "other", with(func(*invitation.CreateParams) {}))
@@ -253,8 +254,8 @@ func TestOutsidersAreToldNothing(t *testing.T) {
 	}
 }
 
-// A directory that scans an empty result and says nothing of it has not found a member.
-func TestAnEmptyRoleIsNoMembership(t *testing.T) {
+// A directory that scans an empty result without an error has not found a member.
+func TestEmptyRoleIsNotAMember(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	dir := &silent{&failing{Host: w.host}}
@@ -273,8 +274,8 @@ func (silent) Role(context.Context, storage.Storage, string, string) (invitation
 	return "", nil
 }
 
-// A directory that fails is not one that says no: nobody joins, and the caller is told nothing of the inside.
-func TestAFailingRoleIsNoAnswer(t *testing.T) {
+// If the directory fails, nobody joins, and the error is internal.
+func TestRoleErrorIsInternal(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {})) // by the back end
 	w.is.NoErr(err)
@@ -285,8 +286,8 @@ func TestAFailingRoleIsNoAnswer(t *testing.T) {
 	w.refuses(boom, nil, func() error { _, err := svc.Preview(w.ctx, ticket); return err })
 }
 
-// What the host says of its own is passed on as it is, whatever sentinel it carries besides.
-func TestTheHostsOwnRefusals(t *testing.T) {
+// An *Error of the host is returned as it is, whatever sentinel it also wraps.
+func TestHostErrorsAreReturned(t *testing.T) {
 	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
 	for _, sentinel := range []error{invitation.ErrNotMember, invitation.ErrNotFound, invitation.ErrAlreadyMember, invitation.ErrForbidden} {
 		both := errors.Join(own, sentinel)
@@ -303,7 +304,7 @@ func TestTheHostsOwnRefusals(t *testing.T) {
 		_, err := w.service(&failing{Host: w.host, memberEmails: both}, nil).Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
 		w.is.Equal(invitation.HTTPStatus(err), 402)
 	}
-	// Several at once, and a nil of the type: not a permission.
+	// Several errors at once, and a nil *Error, which is not a permission.
 	two := invitation.Errors{own, {Status: 403, Code: "second"}}
 	var none *invitation.Error
 	for _, tt := range []struct {
@@ -321,7 +322,7 @@ func TestTheHostsOwnRefusals(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
-// A limit of 0 or below is none, as in the rest of Config. That no seat is left has a word of its own.
+// A limit of 0 or less means no limit, as in Config. ErrQuotaExceeded means that no seat is free.
 func TestOddSeats(t *testing.T) {
 	seats := func(members, limit int, err error) func(context.Context, storage.Storage, string) (int, int, error) {
 		return func(context.Context, storage.Storage, string) (int, int, error) { return members, limit, err }
@@ -344,7 +345,7 @@ func TestOddSeats(t *testing.T) {
 		}
 		own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
 		w.svc = w.service(w.host, &invitation.Config{Seats: seats(0, 0, errors.Join(own, full))})
-		if err := call(); len(refusals(err)) != 1 || refusals(err)[0].code != "payment_required" { // the host's own words
+		if err := call(); len(refusals(err)) != 1 || refusals(err)[0].code != "payment_required" { // the host's own error
 			t.Errorf("%s: %v", name, err)
 		}
 		w.svc = w.service(w.host, &invitation.Config{Seats: seats(1<<62, -1, nil)})
@@ -355,13 +356,13 @@ func TestOddSeats(t *testing.T) {
 func TestOddConfigs(t *testing.T) {
 	w := setup(t, nil)
 	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour})
-	w.is.NoErr(err) // a typed nil is no clock
+	w.is.NoErr(err) // a typed nil is not a clock
 	large := mustMetadata(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)
 	inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = large }))
 	w.is.NoErr(err)
 	w.is.Equal(inv.ExpiresAt.Sub(inv.CreatedAt), 365*24*time.Hour)
 
-	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} { // HMAC knows no difference
+	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} { // the same keys for HMAC
 		_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: keys, AcceptURL: acceptURL})
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
@@ -380,7 +381,7 @@ func TestOddConfigs(t *testing.T) {
 	w.is.Equal(refusals(err), []refusal{{422, "form_param_exceeds_allowed_size", "organization_id"}}) // bytes, not letters
 }
 
-// The longest of everything fits into a ticket and a cursor.
+// The longest values fit into a ticket and a cursor.
 func TestLongestTicketAndCursor(t *testing.T) {
 	n := 0
 	w := setup(t, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("%064d", n) }})
@@ -403,8 +404,8 @@ func TestLongestTicketAndCursor(t *testing.T) {
 	w.is.Equal(page.NextCursor, "")
 }
 
-// A sequence may be ranged over again, after a break too.
-func TestEachAgain(t *testing.T) {
+// Each can be ranged over again, also after a break.
+func TestEachCanBeRangedAgain(t *testing.T) {
 	w := setup(t, nil)
 	ps := make([]invitation.CreateParams, 700)
 	for i := range ps {
@@ -426,7 +427,7 @@ func TestEachAgain(t *testing.T) {
 	}
 }
 
-// Addresses that differ only in case, or in what does not show, are not two.
+// Addresses that differ only in case or in invisible characters are refused or equal.
 func TestAddressesThatLookTheSame(t *testing.T) {
 	is := is.New(t)
 	for upper, lower := range map[string]string{
@@ -454,7 +455,7 @@ func TestAddressesThatLookTheSame(t *testing.T) {
 	}
 }
 
-// A struct that loses the methods of what it embeds, or a type of the host's own, marshals no link and no ticket.
+// A struct without the methods of an embedded type, or a type of the host, marshals no link and no ticket.
 func TestMarshalledWithoutMethods(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
@@ -484,7 +485,7 @@ func TestMarshalledWithoutMethods(t *testing.T) {
 	w.is.True(strings.Contains(out.String(), `"page":{"invitations":1,"total_count":7}`))
 }
 
-// Logged inside of something else, nothing shows a ticket or private metadata either.
+// Logged inside another value, nothing shows a ticket or private metadata.
 func TestNestedSecrets(t *testing.T) {
 	const planted = "hunter2"
 	secret := mustMetadata(t, `{"secret":"hunter2"}`)
@@ -565,7 +566,7 @@ func atMost100(t *testing.T, err error, all int) invitation.Errors {
 	return errs
 }
 
-// An answer to a body that is wrong in every place stays an answer that somebody can read.
+// The response to a body with errors everywhere stays readable.
 func TestErrorsAreBounded(t *testing.T) {
 	is := is.New(t)
 	keys := make([]string, 50000)
@@ -581,7 +582,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	is.Equal(atMost100(t, err, 50000)[99].Param, "k99")
 	_, err = invitation.Decode[[]invitation.CreateParams](strings.NewReader("[" + strings.Repeat("0,", 99) + "0]"))
 	errs := refusals(err)
-	is.Equal(len(errs), 100) // which is all of them
+	is.Equal(len(errs), 100) // that is, all of them
 	is.True(!strings.Contains(err.Error(), "left out"))
 
 	_, err = invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})
@@ -590,7 +591,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	is.True(len(err.Error()) < 300)
 }
 
-// Each check of a bulk answers with 100 errors at most, and none of them says less than it did about how many there are.
+// Each check of a bulk returns at most 100 errors, and the last one says how many were left out.
 func TestErrorsOfABulkAreBounded(t *testing.T) {
 	const all = 700
 	bulk := func(change func(i int, p *invitation.CreateParams)) []invitation.CreateParams {
@@ -620,7 +621,7 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(i int, p *invitation.CreateParams)
 		code   string
-		param  string // of the last
+		param  string // Param of the last error
 	}{
 		"addresses": {func(_ int, p *invitation.CreateParams) { p.EmailAddress = "x" }, "form_param_format_invalid", "[99].email_address"},
 		"twice": {func(i int, p *invitation.CreateParams) {
@@ -659,7 +660,7 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 	}
 	w.is.Equal(own.Meta, map[string]any{"plan": "pro"}) // the host's own error is its own
 
-	// Those that are one error name all of their addresses.
+	// A single error for several items names all their addresses.
 	_, err := w.svc.CreateBulk(w.ctx, "acme", bulk(func(int, *invitation.CreateParams) {}))
 	var e *invitation.Error
 	w.is.True(errors.As(err, &e))
@@ -686,8 +687,8 @@ func TestOddNumbersAndNothing(t *testing.T) {
 	is.Equal(inv, invitation.Invitation{ID: "keep"})
 }
 
-// A patch that changes nothing but blanks changes nothing.
-func TestUpdateOfBlanks(t *testing.T) {
+// A patch that changes only white space changes nothing.
+func TestUpdateOfWhiteSpace(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{ "a" : 1 }`) }))
 	w.is.NoErr(err)
@@ -697,7 +698,7 @@ func TestUpdateOfBlanks(t *testing.T) {
 		w.is.Equal(got, inv)
 	}
 	w.is.Equal(len(w.events), 1)
-	// Of two objects, the one that a patch does not change keeps its very bytes.
+	// An object that the patch does not change keeps its bytes.
 	patch := invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1,"x":null}`), PrivateMetadata: mustMetadata(t, `{"b":2}`)}
 	got, err := w.svc.Update(w.ctx, "acme", inv.ID, patch)
 	w.is.NoErr(err)
@@ -705,8 +706,8 @@ func TestUpdateOfBlanks(t *testing.T) {
 	w.is.Equal(text(t, got.PrivateMetadata), `{"b":2}`)
 }
 
-// Who may not revoke all locks nothing and reads nothing.
-func TestRevokeAllLooksAtTheActorFirst(t *testing.T) {
+// RevokeAll locks and reads nothing before it has checked the acting user.
+func TestRevokeAllChecksActorFirst(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("dora@example.com")
 	reads := 0
@@ -716,8 +717,8 @@ func TestRevokeAllLooksAtTheActorFirst(t *testing.T) {
 	w.is.Equal(reads, 0)
 }
 
-// An organization that is gone is said before a role that could not be granted in it.
-func TestResendIntoNowhere(t *testing.T) {
+// A missing organization takes precedence over a role that may not be granted.
+func TestResendWithoutOrganization(t *testing.T) {
 	w := setup(t, nil)
 	w.host.AddMember("gone", "ann", invitation.RoleAdmin)
 	w.host.AddOrganization(invitation.Organization{ID: "gone"})
@@ -729,8 +730,8 @@ func TestResendIntoNowhere(t *testing.T) {
 	w.refuses(invitation.ErrNotFound, []refusal{{404, "resource_not_found", "organization_id"}}, func() error { _, err := w.resend(inv, ""); return err })
 }
 
-// A sweeper that finds the first batch taken by another goes on behind it.
-func TestASweeperGoesOnBehindAnother(t *testing.T) {
+// If another process has the first batch, ExpireDue continues after it.
+func TestExpireDueContinuesAfterAnother(t *testing.T) {
 	w := lapse(t, 700)
 	taken := false
 	svc := w.svc.WithStorage(overtaken{Storage: w.host.Storage(), taken: &taken})
@@ -739,7 +740,7 @@ func TestASweeperGoesOnBehindAnother(t *testing.T) {
 	w.is.Equal(n, 200) // the other has the first 500
 }
 
-// overtaken is a storage in which another process is at the first batch: it is listed, and gone when it is locked.
+// overtaken is a storage whose first batch another process has: List returns it, and locking finds nothing.
 type overtaken struct {
 	storage.Storage
 	taken *bool

@@ -14,7 +14,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// ladder is three roles, each of which grants what is below it.
+// ladder returns three roles, each of which grants the roles below it.
 func ladder(t testing.TB) *invitation.Roles {
 	t.Helper()
 	roles, err := invitation.NewRoles(
@@ -58,8 +58,9 @@ func TestResend(t *testing.T) {
 	w.is.NoErr(w.accept(byTicket(t, got, "carl")))
 }
 
-// Who sends again answers for the invitation from then on; the back end leaves the inviter, who must still be able to.
-func TestResendMovesTheInviter(t *testing.T) {
+// The user who resends becomes the inviter. The back end keeps the inviter, who must still be allowed to grant the
+// role.
+func TestResendChangesTheInviter(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
@@ -81,9 +82,8 @@ func TestResendMovesTheInviter(t *testing.T) {
 	w.is.NoErr(err)
 }
 
-// Sending again is no way around what Create would refuse (C15), and refuses in the documented order.
-// What is pending is sent again whoever the address belongs to by now: only an expired one is invited again.
-func TestResendOfPendingAsksForNoMembers(t *testing.T) {
+// Resend of a pending invitation ignores to whom the address belongs by now. Only an expired one is invited again.
+func TestResendOfPendingIgnoresMembers(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("dora@example.com")
 	w.host.AddMember("acme", "dora", invitation.RoleMember)
@@ -170,14 +170,15 @@ func TestResendRefusesInOrder(t *testing.T) {
 	step(invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 }
 
-// An expired one is revived, whether that was written or not, also where another one lapsed in its slot meanwhile.
+// Resend revives an expired invitation, whether or not its expiry is stored, and even if another one has expired in its
+// slot.
 func TestResendRevives(t *testing.T) {
 	for _, swept := range []bool{false, true} {
 		t.Run(fmt.Sprint("swept ", swept), func(t *testing.T) {
 			w := setup(t, &invitation.Config{MaxPending: 1})
 			first := w.invite("carl@example.com")
 			w.clock.Set(first.ExpiresAt)
-			second := w.invite("carl@example.com") // writes the first expired
+			second := w.invite("carl@example.com") // stores the expiry of the first
 			w.clock.Set(second.ExpiresAt)
 			if swept {
 				_, err := w.svc.ExpireDue(w.ctx, 10)
@@ -207,11 +208,11 @@ func TestResendRevives(t *testing.T) {
 	w.clock.Set(inv.ExpiresAt)
 	before := w.get(inv)
 	w.events = nil
-	got, err := w.resend(inv, "") // its own slot, not written expired yet
+	got, err := w.resend(inv, "") // holds its own slot; its expiry is not stored yet
 	w.is.NoErr(err)
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventResent})
 	w.is.Equal(w.events[0].Invitation, before)
-	w.is.True(got.Terms != before.Terms) // who was shown the expired one was not shown this one
+	w.is.True(got.Terms != before.Terms) // the expired one that was shown had other terms
 }
 
 func TestUpdate(t *testing.T) {
@@ -233,7 +234,7 @@ func TestUpdate(t *testing.T) {
 	w.is.Equal(w.get(inv), want)
 	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventUpdated, At: noon.Add(time.Hour), ActorID: "bob", Invitation: want}})
 
-	// What changes nothing is not written.
+	// An update that changes nothing writes nothing.
 	same, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleMember, PublicMetadata: mustMetadata(t, `{"b":2}`)})
 	w.is.NoErr(err)
 	w.is.Equal(same, got)
@@ -279,9 +280,9 @@ func TestUpdateRefusesInOrder(t *testing.T) {
 	step("acme", member.ID, invitation.UpdateParams{RequestingUserID: "bob", Role: invitation.RoleAdmin}, invitation.ErrForbidden, denied)        // the new role
 	step("acme", member.ID, invitation.UpdateParams{Role: invitation.RoleAdmin}, invitation.ErrForbidden, refusal{403, "not_allowed_access", ""}) // the inviter could not
 	step("acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"b":123}`)}, invitation.ErrInvalid,
-		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // the sum counts
+		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // the merged size counts
 	step("other", "missing", invitation.UpdateParams{RequestingUserID: "bob", PrivateMetadata: mustMetadata(t, `{"a":null,"b":"1234567"}`)}, invitation.ErrInvalid,
-		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // and the patch itself, before anything is looked at
+		refusal{422, "form_param_exceeds_allowed_size", "private_metadata"}) // so does the size of the patch, before anything is read
 	_, err = w.svc.Update(w.ctx, "acme", member.ID, invitation.UpdateParams{PrivateMetadata: mustMetadata(t, `{"a":null,"b":12}`)})
 	w.is.NoErr(err)
 	w.clock.Set(member.ExpiresAt)
@@ -369,7 +370,7 @@ func TestRevokeAll(t *testing.T) {
 	}
 }
 
-// lapse fills acme with n invitations whose time has come, a second apart, and other with one that has not.
+// lapse fills acme with n expired invitations, a second apart, and other with one that has not expired.
 func lapse(t *testing.T, n int) *world {
 	w := setup(t, nil)
 	ps := make([]invitation.CreateParams, n)
@@ -410,7 +411,7 @@ func TestExpireDue(t *testing.T) {
 	w.is.Equal(n, 0)
 }
 
-// Several processes at once: each lapsed one is written, and told of, exactly once.
+// With several processes at once, each expiry is stored and emitted exactly once.
 func TestExpireDueConcurrently(t *testing.T) {
 	w := lapse(t, 1500)
 	var mu sync.Mutex
@@ -443,7 +444,7 @@ func TestExpireDueConcurrently(t *testing.T) {
 	}
 }
 
-// What is done stays done when a later batch fails.
+// Earlier batches stay committed if a later one fails.
 func TestExpireDueFailsBetweenBatches(t *testing.T) {
 	w := lapse(t, 1000)
 	boom := errors.New("boom")
@@ -463,7 +464,7 @@ func TestExpireDueFailsBetweenBatches(t *testing.T) {
 }
 
 func TestPurge(t *testing.T) {
-	w := lapse(t, 600) // all lapse within the first ten minutes
+	w := lapse(t, 600) // all expire within the first ten minutes
 	w.invite("carl@example.com")
 	revoked := w.invite("dora@example.com")
 	_, err := w.svc.Revoke(w.ctx, "acme", revoked.ID, invitation.RevokeParams{}) // an hour after noon
@@ -471,15 +472,15 @@ func TestPurge(t *testing.T) {
 	w.events = nil
 	n, err := w.svc.Purge(w.ctx, noon.Add(100*time.Second), 1000)
 	w.is.NoErr(err)
-	w.is.Equal(n, 99) // those that lapsed earlier than that; sweeping them first is not counted
+	w.is.Equal(n, 99) // those that expired before that; storing the expiry is not counted
 	for _, e := range w.events {
-		w.is.Equal(e.Type, invitation.EventExpired) // deleting tells nobody
+		w.is.Equal(e.Type, invitation.EventExpired) // deleting emits no events
 	}
 	w.is.Equal(len(w.events), 600)
 	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour), 501)
 	w.is.NoErr(err)
 	w.is.Equal(n, 501)
-	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour), 501) // now: the revoked one is not earlier than that
+	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour), 501) // the revoked one is not earlier than that
 	w.is.NoErr(err)
 	w.is.Equal(n, 0)
 	w.clock.Advance(time.Nanosecond)
@@ -487,10 +488,10 @@ func TestPurge(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(n, 1)
 	left := w.stored()
-	w.is.Equal(len(left), 2) // what is pending stays
+	w.is.Equal(len(left), 2) // pending invitations stay
 }
 
-func TestDeleteAllAndErase(t *testing.T) {
+func TestDeleteOrganizationAndEraseEmail(t *testing.T) {
 	for name, tt := range map[string]struct {
 		call func(w *world) (int, error)
 		want int
@@ -521,7 +522,7 @@ func TestDeleteAllAndErase(t *testing.T) {
 				w.is.NoErr(err)
 				w.is.Equal(n, tt.want)
 				w.is.Equal(len(w.stored()), tt.left)
-				w.is.Equal(len(w.events), 0) // deleting tells nobody
+				w.is.Equal(len(w.events), 0) // deleting emits no events
 				n, err = tt.call(w)
 				w.is.NoErr(err)
 				w.is.Equal(n, 0)
@@ -558,7 +559,7 @@ func TestMaintenanceRefuses(t *testing.T) {
 	}
 }
 
-// bounded notes the largest statement that a service asks for.
+// bounded records the size of the largest statement.
 type bounded struct {
 	storage.Storage
 	largest *int
@@ -590,7 +591,7 @@ func (b bounded) Delete(ctx context.Context, ids ...string) (int, error) {
 	return b.Storage.Delete(ctx, ids...)
 }
 
-// retried runs each transaction once in vain, as an engine that aborts it does.
+// retried runs each transaction twice, like an engine that aborts the first attempt.
 type retried struct{ storage.Storage }
 
 func (r retried) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
@@ -606,8 +607,8 @@ func (r retried) RunInTx(ctx context.Context, fn func(context.Context, storage.S
 	return r.Storage.RunInTx(ctx, fn)
 }
 
-// What an attempt counted that was aborted does not count.
-func TestRetriedCounts(t *testing.T) {
+// The count of an aborted attempt is dropped.
+func TestCountsOfRetriedTransactions(t *testing.T) {
 	w := setup(t, nil)
 	svc, err := invitation.NewService(retried{w.host.Storage()}, w.host, &invitation.Config{Clock: w.clock})
 	w.is.NoErr(err)
@@ -623,7 +624,7 @@ func TestRetriedCounts(t *testing.T) {
 	w.is.Equal(n, 4)
 }
 
-// An organization may have any number of invitations. What takes all of them holds 500 at once, rows and events alike,
+// An organization may have any number of invitations. An operation on all of them holds 500 records and events at once,
 // and is still one transaction.
 func TestPagesInOneTransaction(t *testing.T) {
 	const n = 1203
@@ -637,7 +638,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 		"DeleteOrganization": func(w *world) (int, error) { return w.svc.DeleteOrganization(w.ctx, "acme") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := setup(t, &invitation.Config{MaxBulk: -1, NewID: rand.Text}) // ids in no order
+			w := setup(t, &invitation.Config{MaxBulk: -1, NewID: rand.Text}) // ids without an order
 			ps := make([]invitation.CreateParams, n)
 			for i := range ps {
 				ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember, InviterUserID: "ann"}
@@ -665,7 +666,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 			if name != "DeleteOrganization" {
 				_, err = call(w)
 				w.is.True(errors.Is(err, boom))
-				w.is.Equal(w.stored(), before) // the first pages are undone too
+				w.is.Equal(w.stored(), before) // the first pages are rolled back too
 				w.is.Equal(told, []int{500, 500, 203})
 			}
 			told = nil
@@ -684,7 +685,7 @@ func TestPagesInOneTransaction(t *testing.T) {
 	}
 }
 
-// Terms stand for what the invited person is shown: they change with each of it, and with nothing else.
+// Terms change exactly when something that the invited person is shown changes.
 func TestTerms(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -742,7 +743,7 @@ func TestTerms(t *testing.T) {
 	}
 	w.clock.Set(inv.ExpiresAt)
 	lapsed := w.get(inv).Terms
-	w.is.Equal(lapsed, inv.Terms) // expiring is no change, swept or not
+	w.is.Equal(lapsed, inv.Terms) // expiry is not a change, stored or not
 	_, err = w.svc.ExpireDue(w.ctx, 10)
 	w.is.NoErr(err)
 	w.is.Equal(w.get(inv).Terms, lapsed)

@@ -24,8 +24,8 @@ func ids(invs []invitation.Invitation) []string {
 	return out
 }
 
-// populate makes a world in which acme has seven invitations: i1 to i5 pending, a minute apart, of which i2 is
-// revoked and i3 expires early and i4 is accepted by carl, one that a domain made, and one in other.
+// populate returns a world in which acme has seven invitations. i1 to i5 were created as pending, a minute apart; i2 is
+// revoked, i3 expires early, and carl accepts i4. An organization domain generated another one, and one is in other.
 func populate(t *testing.T) *world {
 	n := 0
 	w := setup(t, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("i%d", n) }})
@@ -136,7 +136,7 @@ func TestListForUser(t *testing.T) {
 	w.host.AddUser("dora", "broken", "AL@a.example", "EVE@b.example")
 	w.is.Equal(ids(list("dora", invitation.ListParams{}).Data), []string{"i1"}) // in any spelling, invalid ones passed over
 	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "al@a.example"}).Data), 0)
-	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "dora@example.com"}).Data), 0) // not hers any more
+	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "dora@example.com"}).Data), 0) // no longer hers
 	w.is.Equal(ids(list("dora", invitation.ListParams{EmailAddress: "eve@B.example"}).Data), []string{"i1"})
 	for _, none := range [][]string{nil, {}, {"broken"}} {
 		w.host.AddUser("dora", none...)
@@ -190,7 +190,7 @@ func TestListsRefuseParameters(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalidCursor))
 }
 
-// A cursor leads through every row exactly once, in every order, while the clock and the page size change.
+// Cursors visit every row exactly once, in every order, while the clock and the page size change.
 func TestCursor(t *testing.T) {
 	w := setup(t, nil)
 	for i := range 25 {
@@ -198,7 +198,7 @@ func TestCursor(t *testing.T) {
 			ExpiresIn: time.Duration(1+i%3) * 24 * time.Hour})
 		w.is.NoErr(err)
 		if i%4 == 0 {
-			w.clock.Advance(time.Minute) // ties otherwise
+			w.clock.Advance(time.Minute) // to avoid ties
 		}
 	}
 	for _, orders := range [][]string{nil, {"created_at"}, {"-email_address"}, {"expires_at"}, {"-expires_at", "created_at"}, {"created_at", "-email_address"}} {
@@ -235,7 +235,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// A cursor of one list is refused by every other, and so is every damaged one (C23).
+// Every other list refuses the cursor of a list, and all lists refuse a damaged one (C23).
 func TestCursorIsBoundToItsList(t *testing.T) {
 	w := populate(t)
 	base := invitation.ListParams{Limit: 1, Statuses: []invitation.Status{"pending", "expired"}, Query: "example"}
@@ -286,7 +286,7 @@ func TestCursorIsBoundToItsList(t *testing.T) {
 }
 
 func FuzzCursor(f *testing.F) {
-	n := 0 // the fuzzer has several processes, and all have to know the same cursor
+	n := 0 // all processes of the fuzzer need the same cursor
 	w := setup(f, &invitation.Config{NewID: func() string { n++; return fmt.Sprint("i", n) }})
 	for _, email := range []string{"c@example.com", "d@example.com"} {
 		w.invite(email)
@@ -355,7 +355,7 @@ func TestEach(t *testing.T) {
 		}
 		return got
 	}
-	w.is.Equal(each(invitation.ListParams{}), want) // 0 is all of them
+	w.is.Equal(each(invitation.ListParams{}), want) // 0 means all
 	w.is.Equal(each(invitation.ListParams{Limit: 700}), want[:700])
 	w.is.Equal(each(invitation.ListParams{Limit: 500}), want[:500])
 	w.is.Equal(each(invitation.ListParams{Limit: 5000, Offset: 400}), want[400:])
@@ -365,7 +365,7 @@ func TestEach(t *testing.T) {
 
 	for inv := range w.svc.Each(w.ctx, "acme", invitation.ListParams{}) {
 		w.is.Equal(inv.ID, want[0])
-		break // stops when the loop does
+		break // Each stops with the loop
 	}
 	n := 0
 	for inv, err := range w.svc.Each(w.ctx, "acme", invitation.ListParams{Limit: -1}) {
@@ -373,8 +373,8 @@ func TestEach(t *testing.T) {
 		w.is.Equal(inv, invitation.Invitation{})
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
-	w.is.Equal(n, 1) // once, and no more
-	// It holds nothing while it yields: what is written in the loop does not wait.
+	w.is.Equal(n, 1) // exactly once
+	// Each holds nothing while it yields: a write in the loop does not wait.
 	for inv, err := range w.svc.Each(w.ctx, "acme", invitation.ListParams{Limit: 3}) {
 		w.is.NoErr(err)
 		_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
@@ -392,8 +392,8 @@ func TestEach(t *testing.T) {
 	w.is.Equal(n, 501)
 }
 
-// A store that does not know a field of a filter is found out, instead of showing what it should not.
-func TestAStoreThatIgnoresAFilterIsFoundOut(t *testing.T) {
+// A store that ignores a field of a filter causes an error, and its records are not shown.
+func TestStoreThatIgnoresAFilter(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("carl@example.com")
 	svc := w.svc.WithStorage(ignorant{w.host.Storage()})
@@ -403,7 +403,7 @@ func TestAStoreThatIgnoresAFilterIsFoundOut(t *testing.T) {
 	w.is.True(!errors.As(err, &e)) // an internal error
 }
 
-// ignorant is a store that looks at no filter.
+// ignorant is a store that ignores filters.
 type ignorant struct{ storage.Storage }
 
 func (s ignorant) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
@@ -431,7 +431,7 @@ func TestReadsFailWithTheStore(t *testing.T) {
 	}
 }
 
-// broken is a store that fails.
+// broken is a store whose calls fail.
 type broken struct {
 	storage.Storage
 	err error

@@ -46,9 +46,9 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 	})
 }
 
-// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, and returns how many.
-// Accepted, declined, revoked and expired invitations are resolved. Purge works in transactions of 500, as ExpireDue
-// does. It first calls ExpireDue with the same limit; the result does not count those. Deleting emits no events.
+// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, and returns how many it
+// deleted. Accepted, declined, revoked and expired invitations are resolved. Purge first calls ExpireDue with the same
+// limit. Like ExpireDue it works in transactions of 500. Deleting emits no events.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
 // [ErrInvalid], and so is an instant that is zero or in the future.

@@ -43,11 +43,11 @@ func TestMetadataKeepsItsText(t *testing.T) {
 		is := is.New(t)
 		m := mustMetadata(t, s)
 		is.Equal(text(t, m), s)
-		is.Equal(mustMetadata(t, "\n "+s+"\t"), m) // blanks around it are no part of it
+		is.Equal(mustMetadata(t, "\n "+s+"\t"), m) // without surrounding white space
 	}
 }
 
-func TestMetadataZeroValueIsTheEmptyObject(t *testing.T) {
+func TestMetadataZeroValue(t *testing.T) {
 	is := is.New(t)
 	var m invitation.Metadata
 	is.Equal(text(t, m), `{}`)
@@ -70,13 +70,13 @@ func TestNewMetadata(t *testing.T) {
 		N    uint64 `json:"n"`
 	}{"<a&b>", math.MaxUint64})
 	is.NoErr(err)
-	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // as it is meant, not escaped for HTML
+	is.Equal(text(t, m), `{"team":"<a&b>","n":18446744073709551615}`) // not escaped for HTML
 	var got struct {
 		Team string `json:"team"`
 	}
 	is.NoErr(m.Decode(&got))
 	is.Equal(got.Team, "<a&b>")
-	is.True(m.Decode(&[]int{}) != nil) // an object is no list
+	is.True(m.Decode(&[]int{}) != nil) // an object is not a list
 }
 
 func TestMetadataRefuses(t *testing.T) {
@@ -136,7 +136,7 @@ func TestMetadataJSON(t *testing.T) {
 	is.Equal(string(b), `{"M":{"big":9007199254740993},"N":{}}`)
 }
 
-// The examples of RFC 7396, appendix A, that are between objects, and what it is silent about: text and order.
+// The examples of RFC 7396, appendix A, for objects, and what it does not define: text and order.
 func TestMetadataMerge(t *testing.T) {
 	for _, tt := range [][3]string{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
@@ -180,7 +180,7 @@ func TestMetadataMergeStaysWithinTheDepth(t *testing.T) {
 	is.Equal(merged, deep)
 }
 
-// merged is RFC 7396, section 2, as it stands there.
+// merged follows RFC 7396, section 2, literally.
 func merged(target, patch any) any {
 	changes, ok := patch.(map[string]any)
 	if !ok {
@@ -200,7 +200,7 @@ func merged(target, patch any) any {
 	return object
 }
 
-// generic is the text as encoding/json reads it, with numbers kept.
+// generic is the text decoded by encoding/json, with numbers as json.Number.
 func generic(t testing.TB, text string) any {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(text))
@@ -231,7 +231,8 @@ func depthOf(text string) int {
 	return deepest
 }
 
-// checkMerge fails unless merging means what the RFC says, gives metadata, is no deeper than both, and is the same twice.
+// checkMerge fails unless Merge agrees with the RFC, returns valid metadata that is no deeper than its arguments, and
+// is idempotent.
 func checkMerge(t *testing.T, target, patch invitation.Metadata) {
 	t.Helper()
 	once, err := target.Merge(patch)
@@ -253,7 +254,7 @@ func checkMerge(t *testing.T, target, patch invitation.Metadata) {
 	}
 }
 
-// randomObject is an object of few keys, some of them escaped, with blanks here and there.
+// randomObject returns an object with few keys, some of them escaped, and some white space.
 func randomObject(r *rand.Rand, depth int) string {
 	var b strings.Builder
 	blank := func() { b.WriteString([]string{"", "", " ", "\n\t"}[r.IntN(4)]) }
@@ -292,7 +293,7 @@ func randomObject(r *rand.Rand, depth int) string {
 	return b.String()
 }
 
-func TestMergeMeansWhatTheRFCSays(t *testing.T) {
+func TestMergeFollowsRFC7396(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	n := 0
 	for n < 2000 {
@@ -309,9 +310,9 @@ func TestMergeMeansWhatTheRFCSays(t *testing.T) {
 	}
 }
 
-// What a store returns may be broken, or older than a rule. It is shown as it is; merging and decoding it is an error
-// where it has no meaning, and nothing else.
-func TestMetadataOfABrokenStore(t *testing.T) {
+// Metadata from a store may be broken, or older than a rule. It is shown as it is. Merge and Decode return an error
+// only if it has no meaning.
+func TestMetadataFromABrokenStore(t *testing.T) {
 	w := setup(t, nil)
 	stored := func(text string) invitation.Metadata {
 		t.Helper()
@@ -344,7 +345,7 @@ func TestMetadataOfABrokenStore(t *testing.T) {
 			t.Errorf("decoding %.40q: no error", s)
 		}
 	}
-	for s, want := range map[string]string{ // from before these were refused
+	for s, want := range map[string]string{ // stored before these were refused
 		` {"a":"\u0000"} `: `{"a":{"b":1}}`, `{"x":"\u0000","y":1e999}`: `{"x":"\u0000","y":1e999,"a":{"b":1}}`, `{"\ud800":1,"c":2}`: `{"\ud800":1,"a":{"b":1}}`,
 	} {
 		got, err := stored(s).Merge(patch)
@@ -361,12 +362,12 @@ type promoted struct{ Team, Seat string }
 
 type rival struct{ Seat string }
 
-// readsItself has an UnmarshalJSON of its own, which reads as encoding/json does.
+// readsItself has its own UnmarshalJSON, which works like encoding/json.
 type readsItself struct{ plain }
 
 func (r *readsItself) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &r.plain) }
 
-// A key fills the field of exactly its name. The rest is as json.Unmarshal has it.
+// A key sets only the field with exactly its name. Otherwise Decode works like json.Unmarshal.
 func TestDecodeMatchesNamesExactly(t *testing.T) {
 	type tree struct {
 		plain
@@ -401,7 +402,7 @@ func TestDecodeMatchesNamesExactly(t *testing.T) {
 		`{"name":"x","Name":"y","NAME":"z"}`:                            {plain: plain{"x"}},
 		`{"Name":"y","\u006eame":"x","nAME":"z"}`:                       {plain: plain{"x"}},
 		`{"Team":"x","team":"y","TEAM":{"no":"string"}}`:                {Team: "x"},
-		`{"Seat":"x","seat":"y"}`:                                       {}, // of two embedded structs: of none
+		`{"Seat":"x","seat":"y"}`:                                       {}, // ambiguous between two embedded structs
 		`{"promoted":"x","Promoted":"y","Twice":"z"}`:                   {Twice: "x"},
 		`{"-":"x","Off":"y","off":"z"}`:                                 {Dash: "x"},
 		`{"straße":"x","STRAẞE":"y","\u017ftraße":"z"}`:                 {Long: "x"},
@@ -579,7 +580,7 @@ func TestMetadataNeverPrintsItsContent(t *testing.T) {
 	is.Equal(fmt.Sprint(invitation.Metadata{}), "metadata(2 bytes)")
 }
 
-// deepObject is an object of about so many bytes that nests so deep: keys with short values at every level.
+// deepObject returns an object of about that size and depth, with short keys and values at every level.
 func deepObject(size, depth int) string {
 	var b strings.Builder
 	for level := range depth {

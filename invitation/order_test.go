@@ -17,44 +17,44 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Create, CreateBulk and Resend say in which order they refuse. This makes calls that several reasons speak against,
-// and compares the answer with that order.
+// Create, CreateBulk and Resend document the precedence of their errors. This test makes calls with several things
+// wrong, and compares the error with the documentation.
 
 var (
-	errInside  = errors.New("inside") // an internal error of the host's
+	errInside  = errors.New("inside") // an internal error of the host
 	ownRole    = &invitation.Error{Status: http.StatusTeapot, Code: "own_role", Message: "own"}
 	ownMembers = &invitation.Error{Status: http.StatusTeapot, Code: "own_members", Message: "own"}
 	ownAllow   = &invitation.Error{Status: http.StatusTeapot, Code: "own_allow", Message: "own"}
 	ownSeats   = &invitation.Error{Status: http.StatusTeapot, Code: "own_seats", Message: "own"}
 )
 
-// item is an address, and what speaks against it.
+// item is an address, and what is wrong with it.
 type item struct {
 	email         string
-	allow         error // what AllowEmail says
+	allow         error // the error of AllowEmail
 	member        bool
-	live, replace bool // an invitation is pending, and is to be replaced
-	soon          bool // and was sent a moment ago
+	live, replace bool // an invitation is pending; the item replaces it
+	soon          bool // the pending invitation was sent recently
 }
 
-// attempt is a call, and what speaks against it.
+// attempt is a call, and what is wrong with it.
 type attempt struct {
 	op           string // create, bulk or resend
-	nobody       bool   // on behalf of a user who is not given
+	nobody       bool   // through As("")
 	badParameter bool
-	acts         bool              // for a user
-	roleErr      error             // what the host says of the user's role
+	acts         bool              // through a user
+	roleErr      error             // the error of Role
 	manages      bool              // the role manages
-	mayNotGrant  bool              // it may not grant the role of the invitation
-	status       invitation.Status // of what is sent again; "" where there is no such invitation
-	members      error             // what MemberEmails says
+	mayNotGrant  bool              // the role may not grant that of the invitation
+	status       invitation.Status // of the invitation to resend; "" if it does not exist
+	members      error             // the error of MemberEmails
 	items        []item
 	seats        error
-	full         bool // one pending invitation is allowed
-	pending      int  // before
+	full         bool // MaxPending is 1
+	pending      int  // pending invitations before the call
 }
 
-// want is the answer by the doc comments.
+// want returns the error that the doc comments promise.
 func (a attempt) want() error {
 	invites := a.op != "resend" || a.status == invitation.StatusExpired
 	switch {
@@ -70,7 +70,7 @@ func (a attempt) want() error {
 		return invitation.ErrNotFound
 	case a.op == "resend" && a.status == invitation.StatusRevoked:
 		return invitation.ErrNotPending
-	case invites && a.members != nil: // of two internal errors either may come, and here they are one
+	case invites && a.members != nil: // either internal error may be returned; here they are equal
 		return a.members
 	}
 	if a.acts && a.mayNotGrant {
@@ -118,7 +118,7 @@ func (a attempt) want() error {
 	return nil
 }
 
-// chance is a kind of trouble, more often none.
+// chance returns one of the errors, or more often nil.
 func chance[T any](rnd *rand.Rand, none T, troubles ...T) T {
 	if rnd.IntN(2) == 0 {
 		return none
@@ -158,12 +158,12 @@ func newAttempt(rnd *rand.Rand) attempt {
 	if a.op == "resend" {
 		a.status = []invitation.Status{invitation.StatusPending, invitation.StatusExpired, invitation.StatusExpired,
 			invitation.StatusRevoked, ""}[rnd.IntN(5)]
-		a.items[0].live = a.items[0].live && a.status == invitation.StatusExpired // another one, for the same address
+		a.items[0].live = a.items[0].live && a.status == invitation.StatusExpired // another invitation for the same address
 	}
 	return a
 }
 
-// answers is a host that answers what an attempt says.
+// answers is a host that answers as an attempt says.
 type answers struct{ attempt }
 
 func (h answers) Role(_ context.Context, _ storage.Storage, _, user string) (invitation.Role, error) {
@@ -192,7 +192,8 @@ func (answers) VerifiedEmails(context.Context, storage.Storage, string) ([]strin
 }
 func (answers) Join(context.Context, storage.Storage, invitation.Membership) error { return nil }
 
-// make makes the invitations that there are before, the call, and returns its error and whether it changed anything.
+// make creates the earlier invitations and makes the call. It returns the error of the call, and whether it changed
+// anything.
 func (a *attempt) make(t *testing.T, roles *invitation.Roles) (err error, changed bool) {
 	t.Helper()
 	is, ctx, store := is.New(t), t.Context(), memstore.New()
@@ -292,7 +293,7 @@ func (a *attempt) make(t *testing.T, roles *invitation.Roles) (err error, change
 	return err, fmt.Sprint(after) != fmt.Sprint(before)
 }
 
-// name is the first refusal in an error, which the host's own ones have codes for.
+// name returns the code of the first error in err.
 func name(err error) string {
 	var e *invitation.Error
 	for _, known := range []error{errInside, invitation.ErrInvalid, invitation.ErrNotMember, invitation.ErrForbidden,
@@ -329,11 +330,11 @@ func TestOrderOfRefusals(t *testing.T) {
 			t.Errorf("%+v:\nwant %v, got %s (%v), changed %v", a, want, name(got), got, changed)
 		}
 		if t.Failed() {
-			return // the first one says enough
+			return // the first failure is enough
 		}
 	}
 	t.Log(seen)
-	if len(seen) != 15 { // each answer, and none
+	if len(seen) != 15 { // every error, and success
 		t.Errorf("%d answers were met: %v", len(seen), seen)
 	}
 }

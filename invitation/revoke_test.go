@@ -50,14 +50,14 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 	w.clock.Set(noon)
 	_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
-	w.is.NoErr(err) // the back end needs nobody
+	w.is.NoErr(err) // the back end needs no member
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 	other := w.invite("dora@example.com")
 	w.is.NoErr(w.accept(byIDs(other, "dora")))
 	step(w.svc, "acme", other.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 }
 
-// Who manages may revoke what they could not grant.
+// A manager may revoke an invitation into a role that they may not grant.
 func TestRevokeNeedsNoGrant(t *testing.T) {
 	roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin}, invitation.RoleDefinition{Key: "org:clerk", Manages: true})
 	if err != nil {

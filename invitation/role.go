@@ -42,8 +42,8 @@ type Roles struct {
 //   - a key that is empty, too long, or defined twice
 //   - Grants without Manages
 //   - a grant of a role that is not defined
-//   - a grant of a role that grants more than the definition itself: its members could gain those roles by inviting
-//     another address of their own
+//   - a grant of a role whose Grants go beyond those of the granting role: a member could gain them by inviting another
+//     address of their own
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {

@@ -38,7 +38,7 @@ func TestNewRolesRefuses(t *testing.T) {
 			var e *invitation.Error
 			is.True(errors.As(err, &e))
 			is.Equal(e.Param, tt.param)
-			is.True(strings.Contains(err.Error(), tt.say)) // names the remedy
+			is.True(strings.Contains(err.Error(), tt.say)) // the text says what to do
 		})
 	}
 }
@@ -62,10 +62,10 @@ func TestRolesAreImmutable(t *testing.T) {
 	grants[0] = "org:owner"
 	w = setup(t, &invitation.Config{Roles: roles})
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: "org:owner", InviterUserID: "ann"})
-	w.is.True(errors.Is(err, invitation.ErrForbidden)) // what was defined counts, not what the slice says later
+	w.is.True(errors.Is(err, invitation.ErrForbidden)) // later changes of the slice have no effect
 }
 
-// Both fixed sets satisfy what NewRoles asks of any set, and do what their documentation says.
+// DefaultRoles and LegacyRoles satisfy NewRoles, and match their documentation.
 func TestFixedRoles(t *testing.T) {
 	is := is.New(t)
 	for _, tt := range []struct {

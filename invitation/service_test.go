@@ -10,7 +10,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// operations calls every operation there is, on one invitation of acme.
+// operations calls every operation on one invitation of acme.
 func operations(w *world, svc *invitation.Service, inv invitation.Invitation) map[string]func() error {
 	ticket := ticketOf(w.t, inv)
 	return map[string]func() error{
@@ -55,7 +55,7 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 	}
 }
 
-// A browser without a session does not become the back end by leaving a field out (C18).
+// A request without a session never acts as the back end (C18).
 func TestAsNobody(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
@@ -79,7 +79,7 @@ func TestAsNobody(t *testing.T) {
 	}
 }
 
-// What each operation says to an outsider, a member without a managing role, and a manager.
+// Each operation is called by an outsider, by a member whose role does not manage, and by a manager.
 func TestAs(t *testing.T) {
 	none, notMember, forbidden, invitee := error(nil), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
 	for user, want := range map[string]map[string]error{
@@ -107,7 +107,7 @@ func TestAs(t *testing.T) {
 	}
 }
 
-// The user of As takes the place of whoever a request says acts.
+// The user of As replaces every acting user in the parameters.
 func TestAsReplacesTheActingUser(t *testing.T) {
 	w := setup(t, nil)
 	inv, err := w.svc.As("ann").Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "zoe" }))
@@ -174,7 +174,7 @@ func TestAnotherOrganization(t *testing.T) {
 		func() error { _, err := w.svc.Get(w.ctx, "", ""); return err })
 }
 
-// The host's transaction: what it undoes is undone, what it commits is there, the membership included.
+// In a transaction of the host, everything commits or rolls back with it, including the membership.
 func TestWithStorage(t *testing.T) {
 	w := setup(t, nil)
 	undo := errors.New("undo")
@@ -200,13 +200,13 @@ func TestWithStorage(t *testing.T) {
 	w.is.Equal(len(w.host.Members("acme")), 3)
 
 	err := w.svc.LockOrganization(w.ctx, "acme")
-	w.is.True(err != nil) // outside of a transaction there is nothing to lock
+	w.is.True(err != nil) // no lock outside a transaction
 	err = w.svc.LockOrganization(w.ctx, "")
 	w.is.Equal(refusals(err), []refusal{{422, "form_param_missing", "organization_id"}})
 }
 
-// Every link and lock is taken where it belongs: an organization is locked exactly where something is counted.
-func TestLocksOnlyWhereSomethingIsCounted(t *testing.T) {
+// Operations lock an organization exactly if a limit is set.
+func TestLocksOnlyWithLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg  invitation.Config
 		want int
@@ -235,7 +235,7 @@ func TestLocksOnlyWhereSomethingIsCounted(t *testing.T) {
 	}
 }
 
-// watched is a storage that notes the keys it locks.
+// watched is a storage that records the keys that it locks.
 type watched struct {
 	storage.Storage
 	locked *[]string
@@ -282,7 +282,7 @@ func BenchmarkService(b *testing.B) {
 	})
 }
 
-// quiet is a directory that costs nothing.
+// quiet is a directory that does nothing.
 type quiet struct{ invitation.Directory }
 
 func (quiet) MemberEmails(context.Context, storage.Storage, string, []string) ([]string, error) {

@@ -23,8 +23,8 @@ const acceptURL = "https://app.example.com/join"
 
 var key1, key2 = bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 
-// world is a host with two organizations: ann is admin and bob a member of acme, zoe is admin of other; carl and
-// dora are users without one.
+// world is a host with two organizations. ann is an admin and bob a member of acme, zoe is an admin of other, and carl
+// and dora belong to neither.
 type world struct {
 	t      testing.TB
 	is     *is.I
@@ -32,11 +32,11 @@ type world struct {
 	clock  *clock.Fake
 	host   *invitationtest.Host
 	svc    *invitation.Service
-	events []invitation.Event // committed ones
+	events []invitation.Event // committed events
 }
 
-// setup makes a world. What cfg leaves out is a fake clock at noon, one ticket key, acceptURL, and events that are
-// kept in the world.
+// setup returns a world. By default it has a fake clock at noon, one ticket key, acceptURL, and an OnEvents that keeps
+// the events.
 func setup(t testing.TB, cfg *invitation.Config) *world {
 	t.Helper()
 	w := &world{t: t, is: is.New(t), ctx: t.Context(), clock: clock.NewFake(noon), host: invitationtest.NewHost()}
@@ -52,14 +52,14 @@ func setup(t testing.TB, cfg *invitation.Config) *world {
 	return w
 }
 
-// in lets a subtest use the world as its own.
+// in makes the subtest t the test of the world.
 func (w *world) in(t *testing.T) {
 	before, beforeIs := w.t, w.is
 	w.t, w.is = t, is.New(t)
 	t.Cleanup(func() { w.t, w.is = before, beforeIs })
 }
 
-// service makes a service on the world's storage with another directory or configuration.
+// service returns a service on the world's storage with another directory or configuration.
 func (w *world) service(dir invitation.Directory, cfg *invitation.Config) *invitation.Service {
 	w.t.Helper()
 	var c invitation.Config
@@ -102,7 +102,7 @@ func (w *world) get(inv invitation.Invitation) invitation.Invitation {
 	return got
 }
 
-// stored is everything there is, as the storage has it.
+// stored returns all records as they are stored.
 func (w *world) stored() []storage.Record {
 	w.t.Helper()
 	records, err := w.host.Storage().List(w.ctx, storage.Query{})
@@ -123,7 +123,7 @@ func ticketOf(t testing.TB, inv invitation.Invitation) string {
 	return ticket
 }
 
-// refusal is what an error says to a program.
+// refusal is what an error tells a program.
 type refusal struct {
 	status      int
 	code, param string
@@ -141,7 +141,7 @@ func refusals(err error) []refusal {
 	return rs
 }
 
-// refuses fails unless the call is refused with exactly these, and leaves everything as it was.
+// refuses fails unless the call returns exactly these errors and changes nothing.
 func (w *world) refuses(sentinel error, want []refusal, call func() error) {
 	w.t.Helper()
 	before, members, events := w.stored(), w.host.Members("acme"), len(w.events)
@@ -161,7 +161,7 @@ func (w *world) refuses(sentinel error, want []refusal, call func() error) {
 	}
 	w.is.Equal(w.stored(), before)              // nothing was written
 	w.is.Equal(w.host.Members("acme"), members) // nobody joined
-	w.is.Equal(len(w.events), events)           // nothing was told
+	w.is.Equal(len(w.events), events)           // no events
 }
 
 func eventTypes(events []invitation.Event) []invitation.EventType {

@@ -7,7 +7,7 @@ import (
 	"github.com/matryer/is"
 )
 
-// The whole table of the state machine, as the design has it: every status by every event.
+// The whole table of the state machine: every status with every event.
 func TestTransitions(t *testing.T) {
 	events := []EventType{EventAccepted, EventDeclined, EventRevoked, EventUpdated, EventResent, EventExpired}
 	for from, row := range map[Status][]any{

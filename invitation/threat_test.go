@@ -22,8 +22,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// TestThreat has a case for each class of attack that was exploited or reported in a real invitation system; those
-// whose defence is the database's are in bunstore's tests, on every engine. Each fails when its defence is taken out.
+// TestThreat has a case for each class of attack that was exploited or reported in a real invitation system. If the
+// database is the defence, the case is in the tests of bunstore, on every engine. Each case fails without its defence.
 func TestThreat(t *testing.T) {
 	for name, attack := range map[string]func(t *testing.T, w *world){
 		"C01_unverified_address":        threatUnverified,
@@ -58,10 +58,10 @@ func TestThreat(t *testing.T) {
 	}
 }
 
-// Mallory registers with the victim's address, does not verify it, and takes the invitation.
+// Mallory registers with the victim's address without verifying it, and accepts the invitation.
 func threatUnverified(t *testing.T, w *world) {
 	inv := w.invite("victim@example.com")
-	w.host.AddUser("mallory", "mallory@example.com") // the address is on the account, but not among the verified ones
+	w.host.AddUser("mallory", "mallory@example.com") // the account has the address, but it is not verified
 	w.host.AddUser("nobody")
 	for _, user := range []string{"mallory", "nobody"} {
 		for _, p := range []invitation.AcceptParams{byTicket(t, inv, user), byIDs(inv, user)} {
@@ -75,7 +75,7 @@ func threatUnverified(t *testing.T, w *world) {
 	}
 }
 
-// Somebody to whom the mail was forwarded joins in the invitee's place.
+// Somebody gets the mail forwarded and joins in the invitee's place.
 func threatHolder(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
@@ -92,7 +92,7 @@ func threatForged(t *testing.T, w *world) {
 	page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Limit: 1})
 	w.is.NoErr(err)
 	for _, forged := range []string{
-		carls[:len(carls)/2] + doras[len(doras)/2:], doras[:len(carls)-43] + carls[len(carls)-43:], // one's claims, the other's signature
+		carls[:len(carls)/2] + doras[len(doras)/2:], doras[:len(carls)-43] + carls[len(carls)-43:], // claims of one ticket, signature of the other
 		ticketOf(t, foreign), page.NextCursor,
 	} {
 		w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error {
@@ -114,7 +114,8 @@ func threatShown(t *testing.T, w *world) {
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
 }
 
-// An admin makes an owner: by Create, in a bulk, by editing, sending or linking what somebody else made.
+// An admin invites an owner: by Create, in a bulk, or by updating, resending or linking an invitation from somebody
+// else.
 func threatCeiling(t *testing.T, _ *world) {
 	w := setup(t, &invitation.Config{Roles: ladder(t), ResendAfter: -1})
 	w.host.AddMember("acme", "ann", "org:owner")
@@ -156,7 +157,7 @@ func threatCeiling(t *testing.T, _ *world) {
 	}
 }
 
-// A removed or demoted inviter's invitation still grants.
+// The invitation of a removed or demoted inviter still grants its role.
 func threatInviter(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	for _, strip := range []func(){
@@ -169,7 +170,7 @@ func threatInviter(t *testing.T, w *world) {
 	}
 }
 
-// Tickets are read off lists, events, errors and logs.
+// Tickets leak through lists, events, errors and logs.
 func threatLeaks(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	ticket := ticketOf(t, inv)
@@ -191,7 +192,7 @@ func threatLeaks(t *testing.T, w *world) {
 	w.is.True(!strings.Contains(refused.Error()+string(invitation.ErrorBody(refused)), ticket[len(ticket)-40:]))
 }
 
-// Tokens and ids are counted up, or come from a weak source.
+// Tokens and ids are sequential, or come from a weak source.
 func threatGuess(t *testing.T, w *world) {
 	is := is.New(t)
 	seen := map[string]bool{}
@@ -203,7 +204,7 @@ func threatGuess(t *testing.T, w *world) {
 		is.True(!seen[ticket[len(ticket)-43:]]) // 256 bits of HMAC, different each time
 		seen[ticket[len(ticket)-43:]] = true
 	}
-	var random []string // what follows the time in an id, one clock tick after the other
+	var random []string // the random parts of ids, one clock tick apart
 	for i := range 20 {
 		w.clock.Advance(time.Second)
 		inv, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember})
@@ -215,7 +216,7 @@ func threatGuess(t *testing.T, w *world) {
 	is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
-// The link works until a job has run; or for the whole second, day or zone after its end.
+// An expired link works until a job has run, or for the rest of the second, the day or the time zone.
 func threatExpiry(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	w.clock.Set(inv.ExpiresAt.In(time.FixedZone("west", -12*3600)))
@@ -228,10 +229,10 @@ func threatExpiry(t *testing.T, w *world) {
 	_, err = w.svc.Link(w.ctx, "acme", inv.ID)
 	w.is.True(errors.Is(err, invitation.ErrNotPending))
 	w.clock.Set(inv.ExpiresAt.Add(-time.Microsecond))
-	w.is.NoErr(w.accept(byTicket(t, inv, "carl"))) // not a moment too early either
+	w.is.NoErr(w.accept(byTicket(t, inv, "carl"))) // nor too early
 }
 
-// What one path refuses another lets through.
+// One operation accepts what another one refuses.
 func threatSecondPath(t *testing.T, w *world) {
 	blocked := func(_ context.Context, _ storage.Storage, _, email string) error {
 		if strings.HasSuffix(email, "@evil.example") {
@@ -267,15 +268,15 @@ func threatSecondPath(t *testing.T, w *world) {
 	w.is.True(errors.Is(err, invitation.ErrNotFound)) // as in Create
 }
 
-// An operation beside the guarded one has no guard.
+// One operation checks its caller, and another one does not.
 func threatSibling(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
-	for name, call := range operations(w, w.svc.As("bob"), inv) { // a member who manages nothing
+	for name, call := range operations(w, w.svc.As("bob"), inv) { // a member whose role does not manage
 		switch name {
 		case "Preview", "ListForUser", "Accept", "Decline":
 			continue // not about the organization
 		case "LockOrganization":
-			continue // takes nothing and tells nothing
+			continue // changes and reveals nothing
 		}
 		before := w.stored()
 		if err := call(); !errors.Is(err, invitation.ErrForbidden) {
@@ -285,7 +286,7 @@ func threatSibling(t *testing.T, w *world) {
 	}
 }
 
-// A rule for a domain is dodged by another spelling of it, or an address by a look-alike.
+// Another spelling bypasses a rule for a domain, or a look-alike an address.
 func threatAddress(t *testing.T, w *world) {
 	var asked []string
 	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
@@ -305,40 +306,40 @@ func threatAddress(t *testing.T, w *world) {
 			t.Errorf("%q got through", email)
 		}
 	}
-	for _, email := range asked { // the rule only ever saw what counts
+	for _, email := range asked { // the rule only sees canonical addresses
 		key, err := invitation.CanonicalEmail(email)
 		w.is.NoErr(err)
 		w.is.Equal(key, email)
 	}
-	w.host.AddUser("mallory", "İvan@corp.example", "vıctim@corp.example") // letters of their own
+	w.host.AddUser("mallory", "İvan@corp.example", "vıctim@corp.example") // different letters
 	w.is.NoErr(create("ivan@corp.example"))
 	page, err := w.svc.ListForUser(w.ctx, "mallory", invitation.ListParams{})
 	w.is.NoErr(err)
 	w.is.Equal(page.TotalCount, 0)
 }
 
-// Refusals differ by whether an address has an account, a membership or an invitation.
+// Errors reveal whether an address has an account, a membership or an invitation.
 func threatOracle(t *testing.T, w *world) {
 	hers := w.invite("dora@example.com")
 	_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "stranger@example.com", Role: invitation.RoleMember})
 	w.is.NoErr(err)
 	answers := map[string]bool{}
 	note := func(err error) { answers[fmt.Sprint(err)+string(invitation.ErrorBody(err))] = true }
-	// By ids, to one who is not the invitee.
+	// By ids, to a user who is not the invitee.
 	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
 		note(w.accept(invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, UserID: "carl"}))
 		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, Terms: "others"})
 		note(err)
 	}
 	w.is.Equal(len(answers), 1)
-	// To one who may not invite: whoever the address belongs to.
+	// To a user who may not invite, whoever the address belongs to.
 	clear(answers)
 	for _, email := range []string{"ann@example.com", "dora@example.com", "carl@example.com", "unknown@example.com"} {
 		_, err := w.svc.As("bob").Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
 		note(err)
 	}
 	w.is.Equal(len(answers), 1)
-	// And to outsiders, whether the organization's invitation exists.
+	// To outsiders, whether or not the organization has the invitation.
 	clear(answers)
 	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
 		for _, user := range []string{"carl"} {
@@ -349,7 +350,8 @@ func threatOracle(t *testing.T, w *world) {
 	w.is.Equal(len(answers), 1)
 }
 
-// Links lead to a stranger's page or run a script; addresses and URLs break mail headers; one call mails thousands.
+// Links lead to an attacker's page or run a script, addresses and URLs break mail headers, and one call mails thousands
+// of people.
 func threatInjection(t *testing.T, w *world) {
 	for _, redirect := range []string{"javascript:alert(1)", "JAVASCRIPT://app.example.com/%0aalert(1)", "https://evil.com/", "https://app.example.com@evil.com/",
 		"//evil.com", `https://app.example.com\.evil.com`, "https://app.example.com/\r\nX: y", "data:text/html,x", "https://app.example.com.evil.com"} {
@@ -358,7 +360,7 @@ func threatInjection(t *testing.T, w *world) {
 			t.Errorf("%q: %v", redirect, err)
 		}
 	}
-	careless := w.service(w.host, &invitation.Config{AllowRedirect: func(*url.URL) error { return nil }}) // allows what it is asked
+	careless := w.service(w.host, &invitation.Config{AllowRedirect: func(*url.URL) error { return nil }}) // allows everything
 	for _, redirect := range []string{"javascript://app.example.com/%0aalert(1)", "https://user@app.example.com/", `https://app.example.com/a\b`} {
 		_, err := careless.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
 		if !errors.Is(err, invitation.ErrInvalid) {
@@ -380,10 +382,10 @@ func threatInjection(t *testing.T, w *world) {
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 	inv := w.invite("carl@example.com")
 	_, err = w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
-	w.is.True(errors.Is(err, invitation.ErrTooSoon)) // nor one address over and over
+	w.is.True(errors.Is(err, invitation.ErrTooSoon)) // nor one address many times
 }
 
-// A value with the delimiter in it becomes another field: in a cursor, a ticket, an order or a search.
+// A value that contains a delimiter becomes another field: in a cursor, a ticket, an order or a search.
 func threatDelimiters(t *testing.T, w *world) {
 	n := 0
 	w.svc = w.service(w.host, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("a|b,%d", n) }})
@@ -395,7 +397,7 @@ func threatDelimiters(t *testing.T, w *world) {
 		}
 		page, err := w.svc.List(w.ctx, org, invitation.ListParams{Limit: 1})
 		w.is.NoErr(err)
-		w.is.Equal(page.TotalCount, 3) // of this organization and no other
+		w.is.Equal(page.TotalCount, 3) // only of this organization
 		for _, other := range []string{"o", "o|i", "%"} {
 			if _, err := w.svc.List(w.ctx, other, invitation.ListParams{Cursor: page.NextCursor}); (err == nil) != (other == org) {
 				t.Errorf("a cursor of %q in %q: %v", org, other, err)
@@ -416,7 +418,7 @@ func threatDelimiters(t *testing.T, w *world) {
 	w.is.Equal(len(got.OrderBy), 2)
 }
 
-// Being invited already makes a member.
+// An invitation makes a member before it is accepted.
 func threatConsent(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
@@ -431,8 +433,8 @@ func threatConsent(t *testing.T, w *world) {
 	w.is.Equal(len(w.host.Members("acme")), 2)
 }
 
-// Zoe manages an organization of her own. She invites the victim's address into it, takes the link from an answer, signs
-// up by it, which verifies the address, and then accepts by ids what acme sent to the victim.
+// Zoe manages an organization of her own. She invites the victim's address into it, and takes the link from a response.
+// Sign-up with the link verifies the address. Then she accepts by ids what acme sent to the victim.
 func threatOthersLink(t *testing.T, w *world) {
 	victims := w.invite("victim@bank.example") // by ann, into acme
 	zoe := w.svc.As("zoe")
@@ -478,7 +480,7 @@ func threatOthersLink(t *testing.T, w *world) {
 		return w.accept(byIDs(victims, "zoe"))
 	})
 
-	// The other way round: a configuration in which managers see links does not let links prove an address.
+	// Conversely, a configuration in which managers see links does not let links prove an address.
 	_, err = invitation.NewService(w.host.Storage(), w.host, &invitation.Config{
 		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL, ManagersSeeLinks: true, TicketProvesEmail: true})
 	w.is.Equal(refusals(err), []refusal{{422, "form_param_value_invalid", "TicketProvesEmail"}})
@@ -491,7 +493,7 @@ func threatOthersLink(t *testing.T, w *world) {
 	w.is.True(resent.URL != "" && resent.URL != link)
 }
 
-// A browser sets or deletes private metadata, which lands on the membership.
+// A browser sets or deletes private metadata, which becomes part of the membership.
 func threatPrivate(t *testing.T, w *world) {
 	ann := w.svc.As("ann")
 	private := mustMetadata(t, `{"plan":"gold"}`)
@@ -502,7 +504,7 @@ func threatPrivate(t *testing.T, w *world) {
 		_, err := ann.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember, PrivateMetadata: private})
 		return err
 	})
-	// A flood of it is answered as any other, and not before the size of the bulk.
+	// Too much of it is refused like any other, and not before the size of the bulk.
 	flood := make([]invitation.CreateParams, 10_000)
 	for i := range flood {
 		flood[i].PrivateMetadata = private
@@ -537,7 +539,7 @@ func threatPrivate(t *testing.T, w *world) {
 	})
 	got, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
 	w.is.NoErr(err)
-	// Nor is it in what As returns, for a host that marshals the wrong view.
+	// As returns none either, in case a host marshals the wrong view.
 	w.is.Equal(got.PrivateMetadata, invitation.Metadata{})
 	w.is.Equal(w.events[len(w.events)-1].Invitation.PrivateMetadata, private) // the back end's own callback has it
 	got, err = ann.Get(w.ctx, "acme", inv.ID)
@@ -557,7 +559,7 @@ func threatPrivate(t *testing.T, w *world) {
 	w.is.Equal(w.get(inv).PrivateMetadata, private)
 }
 
-// A redirect leaves the application by a letter that Unicode lower-cases to another one: İ becomes i.
+// A redirect leaves the application through a letter whose lower case in Unicode is another letter: İ becomes i.
 func threatOrigin(t *testing.T, _ *world) {
 	w := setup(t, &invitation.Config{AcceptURL: "https://invite.example.com/join"})
 	redirect := func(svc *invitation.Service, to string) (invitation.Invitation, error) {
@@ -571,25 +573,25 @@ func threatOrigin(t *testing.T, _ *world) {
 			t.Errorf("%q: %q, %v", to, inv.URL, err)
 		}
 	}
-	for _, to := range []string{"https://INVITE.example.com/x", "https://ｉnvite.exam\u00adple.com/x"} { // which browsers take to the same host
+	for _, to := range []string{"https://INVITE.example.com/x", "https://ｉnvite.exam\u00adple.com/x"} { // the same host for browsers
 		inv, err := redirect(w.svc, to)
 		w.is.NoErr(err)
 		w.is.True(strings.HasPrefix(inv.URL, "https://invite.example.com/x?")) // and the link says so
 		_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
 		w.is.NoErr(err)
 	}
-	// A host's own rule sees what a browser would look up.
+	// AllowRedirect sees what a browser would look up.
 	var asked string
 	own := w.service(w.host, &invitation.Config{AllowRedirect: func(u *url.URL) error { asked = u.Host; return nil }})
 	_, err := redirect(own, "https://BÜCHER.example:8443/")
 	w.is.NoErr(err)
 	w.is.Equal(asked, "xn--bcher-kva.example:8443")
 	for _, to := range []string{"https://xn--ü.example/", "https://\u0300a.example/", "https://\u2024.example/", "https://exa\"mple.com/", "https://exa'mple.com/", "https://a,b.example/"} {
-		if _, err := redirect(own, to); !errors.Is(err, invitation.ErrInvalid) { // no name at all
+		if _, err := redirect(own, to); !errors.Is(err, invitation.ErrInvalid) { // not a host name
 			t.Errorf("%q: %v", to, err)
 		}
 	}
-	// Addresses are hosts too.
+	// IP addresses are hosts too.
 	for _, local := range []string{"http://127.0.0.1:8080/join", "http://[::1]:8080/join", "http://localhost:8080/join"} {
 		svc := w.service(w.host, &invitation.Config{AcceptURL: local, ManagersSeeLinks: true})
 		inv, err := svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: local + "/x"})
@@ -600,7 +602,7 @@ func threatOrigin(t *testing.T, _ *world) {
 	}
 }
 
-// A redirect that was allowed once, or is in another application, leads there for ever.
+// A redirect that was once allowed, or is allowed in another application, stays in use for ever.
 func threatStoredRedirect(t *testing.T, w *world) {
 	allowed := true
 	var asked []string
@@ -621,7 +623,7 @@ func threatStoredRedirect(t *testing.T, w *world) {
 		return link
 	}
 	w.is.Equal(link(w.svc), inv.URL)
-	w.is.True(strings.HasPrefix(link(w.service(w.host, nil)), acceptURL+"?")) // the other one's rule is its own origin
+	w.is.True(strings.HasPrefix(link(w.service(w.host, nil)), acceptURL+"?")) // the other application allows only its own origin
 
 	allowed, asked = false, nil
 	w.clock.Advance(time.Hour)
@@ -634,7 +636,7 @@ func threatStoredRedirect(t *testing.T, w *world) {
 	w.is.NoErr(err)
 	w.is.True(strings.HasPrefix(resent.URL, acceptURL+"?"))
 
-	// What the storage holds is not trusted either.
+	// Stored URLs are not trusted either.
 	allowed = true
 	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/", "https://partner.example/?a;b", "%zz",
 		"https://partner.example/#invitation_ticket=x"} {
@@ -646,14 +648,14 @@ func threatStoredRedirect(t *testing.T, w *world) {
 	w.is.NoErr(w.accept(byTicket(t, resent, "carl")))
 }
 
-// What stands in front of the ticket is HTML in the mail, or another ticket to some parser.
+// The text before the ticket is HTML in the mail, or another ticket for some parser.
 func threatQuery(t *testing.T, w *world) {
 	redirect := func(query string) (invitation.Invitation, error) {
 		return w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + "?" + query }))
 	}
 	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1",
-		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=", // what searches the text
-		"#invitation_ticket=x", "#/join?invitation.ticket=x", "&a=1#a&invitation_ticket%5B0%5D=x", // or behind the '#'
+		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=", // for parsers that search the text
+		"#invitation_ticket=x", "#/join?invitation.ticket=x", "&a=1#a&invitation_ticket%5B0%5D=x", // or after the '#'
 	} {
 		if inv, err := redirect(query); !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%q: %q, %v", query, inv.URL, err)
@@ -674,11 +676,11 @@ func threatQuery(t *testing.T, w *world) {
 		"Invitation_Ticket=x":          "",
 		"invitation%5Fticket=x":        "",
 		"invitation%255fticket=x":      "", // unescaped twice
-		"invitation.ticket=x":          "", // to PHP
+		"invitation.ticket=x":          "", // in PHP
 		"invitation+ticket=x":          "",
 		"%20invitation_ticket=x":       "",
 		"invitation_ticket%00y=x":      "",
-		"invitation_ticket%5B%5D=x":    "", // to what reads lists
+		"invitation_ticket%5B%5D=x":    "", // for parsers of lists
 		"invitation_ticket%5B0%5D=x":   "",
 		"invitation%5Bticket=x":        "",
 		"Invitation_Ticket%5B%5D=x":    "",
@@ -690,7 +692,7 @@ func threatQuery(t *testing.T, w *world) {
 		"my_invitation_ticket=x&b":     "my_invitation_ticket=x&b&",
 		"invitation_tickets=x":         "invitation_tickets=x&",
 		"a=invitation_ticket&b=%3Dx":   "a=invitation_ticket&b=%3Dx&",
-		"invitation_ticket%20=x":       "", // to what trims
+		"invitation_ticket%20=x":       "", // for parsers that trim
 		"%EF%BB%BFinvitation_ticket=x": "",
 	} {
 		inv, err := redirect(query)
@@ -712,7 +714,7 @@ func threatQuery(t *testing.T, w *world) {
 	}
 }
 
-// Two applications have one key, or one database: a ticket of one opens the other.
+// Two applications share a key or a database, and a ticket of one is valid in the other.
 func threatAudience(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	forged := []refusal{{400, "ticket_invalid_code", ""}}
@@ -760,12 +762,13 @@ func threatAudience(t *testing.T, w *world) {
 	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
 }
 
-// A role is changed: the mailed link is void and no new one is mailed. Or a note is made: the invitee's page is stale.
+// A role changes: the mailed link is void and no new one is mailed. Or a note is saved, and the page of the invitee is
+// stale.
 func threatUnmailed(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	shown, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 	w.is.NoErr(err)
-	mailed := func() int { // what a host that mails by Notify has sent
+	mailed := func() int { // the number of mails of a host that follows Notify
 		n := 0
 		for _, e := range w.events {
 			if e.Notify {
@@ -780,7 +783,7 @@ func threatUnmailed(t *testing.T, w *world) {
 		w.is.NoErr(err)
 		return got
 	}
-	// Notes of the back end's, while carl's page and ann's form are open.
+	// The back end saves notes while carl's page and ann's form are open.
 	for _, note := range []string{`{"crm":1}`, `{"crm":2}`, `{"crm":null}`} {
 		w.clock.Advance(time.Minute)
 		w.is.Equal(change(invitation.UpdateParams{PrivateMetadata: mustMetadata(t, note)}).Terms, shown.Terms)
@@ -813,7 +816,7 @@ func (s begins) RunInTx(ctx context.Context, fn func(context.Context, storage.St
 	return s.Storage.RunInTx(ctx, fn)
 }
 
-// allocated is how many bytes a call allocates, which tells how often it copies what it is given.
+// allocated returns how many bytes a call allocates. This shows how often it copies its input.
 func allocated(call func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -822,7 +825,7 @@ func allocated(call func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// A large or deep patch is merged while a lock is held, and every other writer waits for that.
+// A large or deep patch is merged while a lock is held, and every other writer waits.
 func threatMerge(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	n := 0
@@ -833,7 +836,7 @@ func threatMerge(t *testing.T, w *world) {
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 		w.is.Equal(n, 0) // over MaxMetadata: no transaction begins
 	}
-	// Where a host allows any size, depth costs nothing.
+	// If a host allows any size, depth costs nothing.
 	w.svc = w.service(w.host, &invitation.Config{MaxMetadata: -1})
 	update := func(depth int) uint64 {
 		inv := w.invite(fmt.Sprintf("u%d@example.com", depth))
@@ -849,7 +852,8 @@ func threatMerge(t *testing.T, w *world) {
 	}
 }
 
-// A key of a body, or any other text from outside, breaks a log line, colours a terminal or turns its text around.
+// A key of a body, or other text from outside, breaks a log line, changes the colours of a terminal or reverses its
+// text.
 func threatUnprintable(t *testing.T, w *world) {
 	fit := func(what, text string) {
 		t.Helper()
@@ -860,7 +864,7 @@ func threatUnprintable(t *testing.T, w *world) {
 			t.Errorf("%s has %d bytes", what, len(text))
 		}
 	}
-	// printed looks at everything that a value prints.
+	// printed checks everything that a value prints.
 	printed := func(what string, v any) {
 		t.Helper()
 		for _, verb := range []string{"%v", "%+v", "%s", "%#v"} {
@@ -883,7 +887,7 @@ func threatUnprintable(t *testing.T, w *world) {
 			fit(what, e.Error())
 			fit(what, e.LongMessage)
 			fit(what, e.Param)
-			printed(what, []any{e.Error(), e.Param}) // what hosts log of it
+			printed(what, []any{e.Error(), e.Param}) // what hosts log
 			lines := strings.Builder{}
 			slog.New(slog.NewJSONHandler(&lines, nil)).Info("m", "err", e)
 			fit(what, lines.String())
@@ -904,7 +908,7 @@ func threatUnprintable(t *testing.T, w *world) {
 				refused(what, decodeAs[invitation.CreateParams](strings.NewReader(body)))
 			}
 		}
-		if utf8.ValidString(text) { // as it is, and not escaped by JSON
+		if utf8.ValidString(text) { // unescaped text
 			refused("a raw key", decodeAs[invitation.RevokeParams](strings.NewReader(`{"`+text+`":1}`)))
 		}
 		_, err = invitation.ParseMetadata([]byte(`{"x":[{` + string(key) + `:1,` + string(key) + `:2}]}`))
@@ -940,7 +944,7 @@ func threatUnprintable(t *testing.T, w *world) {
 			fit("metadata", err.Error())
 		}
 	}
-	// A store of the host's that breaks the rules is told so.
+	// A store that breaks the rules is named in the error.
 	odd := oddIDs{w.host.Storage()}
 	inv := w.invite("carl@example.com")
 	_, err := w.svc.WithStorage(odd).List(w.ctx, "acme", invitation.ListParams{})
@@ -951,7 +955,7 @@ func threatUnprintable(t *testing.T, w *world) {
 	fit("a status", err.Error())
 }
 
-// oddIDs is a storage that answers with records nobody asked for.
+// oddIDs is a storage that returns records that were not asked for.
 type oddIDs struct{ storage.Storage }
 
 func (oddIDs) List(context.Context, storage.Query) ([]storage.Record, error) {
@@ -966,7 +970,7 @@ func (oddIDs) Get(context.Context, string) (storage.Record, error) {
 func threatFlood(t *testing.T, w *world) {
 	for _, item := range []string{"0", "{}", "[]", `""`} {
 		body := "[" + strings.Repeat(item+",", 200000) + item + "]"
-		read := allocated(func() { // what reading and checking the text takes, as JSON that is of no use
+		read := allocated(func() { // the cost of reading and checking useless JSON
 			_, err := invitation.Decode[invitation.CreateParams](strings.NewReader(body))
 			w.is.Equal(refusals(err), []refusal{{400, "request_body_invalid", ""}})
 		})
@@ -992,7 +996,7 @@ func threatFlood(t *testing.T, w *world) {
 	w.is.Equal(refusals(err), []refusal{{400, "bulk_size_exceeded", ""}})
 }
 
-// Metadata that Go reads fails, or is cut, in readers that come after: a JSONB column, a mobile client, a browser.
+// Go reads metadata that other readers refuse or truncate: a JSONB column, a mobile client, a browser.
 func threatStrictReaders(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	for _, object := range []string{`{"a":"b\u0000"}`, `{"a\u0000":1}`, `{"a":["\ud800"]}`, `{"a":{"\udfff":1}}`, `{"a":1e999999}`, `{"a":[-1e309]}`} {
@@ -1011,7 +1015,7 @@ func threatStrictReaders(t *testing.T, w *world) {
 			w.is.Equal(refusals(decodeAs[invitation.UpdateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
 			w.is.Equal(refusals(decodeAs[[]invitation.CreateParams](strings.NewReader("[{},"+body+"]"))), []refusal{{422, "form_param_format_invalid", "[1]." + param}})
 		}
-		// What was stored before that is still shown, and can be mended.
+		// Metadata that was stored earlier is still shown, and can be repaired.
 		r := w.stored()[0]
 		r.PublicMetadata = []byte(object)
 		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
@@ -1023,7 +1027,7 @@ func threatStrictReaders(t *testing.T, w *world) {
 		w.is.NoErr(err)
 		w.is.True(strings.HasSuffix(text(t, got.PublicMetadata), `"b":1}`))
 	}
-	// Keys that differ only in case are legal, and which of them a struct gets does not depend on their order.
+	// Keys that differ only in case are legal, and their order does not decide which one a struct gets.
 	for _, object := range []string{`{"role":"member","Role":"admin"}`, `{"ROLE":"admin","role":"member","rOLE":"admin"}`} {
 		var got struct {
 			Role string `json:"role"`

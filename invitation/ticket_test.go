@@ -28,11 +28,11 @@ func TestForgedTickets(t *testing.T) {
 		changed[i] ^= 1
 		forged["flipped "+string(rune('0'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))] = base64.RawURLEncoding.EncodeToString(changed)
 	}
-	// The key id is public; a signature by another key is not worth anything.
+	// The key id is public. A signature by another key is worthless.
 	mac := hmac.New(sha256.New, key2)
 	mac.Write(raw[:len(raw)-32])
 	forged["another key"] = base64.RawURLEncoding.EncodeToString(mac.Sum(append([]byte{}, raw[:len(raw)-32]...)))
-	// The last character carries bits that are not part of the bytes; only one spelling is the ticket.
+	// The last character has bits that belong to no byte. Only one spelling is valid.
 	if last := strings.IndexByte(alphabet, ticket[len(ticket)-1]); len(ticket)%4 != 0 {
 		forged["another spelling"] = ticket[:len(ticket)-1] + alphabet[last^1:last^1+1]
 	}
@@ -83,7 +83,7 @@ func TestTicketKeysRotate(t *testing.T) {
 	w.is.NoErr(err) // the position of a key does not matter
 }
 
-// A ticket is of the ids it was issued for, and of the organization as much as of the invitation.
+// A ticket is valid only for the organization and the invitation that it was issued for.
 func TestTicketOfOtherIDs(t *testing.T) {
 	w := setup(t, nil)
 	inv, second := w.invite("carl@example.com"), w.invite("dora@example.com")
@@ -98,7 +98,7 @@ func TestTicketOfOtherIDs(t *testing.T) {
 	}
 	_, err := w.svc.Accept(w.ctx, invitation.AcceptParams{
 		Ticket: ticketOf(t, inv), OrganizationID: "acme", InvitationID: inv.ID, UserID: "carl"})
-	w.is.NoErr(err) // both may be given
+	w.is.NoErr(err) // both may be set
 }
 
 func TestTicketWithoutKeys(t *testing.T) {
@@ -112,7 +112,7 @@ func TestTicketWithoutKeys(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
-func TestWhereALinkLeads(t *testing.T) {
+func TestLinkTarget(t *testing.T) {
 	w := setup(t, &invitation.Config{AcceptURL: "https://app.example.com/join?lang=de&a%3Bb#top", TicketParam: "t"})
 	for redirect, want := range map[string]string{
 		"":                                    "https://app.example.com/join?lang=de&a%3Bb&t=TICKET#top",
@@ -183,7 +183,7 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	refused(w, never...)
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "http://anywhere.example/x"})
-	w.is.NoErr(err) // without tickets nothing leaks there
+	w.is.NoErr(err) // without tickets nothing can leak there
 
 	cause := errors.New("not on the list")
 	w = setup(t, &invitation.Config{AllowRedirect: func(u *url.URL) error {
@@ -219,5 +219,5 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: acceptURL})
 	var e *invitation.Error
-	w.is.True(errors.As(err, &e) && e == own) // shown as it is
+	w.is.True(errors.As(err, &e) && e == own) // shown unchanged
 }

@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files in testdata/wire anew")
 
-// golden compares what goes over the wire with testdata/wire, byte for byte.
+// golden compares JSON with testdata/wire, byte for byte.
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()
 	file := filepath.Join("testdata", "wire", name+".json")
@@ -49,7 +49,7 @@ func marshal(t *testing.T, v any) []byte {
 	return b
 }
 
-// wired is a world whose ids, clock and keys are fixed, so that its answers are.
+// wired returns a world with fixed ids, clock and keys, so that its responses are fixed.
 func wired(t *testing.T) *world {
 	n := 0
 	w := setup(t, nil)
@@ -110,7 +110,7 @@ func TestWireViews(t *testing.T) {
 	}
 }
 
-// What is read back is what the view shows.
+// UnmarshalJSON returns what the view shows.
 func TestWireRoundTrip(t *testing.T) {
 	w := wired(t)
 	inv := w.whole("carl@example.com")
@@ -134,7 +134,7 @@ func TestWireRoundTrip(t *testing.T) {
 	w.is.True(json.Unmarshal([]byte(`{"id":1}`), &got) != nil)
 }
 
-// Every code of the table, as an operation really answers it: status and body.
+// Every code of the table, with the status and body of a real operation.
 func TestWireErrors(t *testing.T) {
 	type step func(w *world) error
 	create := func(change func(*invitation.CreateParams)) step {
@@ -251,7 +251,7 @@ func TestWireErrors(t *testing.T) {
 			}
 			body := invitation.ErrorBody(err)
 			golden(t, "error_"+tt.name, body)
-			w.is.True(!bytes.Contains(body, []byte("inside"))) // nothing of the inside
+			w.is.True(!bytes.Contains(body, []byte("inside"))) // no internal details
 			code, _, _ := strings.Cut(tt.name, "_role")
 			code, _, _ = strings.Cut(code, "_at_once")
 			code, _, _ = strings.Cut(code, "_nobody")
@@ -264,7 +264,7 @@ func TestWireErrors(t *testing.T) {
 	}
 }
 
-func TestErrorBodyOfTheHostsOwn(t *testing.T) {
+func TestErrorBodyOfHostErrors(t *testing.T) {
 	is := is.New(t)
 	is.Equal(invitation.HTTPStatus(nil), 200)
 	is.Equal(string(invitation.ErrorBody(nil)), `{"errors":[]}`)
@@ -273,7 +273,7 @@ func TestErrorBodyOfTheHostsOwn(t *testing.T) {
 	is.Equal(invitation.HTTPStatus(wrapped), 402)
 	is.Equal(string(invitation.ErrorBody(wrapped)),
 		`{"errors":[{"message":"Pay","long_message":"Pay first","code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
-	is.Equal(own.Meta, map[string]any{"price": 7}) // which is left alone
+	is.Equal(own.Meta, map[string]any{"price": 7}) // which is unchanged
 	for _, broken := range []error{&invitation.Error{Code: "no_status"}, &invitation.Error{Status: 200}, invitation.Errors{}, errors.New("x"), context.Canceled} {
 		is.Equal(invitation.HTTPStatus(broken), 500)
 		is.True(strings.Contains(string(invitation.ErrorBody(broken)), `"internal_error"`))
@@ -282,9 +282,8 @@ func TestErrorBodyOfTheHostsOwn(t *testing.T) {
 	is.True(strings.Contains(string(invitation.ErrorBody(own)), `"internal_error"`)) // does not marshal
 }
 
-// Of several meanings in one chain the one goes first that the client has to know: that the outcome is unknown, then
-// that nobody waited for it.
-func TestHTTPStatusOfSeveral(t *testing.T) {
+// If a chain has several meanings, the unknown outcome takes precedence, and then the ended context.
+func TestHTTPStatusPrecedence(t *testing.T) {
 	is := is.New(t)
 	const tooLong = "the request was cancelled or took too long"
 	for _, c := range []struct {
@@ -309,8 +308,8 @@ func TestHTTPStatusOfSeveral(t *testing.T) {
 	}
 }
 
-// No view, event, error or log line shows what is planted; only Backend does, of what is private, and of the link
-// what issued it.
+// No view, event, error or log line shows a planted secret. Only Backend shows private metadata, and the link of the
+// operation that issued it.
 func TestPlantedSecrets(t *testing.T) {
 	w := wired(t)
 	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember,
@@ -322,7 +321,7 @@ func TestPlantedSecrets(t *testing.T) {
 	for name, v := range map[string]any{"invitation": inv, "page": page, "event": w.events[0], "refusal": json.RawMessage(invitation.ErrorBody(refused))} {
 		b := string(marshal(t, v))
 		for _, secret := range []string{"hunter2", ticket, "invitation_ticket"} {
-			w.is.True(!strings.Contains(b, secret)) // in no view but the back end's
+			w.is.True(!strings.Contains(b, secret)) // only in the backend view
 		}
 		w.is.True(name == "event" || !strings.Contains(b, "inviter_id"))
 	}

@@ -64,7 +64,7 @@ func ExampleNew() {
 	// Output: 1 <nil>
 }
 
-// Readers get through while a transaction is open, and see what was committed before.
+// Readers do not wait for an open transaction, and see the last commit.
 func TestReadersDoNotWait(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -95,7 +95,7 @@ func TestReadersDoNotWait(t *testing.T) {
 	is.True(errors.Is(err, storage.ErrNotFound))
 }
 
-// Readers that go on while writers commit see each commit whole.
+// Concurrent readers see each commit as a whole.
 func TestSnapshots(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -131,7 +131,7 @@ func TestSnapshots(t *testing.T) {
 	wg.Wait()
 }
 
-// A transaction that has to wait gives up with its ctx, and does not take the turn of the next.
+// A transaction that waits stops when its ctx ends, and does not block the next one.
 func TestWaitingHonoursContext(t *testing.T) {
 	is := is.New(t)
 	s := memstore.New()
@@ -153,8 +153,8 @@ func TestWaitingHonoursContext(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), numbered(1)))
 }
 
-// A handle serves several goroutines, and that of an outer level works while an inner one is open.
-func TestHandleIsShared(t *testing.T) {
+// A transaction serves several goroutines, and an outer transaction works while a nested one is open.
+func TestTransactionIsShared(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
 	is.NoErr(s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -179,7 +179,7 @@ func TestHandleIsShared(t *testing.T) {
 	}))
 }
 
-// A goroutine that ends inside fn, as t.FailNow does, neither commits nor keeps the turn to write.
+// A goroutine that ends inside fn, as t.FailNow does, rolls back and lets the next transaction begin.
 func TestGoexit(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -198,7 +198,7 @@ func TestGoexit(t *testing.T) {
 	is.NoErr(s.Insert(ctx, numbered(1)))
 }
 
-// Errors say who speaks, and match what they wrap.
+// Errors name the package and match what they wrap.
 func TestErrors(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -226,7 +226,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Times beyond what microseconds can count, in a query, are still before or after everything.
+// Times outside the range of microseconds, in a query, still sort before or after everything.
 func TestFarTimes(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()

@@ -20,7 +20,7 @@ const million = 1_000_000
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbered is one of a million: a thousand organizations, ids in the order of time, one in four resolved.
+// numbered returns one of a million records: a thousand organizations, ids in the order of time, one in four resolved.
 func numbered(i int) storage.Record {
 	r := storage.Record{
 		ID:              numberedID(i),
@@ -41,10 +41,10 @@ func numbered(i int) storage.Record {
 	return r
 }
 
-// numberedID tells records apart as early as a ULID does.
+// numberedID differs between records as early as a ULID does.
 func numberedID(i int) string { return fmt.Sprintf("orginv_%09d%017d", i, 0) }
 
-// full is a store of a million records, made once.
+// full returns a store of a million records, built once.
 var full = sync.OnceValue(func() *memstore.Store {
 	s := memstore.New()
 	for i := 0; i < million; i += 1000 {
@@ -59,8 +59,8 @@ var full = sync.OnceValue(func() *memstore.Store {
 	return s
 })
 
-// A floor is the least that answers at all, as perf.md has it: two maps and three trees that nobody else may read
-// meanwhile.
+// A floor is the minimal structure that can answer, as in perf.md: two maps and three trees, without concurrent
+// readers.
 type floor struct {
 	ids   map[string]*storage.Record
 	slots map[[2]string]*storage.Record
@@ -105,8 +105,8 @@ func (f *floor) page(organization string) (page []storage.Record) {
 	return page
 }
 
-// BenchmarkFloor measures the store in proportion to its floor: blocks of both alternate, and the median of the
-// ratios is what counts on a machine that others use, too.
+// BenchmarkFloor measures the ratio of the store to its floor. Blocks of both alternate, and the median of the ratios
+// is reported, because others use the machine too.
 func BenchmarkFloor(b *testing.B) {
 	s, f, ctx := full(), newFloor(), context.Background()
 	for i := range million {
@@ -177,7 +177,7 @@ func BenchmarkFloor(b *testing.B) {
 	_ = sink
 }
 
-// BenchmarkMillion measures what perf.md has bars for.
+// BenchmarkMillion measures what perf.md sets limits for.
 func BenchmarkMillion(b *testing.B) {
 	s, ctx := full(), context.Background()
 	run := func(name string, op func(i int) error) {
@@ -240,5 +240,5 @@ func BenchmarkMillion(b *testing.B) {
 		}
 		return s.Insert(ctx, records...)
 	})
-	run("making a record", func(i int) error { _ = numbered(i); return nil }) // what the inserts above cost for nothing
+	run("making a record", func(i int) error { _ = numbered(i); return nil }) // the overhead of the inserts above
 }

@@ -155,7 +155,7 @@ func TestExistsError(t *testing.T) {
 	is.Equal(err.Error(), "store: storage: id or pending slot already taken: records 1 3")
 }
 
-// classifier is a store that knows the errors of its engine, wrapped one that is put around another.
+// classifier is a store that classifies errors; wrapped wraps another store.
 type classifier struct{ storage.Storage }
 
 func (classifier) Classify(_ context.Context, err error) error {
@@ -169,13 +169,12 @@ type wrapped struct{ storage.Storage }
 
 func (w wrapped) Unwrap() storage.Storage { return w.Storage }
 
-// looped is a wrapper that has itself inside.
+// looped is a wrapper that contains itself.
 type looped struct{ storage.Storage }
 
 func (l *looped) Unwrap() storage.Storage { return l }
 
-// Classify asks the store, or the one inside of a wrapper; without one that knows, an error stays as it is. It returns
-// whatever the wrapper.
+// Classify asks the store or the one that it wraps. Without a Classifier it returns the error unchanged.
 func TestClassify(t *testing.T) {
 	is := is.New(t)
 	boom := errors.New("boom")

@@ -49,7 +49,7 @@ func TestStored(t *testing.T) {
 	}
 	s := r.Stored()
 	is.Equal(s.ID, "a")
-	is.Equal(s.Version, int64(7)) // as it is
+	is.Equal(s.Version, int64(7)) // unchanged
 	is.True(s.CreatedAt == noon)
 	is.True(s.UpdatedAt == time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC)) // cut, not rounded to zero
 	is.True(s.ExpiresAt == time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC))
@@ -96,7 +96,7 @@ func TestValidate(t *testing.T) {
 					is.True(strings.Contains(err.Error(), field.Name)) // and named
 					is.True(!strings.Contains(err.Error(), "secret"))  // without the value
 				}
-				is.Equal(with("") != nil, field.Name == "ID") // only an ID has to be there
+				is.Equal(with("") != nil, field.Name == "ID") // only ID is required
 			})
 		}
 	}

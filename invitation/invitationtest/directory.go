@@ -391,7 +391,7 @@ var directoryRules = []directoryRule{
 	},
 	{
 		"Join is rolled back with a nested transaction",
-		useTx + ". The handle is that of the storage Join gets, not of an outer one",
+		useTx + ". Use the handle of the Storage that Join gets, not that of an outer transaction",
 		func(ctx context.Context, s *scene) error {
 			id, err := s.addUser(ctx, "noé", "noe@example.com")
 			if err != nil {

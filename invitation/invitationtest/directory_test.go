@@ -21,7 +21,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// onHost is the host in memory as RunDirectory has it.
+// onHost returns the DirectoryHost of the host in memory.
 func onHost(h *invitationtest.Host) invitationtest.DirectoryHost {
 	return invitationtest.DirectoryHost{
 		Directory: h,
@@ -41,7 +41,7 @@ func onHost(h *invitationtest.Host) invitationtest.DirectoryHost {
 	}
 }
 
-// unverified keeps addresses that users typed in beside those that they proved to own, and shows both.
+// unverified also stores addresses that users typed in without proof, and shows both kinds.
 type unverified struct {
 	*invitationtest.Host
 	typed map[string][]string
@@ -65,7 +65,7 @@ func (u unverified) host(show bool) invitationtest.DirectoryHost {
 	return host
 }
 
-// A host that keeps unverified addresses adds some, and the suite sees whether they pass for verified.
+// A host with unverified addresses adds some, and the suite detects whether they count as verified.
 func TestRunDirectoryOfUnverifiedAddresses(t *testing.T) {
 	const variable = "ORGINVITE_TEST_UNVERIFIED_ADDRESSES"
 	show := os.Getenv(variable) != ""
@@ -92,7 +92,7 @@ func TestRunDirectory(t *testing.T) {
 	})
 }
 
-// A host may make ids of its own, have no table of organizations, give each user one address, and have other roles.
+// A host may generate ids, have no table of organizations, allow one address for each user, and have other roles.
 func TestRunDirectoryOfAnotherHost(t *testing.T) {
 	invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost {
 		h := onHost(invitationtest.NewHost())
@@ -458,7 +458,7 @@ func (d homeless) MemberEmails(ctx context.Context, tx storage.Storage, organiza
 	return found, err
 }
 
-// broken is a Directory with some methods replaced, which breaks a rule.
+// broken is a Directory that breaks a rule with the methods that are replaced.
 type broken struct {
 	*invitationtest.Host
 	role         func(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error)
@@ -496,7 +496,7 @@ func (b broken) Join(ctx context.Context, tx storage.Storage, m invitation.Membe
 	return b.join(ctx, tx, m)
 }
 
-// breakage breaks a rule; what fails are the rules that the suite then names.
+// breakage is a way to break rules, and the rules that the suite then names.
 type breakage struct {
 	name  string
 	fails []string
@@ -531,7 +531,7 @@ const (
 	ruleAtOnce       = "concurrent calls do not mix their answers"
 )
 
-// loosely are comparisons that take ids for one, by what they do not see.
+// loosely are comparisons that take different ids for one, named after what they ignore.
 var loosely = map[string]func(id string) string{
 	"case":           strings.ToLower,
 	"trailing space": func(id string) string { return strings.TrimRight(id, " ") },
@@ -542,7 +542,7 @@ var loosely = map[string]func(id string) string{
 	"a pattern":      strings.NewReplacer("_", "é").Replace,
 }
 
-// folded are the breakages by a loose comparison of ids: one for each comparison and method.
+// folded returns one breakage for each loose comparison and method.
 func folded() []breakage {
 	var all []breakage
 	for name, fold := range loosely {
@@ -581,7 +581,7 @@ func folded() []breakage {
 	return all
 }
 
-// inverted is a role that is not the one of the membership.
+// inverted returns another role than the one of the membership.
 func inverted(role invitation.Role) invitation.Role {
 	if role == invitation.RoleAdmin {
 		return invitation.RoleMember
@@ -589,7 +589,7 @@ func inverted(role invitation.Role) invitation.Role {
 	return invitation.RoleAdmin
 }
 
-// breakages break each rule in turn.
+// breakages returns breakages for each rule.
 func breakages() []breakage {
 	type ctxt = context.Context
 	return append(append(folded(), interrupted()...), []breakage{
@@ -1003,7 +1003,7 @@ func outside(h *invitationtest.Host) broken {
 	return b
 }
 
-// overwriting has a later Join take the role over, and says that the user was a member already.
+// overwriting lets a later Join replace the role, and returns ErrAlreadyMember.
 func overwriting(h *invitationtest.Host) broken {
 	b := broken{Host: h}
 	var mu sync.Mutex
@@ -1029,8 +1029,8 @@ func overwriting(h *invitationtest.Host) broken {
 	return b
 }
 
-// keyless is a host whose transactions do not see each other, and whose memberships have no unique key: while two
-// transactions are open, both may make a member of one user.
+// keyless is a host without a unique key on memberships, whose transactions do not see each other. While two
+// transactions are open, both may add the same member.
 func keyless(h *invitationtest.Host) invitationtest.DirectoryHost {
 	s := &counted{Storage: h.Storage()}
 	host := onHost(h)
@@ -1045,7 +1045,7 @@ func keyless(h *invitationtest.Host) invitationtest.DirectoryHost {
 	return host
 }
 
-// counted remembers how many transactions there were at once, those included that wait for the host's one writer.
+// counted records the maximum number of concurrent transactions, including those that wait for the writer.
 type counted struct {
 	storage.Storage
 	now, most atomic.Int64
@@ -1059,8 +1059,7 @@ func (s *counted) RunInTx(ctx context.Context, fn func(context.Context, storage.
 	return s.Storage.RunInTx(ctx, fn)
 }
 
-// shared keeps the user that it was asked about in a variable of all calls, until another call comes or a moment
-// passes.
+// shared keeps the user of a call in a variable of all calls, until another call or a moment later.
 func shared(h *invitationtest.Host) broken {
 	var mu sync.Mutex
 	var last string
@@ -1083,8 +1082,8 @@ func shared(h *invitationtest.Host) broken {
 	}}
 }
 
-// Each rule is broken by some Directory, and the suite names the rules that it breaks and no others. The broken ones
-// are tested in another process of this test, because a test that fails cannot pass.
+// Each rule is broken by some Directory, and the suite names exactly the broken rules. The broken ones run in another
+// process of this test, because a failing test cannot pass.
 func TestRunDirectoryNamesTheRule(t *testing.T) {
 	const variable = "ORGINVITE_TEST_BROKEN_DIRECTORIES"
 	if os.Getenv(variable) != "" {
@@ -1135,12 +1134,12 @@ func TestRunDirectoryNamesTheRule(t *testing.T) {
 			t.Errorf("%s: the suite names %q, not %q", b.name, got, want)
 		}
 	}
-	is.True(strings.Contains(string(out), "What to do: ")) // it says the remedy
+	is.True(strings.Contains(string(out), "What to do: ")) // the text says what to do
 	if t.Failed() {
 		t.Logf("%s", out)
 	}
 
-	// The table above leaves no rule out.
+	// The table above covers every rule.
 	out, err = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRunDirectory$", "-test.v").CombinedOutput()
 	is.NoErr(err)
 	rules := map[string]bool{}
