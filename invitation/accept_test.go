@@ -233,80 +233,6 @@ func TestAcceptAgain(t *testing.T) {
 	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) }) // a removed member cannot come back (C10)
 }
 
-func TestDecline(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	w.clock.Advance(time.Hour)
-	w.events = nil
-	p := invitation.DeclineParams(byTicket(t, inv, "carl"))
-	p.Terms = inv.Terms
-	got, err := w.svc.Decline(w.ctx, p)
-	w.is.NoErr(err)
-	w.is.Equal(got.Status, invitation.StatusDeclined)
-	w.is.Equal(got.ResolvedBy, "carl")
-	w.is.Equal(got.ResolvedAt, noon.Add(time.Hour))
-	w.is.Equal(got, w.get(inv))
-	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventDeclined, At: noon.Add(time.Hour),
-		ActorID: "carl", UserID: "carl", Invitation: got}})
-	w.is.Equal(len(w.host.Members("acme")), 2) // nobody joined
-
-	again, err := w.svc.Decline(w.ctx, p)
-	w.is.NoErr(err)
-	w.is.Equal(again, got)
-	w.is.Equal(len(w.events), 1)
-	w.invite("carl@example.com") // the address is free again
-}
-
-// A person invited by mistake needs no account to decline: from the back end the ticket is enough.
-func TestDeclineByTicketAlone(t *testing.T) {
-	w := setup(t, nil)
-	inv, other := w.invite("stranger@example.com"), w.invite("dora@example.com")
-	w.clock.Advance(time.Hour)
-	w.events = nil
-	p := invitation.DeclineParams{Ticket: ticketOf(t, inv), Terms: inv.Terms}
-	got, err := w.svc.Decline(w.ctx, p)
-	w.is.NoErr(err)
-	w.is.Equal(got.Status, invitation.StatusDeclined)
-	w.is.Equal(got.ResolvedBy, "")
-	w.is.Equal(got.ResolvedAt, noon.Add(time.Hour))
-	w.is.Equal(got, w.get(inv))
-	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventDeclined, At: noon.Add(time.Hour), Invitation: got}})
-	again, err := w.svc.Decline(w.ctx, p)
-	w.is.NoErr(err)
-	w.is.Equal(again, got)
-	w.is.Equal(len(w.events), 1)
-
-	decline := func(svc *invitation.Service, p invitation.DeclineParams) func() error {
-		return func() error { _, err := svc.Decline(w.ctx, p); return err }
-	}
-	p = invitation.DeclineParams{Ticket: ticketOf(t, other)}
-	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, decline(w.svc.As("carl"), p))
-	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, decline(w.svc, invitation.DeclineParams{Ticket: "forged"}))
-	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}},
-		decline(w.svc, invitation.DeclineParams{Ticket: p.Ticket, OrganizationID: "other"}))
-	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}},
-		decline(w.svc, invitation.DeclineParams(byIDs(other, "")))) // ids prove nothing
-	w.refuses(invitation.ErrInvalid, []refusal{
-		{422, "form_param_missing", "user_id"}, {422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
-	}, decline(w.svc, invitation.DeclineParams{}))
-	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}}, func() error { return w.accept(byTicket(t, other, "")) })
-	_, err = w.svc.As("dora").Decline(w.ctx, p)
-	w.is.NoErr(err)
-	w.is.Equal(w.get(other).ResolvedBy, "dora")
-	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p)) // it has been answered otherwise
-}
-
-func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	w.host.RemoveMember("acme", "ann")
-	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(1)})
-	_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "dora")))
-	w.is.True(errors.Is(err, invitation.ErrNotInvitee)) // but the address
-	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
-	w.is.NoErr(err)
-}
-
 // A member keeps their role: an invitation does not promote, demote or duplicate them (C11).
 func TestAcceptByAMember(t *testing.T) {
 	for name, host := range map[string]func(w *world) invitation.Directory{
@@ -443,221 +369,6 @@ func TestAcceptPanics(t *testing.T) {
 	w.is.NoErr(w.accept(byIDs(inv, "carl")))
 }
 
-// Preview and Get change nothing, however often a mail scanner opens the link (C17).
-func TestPreview(t *testing.T) {
-	w := setup(t, nil)
-	w.svc = w.service(w.host, &invitation.Config{Organizations: w.host.Organizations, Seats: w.host.Seats(3)})
-	inv := w.invite("carl@example.com")
-	before := w.stored()
-	for range 3 {
-		got, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
-		w.is.NoErr(err)
-		w.is.Equal(got.URL, "")
-		w.is.Equal(got.Terms, inv.Terms)
-		w.is.Equal(got.Organization.Name, "Acme")
-	}
-	w.is.Equal(w.stored(), before)
-	w.is.Equal(len(w.events), 1)
-	w.host.AddMember("acme", "dora", invitation.RoleMember)
-	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
-	boom := errors.New("boom")
-	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
-		return nil, boom
-	}})
-	_, err = svc.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, boom))
-	unknown := w.service(&failing{Host: w.host, role: boom}, nil)
-	_, err = unknown.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, boom))
-}
-
-// A current ticket shows its invitation even if it can no longer be accepted, so that the page can say whom to ask. It
-// shows what a browser may see, and the inviter.
-func TestPreviewResolved(t *testing.T) {
-	for name, tt := range map[string]struct {
-		end      func(w *world, inv invitation.Invitation)
-		sentinel error
-		status   invitation.Status
-	}{
-		"expired": {func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) }, invitation.ErrExpired, invitation.StatusExpired},
-		"revoked": {func(w *world, inv invitation.Invitation) {
-			_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
-			w.is.NoErr(err)
-		}, invitation.ErrRevoked, invitation.StatusRevoked},
-		"accepted": {func(w *world, inv invitation.Invitation) { w.is.NoErr(w.accept(byIDs(inv, "carl"))) }, invitation.ErrAccepted, invitation.StatusAccepted},
-		"declined": {func(w *world, inv invitation.Invitation) {
-			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
-			w.is.NoErr(err)
-		}, invitation.ErrNotPending, invitation.StatusDeclined},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := setup(t, &invitation.Config{ResendAfter: -1})
-			w.svc = w.service(w.host, &invitation.Config{Organizations: w.host.Organizations, ResendAfter: -1})
-			first, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
-				p.InviterUserID, p.PublicMetadata, p.PrivateMetadata = "ann", mustMetadata(t, `{"a":1}`), mustMetadata(t, `{"secret":1}`)
-			}))
-			w.is.NoErr(err)
-			inv, err := w.svc.Resend(w.ctx, "acme", first.ID, invitation.ResendParams{})
-			w.is.NoErr(err)
-			tt.end(w, inv)
-			before := w.stored()
-			for _, svc := range []*invitation.Service{w.svc, w.svc.As("carl")} {
-				got, err := svc.Preview(w.ctx, ticketOf(t, inv))
-				w.is.True(errors.Is(err, tt.sentinel))
-				want := w.get(inv)
-				want.PrivateMetadata = invitation.Metadata{}
-				want.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"}
-				w.is.Equal(got, want)
-				w.is.Equal(got.Status, tt.status)
-				w.is.Equal(got.InviterUserID, "ann") // the page shows whom to ask
-				w.is.Equal(got.URL, "")
-			}
-			void, err := w.svc.Preview(w.ctx, ticketOf(t, first))
-			w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
-			w.is.Equal(void, invitation.Invitation{}) // a ticket that was replaced shows nothing
-			w.is.Equal(w.stored(), before)
-		})
-	}
-	w := setup(t, nil)
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "ann" }))
-	w.is.NoErr(err)
-	boom := errors.New("boom")
-	w.clock.Set(inv.ExpiresAt)
-	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
-		return nil, boom
-	}})
-	got, err := svc.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrExpired))
-	w.is.Equal(got, invitation.Invitation{})
-}
-
-// What is over, or somebody else's, is shown although its inviter is gone and no seat is free: that goes before it.
-func TestPreviewOfWhatIsOverAsksNothingElse(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	w.host.RemoveMember("acme", "ann")
-	w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(1)})
-	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, invitation.ErrForbidden))
-	got, err := w.svc.As("dora").Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, invitation.ErrNotInvitee) && !errors.Is(err, invitation.ErrForbidden))
-	w.is.Equal(got.ID, inv.ID)
-	w.clock.Set(inv.ExpiresAt)
-	got, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
-	w.is.True(errors.Is(err, invitation.ErrExpired) && !errors.Is(err, invitation.ErrForbidden))
-	w.is.Equal(got.ID, inv.ID)
-}
-
-// Who opens a link to somebody else's address, signed in, is told whose it is, before anything else about it.
-func TestPreviewOfSomebodyElses(t *testing.T) {
-	w := setup(t, nil)
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"secret":1}`) }))
-	w.is.NoErr(err)
-	preview := func(svc *invitation.Service, user string) (invitation.Invitation, error) {
-		return svc.As(user).Preview(w.ctx, ticketOf(t, inv))
-	}
-	for range 2 { // pending, and then expired
-		got, err := preview(w.svc, "dora")
-		w.is.True(errors.Is(err, invitation.ErrNotInvitee) && !errors.Is(err, invitation.ErrExpired))
-		want := w.get(inv)
-		want.PrivateMetadata = invitation.Metadata{}
-		w.is.Equal(got, want)
-		w.clock.Set(inv.ExpiresAt)
-	}
-	w.clock.Set(noon)
-	got, err := preview(w.svc, "carl")
-	w.is.NoErr(err)
-	want := w.get(inv)
-	want.PrivateMetadata = invitation.Metadata{}
-	w.is.Equal(got, want)
-	_, err = preview(w.service(w.host, &invitation.Config{TicketProvesEmail: true}), "dora")
-	w.is.NoErr(err) // whoever holds the link can join
-	got, err = preview(w.svc, "unknown")
-	w.is.True(errors.Is(err, invitation.ErrNotFound))
-	w.is.Equal(got, invitation.Invitation{})
-	boom := errors.New("boom")
-	_, err = preview(w.service(&failing{Host: w.host, verifiedEmails: boom}, nil), "carl")
-	w.is.True(errors.Is(err, boom))
-}
-
-// Link returns no link that Accept would refuse, so that a worker never mails one.
-func TestNoDeadLinks(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	link := func(svc *invitation.Service) error { _, err := svc.Link(w.ctx, "acme", inv.ID); return err }
-	denied := []refusal{{403, "not_allowed_access", ""}}
-	for name, lose := range map[string]func() *invitation.Service{
-		"the inviter is gone": func() *invitation.Service { w.host.RemoveMember("acme", "ann"); return w.svc },
-		"the inviter was demoted": func() *invitation.Service {
-			w.host.AddMember("acme", "ann", invitation.RoleMember)
-			return w.svc
-		},
-		"the role is gone": func() *invitation.Service {
-			roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin}})
-			w.is.NoErr(err)
-			return w.service(w.host, &invitation.Config{Roles: roles, IgnoreInviterAuthority: true})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w.in(t)
-			w.host.AddMember("acme", "ann", invitation.RoleAdmin)
-			w.is.NoErr(link(w.svc))
-			svc := lose()
-			w.refuses(invitation.ErrForbidden, denied, func() error { return link(svc) })
-		})
-	}
-	w.host.RemoveMember("acme", "ann")
-	w.is.NoErr(link(w.service(w.host, &invitation.Config{IgnoreInviterAuthority: true})))
-	boom := errors.New("boom")
-	err := link(w.service(&failing{Host: w.host, role: boom}, nil))
-	w.is.True(errors.Is(err, boom) && !errors.Is(err, invitation.ErrForbidden))
-}
-
-// What Link says to a program.
-func TestLinkRefuses(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	for name, tt := range map[string]struct {
-		svc      *invitation.Service
-		org, id  string
-		sentinel error
-		want     []refusal
-	}{
-		"no ids":     {w.svc, "", "", invitation.ErrInvalid, []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"}}},
-		"no such id": {w.svc, "acme", "missing", invitation.ErrNotFound, []refusal{{404, "resource_not_found", "invitation_id"}}},
-		"a manager":  {w.svc.As("ann"), "acme", inv.ID, invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w.in(t)
-			w.refuses(tt.sentinel, tt.want, func() error { _, err := tt.svc.Link(w.ctx, tt.org, tt.id); return err })
-		})
-	}
-	w.clock.Set(inv.ExpiresAt)
-	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, func() error {
-		_, err := w.svc.Link(w.ctx, "acme", inv.ID)
-		return err
-	})
-}
-
-// A ticket whose record is gone, or whose generation has passed, is void.
-func TestVoidTickets(t *testing.T) {
-	w := setup(t, nil)
-	inv := w.invite("carl@example.com")
-	r := w.stored()[0]
-	r.Generation++
-	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
-	void := []refusal{{400, "ticket_invalid_code", ""}}
-	both := func() {
-		w.refuses(invitation.ErrInvalidTicket, void, func() error { return w.accept(byTicket(t, inv, "carl")) })
-		w.refuses(invitation.ErrInvalidTicket, void, func() error { _, err := w.svc.Preview(w.ctx, ticketOf(t, inv)); return err })
-	}
-	both()
-	_, err := w.host.Storage().Delete(w.ctx, inv.ID)
-	w.is.NoErr(err)
-	both()
-}
-
 // Accept and revoke at the same moment: accepted exactly when there is a member (C05); two users, one membership (C04).
 func TestAcceptRaces(t *testing.T) {
 	for range 200 {
@@ -692,4 +403,51 @@ func TestAcceptSeatsConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 	w.is.Equal(len(w.host.Members("acme")), 4)
+}
+
+type silent struct{ *failing }
+
+func (silent) Role(context.Context, storage.Storage, string, string) (invitation.Role, error) {
+	return "", nil
+}
+
+// Only the user who answered gets the same invitation again, and not another user with the same address.
+func TestAnswerIsRepeatedOnlyToItsUser(t *testing.T) {
+	w := setup(t, nil)
+	w.host.AddUser("twin", "carl@example.com")
+	declined := w.invite("carl@example.com")
+	_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(declined, "carl")))
+	w.is.NoErr(err)
+	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(declined, "twin")))
+	w.is.True(errors.Is(err, invitation.ErrNotPending))
+	accepted := w.invite("carl@example.com")
+	w.is.NoErr(w.accept(byIDs(accepted, "carl")))
+	w.host.AddMember("acme", "twin", invitation.RoleMember)
+	w.is.True(errors.Is(w.accept(byIDs(accepted, "twin")), invitation.ErrAccepted))
+}
+
+// A directory that scans an empty result without an error has not found a member.
+func TestEmptyRoleIsNotAMember(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	dir := &silent{&failing{Host: w.host}}
+	w.svc = w.service(dir, &invitation.Config{IgnoreInviterAuthority: true})
+	got, err := w.svc.Accept(w.ctx, byIDs(inv, "carl"))
+	w.is.NoErr(err)
+	w.is.Equal(got.Status, invitation.StatusAccepted)
+	w.is.Equal(len(w.host.Members("acme")), 3) // Join was called
+	_, err = w.svc.As("ann").Get(w.ctx, "acme", inv.ID)
+	w.is.True(errors.Is(err, invitation.ErrNotMember))
+}
+
+// If the directory fails, nobody joins, and the error is internal.
+func TestRoleErrorIsInternal(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {})) // by the back end
+	w.is.NoErr(err)
+	boom := errors.New("boom")
+	svc := w.service(&failing{Host: w.host, role: boom}, nil)
+	w.refuses(boom, nil, func() error { _, err := svc.Accept(w.ctx, byIDs(inv, "carl")); return err })
+	ticket := ticketOf(t, w.invite("dora@example.com"))
+	w.refuses(boom, nil, func() error { _, err := svc.Preview(w.ctx, ticket); return err })
 }

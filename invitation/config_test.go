@@ -10,6 +10,7 @@ import (
 
 	"github.com/matryer/is"
 
+	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 	"github.com/orginvite/orginvite/memstore"
@@ -163,4 +164,32 @@ func TestNoSecretIsPrinted(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestOddConfigs(t *testing.T) {
+	w := setup(t, nil)
+	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour})
+	w.is.NoErr(err) // a typed nil is not a clock
+	large := mustMetadata(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)
+	inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = large }))
+	w.is.NoErr(err)
+	w.is.Equal(inv.ExpiresAt.Sub(inv.CreatedAt), 365*24*time.Hour)
+
+	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} { // the same keys for HMAC
+		_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: keys, AcceptURL: acceptURL})
+		w.is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+	w = setup(t, &invitation.Config{ExpiresIn: time.Second})
+	west := time.FixedZone("west", -8*3600)
+	w.clock.Set(noon.In(west).Add(999))
+	inv, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = time.Second + 1 }))
+	w.is.NoErr(err)
+	w.is.Equal(inv.CreatedAt, noon)                  // UTC, cut to the microsecond
+	w.is.Equal(inv.ExpiresAt, noon.Add(time.Second)) // as it is stored
+	_, err = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+		p.EmailAddress, p.PublicMetadata = "x@example.com", mustMetadata(t, `{"a":"`+strings.Repeat("x", 8185)+`"}`)
+	}))
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_exceeds_allowed_size", "public_metadata"}}) // 8193 bytes
+	_, err = w.svc.Create(w.ctx, strings.Repeat("ö", 65), with(func(*invitation.CreateParams) {}))
+	w.is.Equal(refusals(err), []refusal{{422, "form_param_exceeds_allowed_size", "organization_id"}}) // bytes, not letters
 }

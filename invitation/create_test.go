@@ -596,18 +596,6 @@ func (s blind) RunInTx(ctx context.Context, fn func(context.Context, storage.Sto
 	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, blind{tx, s.looks}) })
 }
 
-func TestErrorsSayWhatIsWrong(t *testing.T) {
-	w := setup(t, nil)
-	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"}})
-	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
-		"[1].role: is required and must not be empty")
-	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
-	var errs invitation.Errors
-	w.is.True(!errors.As(errors.New("x"), &errs))
-	w.is.True(errors.As(error(&invitation.Error{Code: "one"}), &errs)) // a single one is found the same way
-	w.is.Equal(errs[0].Code, "one")
-}
-
 func TestCreateHonoursCancellation(t *testing.T) {
 	w := setup(t, nil)
 	ctx, cancel := context.WithCancel(w.ctx)
@@ -699,14 +687,75 @@ func TestPrecedenceOfHostErrors(t *testing.T) {
 	}
 }
 
-// counting is a host that counts the calls of MemberEmails.
-type counting struct {
-	failing
-	asked int
+type noting struct {
+	*failing
+	note func()
 }
 
-func (h *counting) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) (
-	[]string, error) {
-	h.asked++
-	return h.failing.MemberEmails(ctx, tx, org, emails)
+func (d *noting) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+	d.note()
+	clear(emails) // the directory may change its argument
+	return nil, nil
+}
+
+// A limit of 0 or less means no limit, as in Config. ErrQuotaExceeded means that no seat is free.
+func TestOddSeats(t *testing.T) {
+	seats := func(members, limit int, err error) func(context.Context, storage.Storage, string) (int, int, error) {
+		return func(context.Context, storage.Storage, string) (int, int, error) { return members, limit, err }
+	}
+	full := fmt.Errorf("the subscription has ended: %w", invitation.ErrQuotaExceeded)
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	for name, call := range map[string]func() error{
+		"accept": func() error { return w.accept(byIDs(inv, "carl")) },
+		"create": func() error {
+			_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
+			return err
+		},
+	} {
+		for _, tt := range []func(context.Context, storage.Storage, string) (int, int, error){
+			seats(1<<62, 5, nil), seats(9, 3, nil), seats(0, 0, full), seats(0, -1, full), seats(0, 1<<62, full),
+		} {
+			w.svc = w.service(w.host, &invitation.Config{Seats: tt})
+			w.refuses(invitation.ErrQuotaExceeded, []refusal{{403, "organization_membership_quota_exceeded", ""}}, call)
+		}
+		own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
+		w.svc = w.service(w.host, &invitation.Config{Seats: seats(0, 0, errors.Join(own, full))})
+		if err := call(); len(refusals(err)) != 1 || refusals(err)[0].code != "payment_required" { // the host's own error
+			t.Errorf("%s: %v", name, err)
+		}
+		w.svc = w.service(w.host, &invitation.Config{Seats: seats(1<<62, -1, nil)})
+		w.is.NoErr(call())
+	}
+}
+
+// A user who accepts during Create is a member or has a pending invitation. Create sees one or the other, because it
+// reads the invitation before the members.
+func TestCreateReadsInvitationBeforeMembers(t *testing.T) {
+	w := setup(t, nil)
+	var order []string
+	dir := &noting{failing: &failing{Host: w.host}, note: func() { order = append(order, "members") }}
+	svc := w.service(dir, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.StoredStatuses != nil {
+			order = append(order, "invitations")
+		}
+	}})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err)
+	w.is.Equal(order, []string{"invitations", "members"})
+}
+
+// The grants of each inviter in a bulk are checked, and each inviter's role is asked for once.
+func TestGrantsOfEachInviterInABulk(t *testing.T) {
+	w := setup(t, &invitation.Config{Roles: ladder(t)})
+	w.host.AddMember("acme", "ann", "org:owner")
+	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+	item := func(email, inviter string, role invitation.Role) invitation.CreateParams {
+		return invitation.CreateParams{EmailAddress: email, InviterUserID: inviter, Role: role}
+	}
+	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", "[2].role"}, {403, "not_an_admin_in_organization", "[3].role"}}, func() error {
+		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{item("a@example.com", "", "org:owner"), item("b@example.com", "ann", "org:owner"),
+			item("c@example.com", "bob", "org:owner"), item("d@example.com", "bob", invitation.RoleAdmin)})
+		return err
+	})
 }

@@ -129,3 +129,31 @@ func FuzzCanonicalEmail(f *testing.F) {
 		}
 	})
 }
+
+// Addresses that differ only in case or in invisible characters are refused or equal.
+func TestAddressesThatLookTheSame(t *testing.T) {
+	is := is.New(t)
+	for upper, lower := range map[string]string{
+		"ann@STRAßE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example", "ẖ@example.com": "H\u0331@example.com",
+	} {
+		a, err := invitation.CanonicalEmail(upper)
+		is.NoErr(err)
+		b, err := invitation.CanonicalEmail(lower)
+		is.NoErr(err)
+		is.Equal(a, b)
+	}
+	for _, r := range "\u034f\u115f\u1160\u17b4\u180b\u180e\u180f\u2800\u3164\uffa0\ufe00\ufe0f\U000e0100\U0001d159\u1680\u00ad" {
+		for _, addr := range []string{"ann" + string(r) + "@example.com", "ann@exam" + string(r) + "ple.com"} {
+			if key, err := invitation.CanonicalEmail(addr); err == nil {
+				t.Errorf("%U does not show, and became %q", r, key)
+			}
+		}
+	}
+	for _, addr := range []string{
+		"ann@STRAẞE.example",                                                    // ss to some, ß to others
+		"\u212aate@example.com", "ann\u1fef@example.com", "a\u212a@example.com", // another mailbox, once lower-cased
+		"ann@a≠b.example", "ann@אa.example", "ann@" + strings.Repeat("d.", 124) + "example"} {
+		_, err := invitation.CanonicalEmail(addr)
+		is.True(errors.Is(err, invitation.ErrInvalid))
+	}
+}

@@ -442,3 +442,26 @@ func (s broken) List(context.Context, storage.Query) ([]storage.Record, error) {
 func (s broken) RunInTx(context.Context, func(context.Context, storage.Storage) error) error {
 	return s.err
 }
+
+// Each can be ranged over again, also after a break.
+func TestEachCanBeRangedAgain(t *testing.T) {
+	w := setup(t, nil)
+	ps := make([]invitation.CreateParams, 700)
+	for i := range ps {
+		ps[i] = with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) })
+	}
+	_, err := w.svc.CreateBulk(w.ctx, "acme", ps)
+	w.is.NoErr(err)
+	seq := w.svc.Each(w.ctx, "acme", invitation.ListParams{Offset: 10})
+	for range 2 {
+		for range seq {
+			break
+		}
+		n := 0
+		for _, err := range seq {
+			w.is.NoErr(err)
+			n++
+		}
+		w.is.Equal(n, 690)
+	}
+}

@@ -617,3 +617,21 @@ func BenchmarkMerge(b *testing.B) {
 		}
 	}
 }
+
+func TestOddNumbersAndNothing(t *testing.T) {
+	is := is.New(t)
+	for _, n := range []string{"1e-400", "2.99999999999999999999", "0.5", "1e-1", "1.0000000000000000000000001"} {
+		_, err := invitation.Decode[invitation.ResendParams](strings.NewReader(`{"expires_in_days":` + n + `}`))
+		is.Equal(refusals(err), []refusal{{422, "form_param_type_invalid", "expires_in_days"}})
+	}
+	p, err := invitation.Decode[invitation.ResendParams](strings.NewReader(`{"expires_in_days":70.0e-1}`))
+	is.NoErr(err)
+	is.Equal(p.ExpiresIn, 7*24*time.Hour)
+	_, err = invitation.Decode[invitation.RevokeParams](nil)
+	is.NoErr(err)
+	_, err = invitation.Decode[invitation.CreateParams](nil)
+	is.True(errors.Is(err, invitation.ErrInvalid))
+	inv := invitation.Invitation{ID: "keep"}
+	is.NoErr(json.Unmarshal([]byte(`null`), &inv))
+	is.Equal(inv, invitation.Invitation{ID: "keep"})
+}

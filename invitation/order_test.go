@@ -338,3 +338,15 @@ func TestOrderOfRefusals(t *testing.T) {
 		t.Errorf("%d answers were met: %v", len(seen), seen)
 	}
 }
+
+// counting is a host that counts the calls of MemberEmails.
+type counting struct {
+	failing
+	asked int
+}
+
+func (h *counting) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) (
+	[]string, error) {
+	h.asked++
+	return h.failing.MemberEmails(ctx, tx, org, emails)
+}

@@ -190,3 +190,95 @@ func TestRevokeAllFailsWithItsStore(t *testing.T) {
 		w.is.Equal(reads, min(fails, 3))
 	}
 }
+
+// RevokeAll locks and reads nothing before it has checked the acting user.
+func TestRevokeAllChecksActorFirst(t *testing.T) {
+	w := setup(t, nil)
+	w.invite("dora@example.com")
+	reads := 0
+	svc := w.svc.WithStorage(hooked{Storage: w.host.Storage(), list: func(storage.Query) { reads++ }})
+	_, err := svc.As("carl").RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", EmailAddresses: []string{"dora@example.com"}})
+	w.is.True(errors.Is(err, invitation.ErrNotMember))
+	w.is.Equal(reads, 0)
+}
+
+func TestRevokeAll(t *testing.T) {
+	populate := func() *world {
+		w := setup(t, nil)
+		w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+		w.host.AddMember("other", "bob", invitation.RoleAdmin)
+		for _, org := range []string{"acme", "other"} {
+			for _, p := range []invitation.CreateParams{
+				{EmailAddress: "c1@example.com", InviterUserID: "bob"}, {EmailAddress: "c2@example.com", InviterUserID: "bob"},
+				{EmailAddress: "c3@example.com"}, {EmailAddress: "c4@example.com", InviterUserID: "bob", ExpiresIn: time.Second},
+				{EmailAddress: "c5@example.com", InviterUserID: "bob"},
+			} {
+				p.Role = invitation.RoleMember
+				inv, err := w.svc.Create(w.ctx, org, p)
+				w.is.NoErr(err)
+				if p.EmailAddress == "c5@example.com" {
+					_, err = w.svc.Revoke(w.ctx, org, inv.ID, invitation.RevokeParams{})
+					w.is.NoErr(err)
+				}
+			}
+		}
+		w.clock.Advance(time.Hour)
+		w.events = nil
+		return w
+	}
+	for name, tt := range map[string]struct {
+		p    invitation.RevokeAllParams
+		want int
+	}{
+		"an inviter's, everywhere":       {invitation.RevokeAllParams{InviterUserID: "bob"}, 4},
+		"an inviter's, in one":           {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "acme"}, 2},
+		"an address's, everywhere":       {invitation.RevokeAllParams{EmailAddresses: []string{"C3@EXAMPLE.com", "c1@example.com"}}, 4},
+		"an address's, by a manager":     {invitation.RevokeAllParams{EmailAddresses: []string{"c3@example.com"}, OrganizationID: "acme", RequestingUserID: "ann"}, 1},
+		"both":                           {invitation.RevokeAllParams{InviterUserID: "bob", EmailAddresses: []string{"c3@example.com", "c1@example.com"}}, 2},
+		"nobody's":                       {invitation.RevokeAllParams{InviterUserID: "carl"}, 0},
+		"an address nobody invited":      {invitation.RevokeAllParams{EmailAddresses: []string{"x@example.com"}}, 0},
+		"an organization without any":    {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "nowhere"}, 0},
+		"an inviter's, no address given": {invitation.RevokeAllParams{InviterUserID: "bob", EmailAddresses: []string{}}, 4},
+	} {
+		for _, limits := range []invitation.Config{{}, {MaxPending: 100}} {
+			t.Run(fmt.Sprint(name, limits.MaxPending), func(t *testing.T) {
+				w := populate()
+				w.in(t)
+				w.svc = w.service(w.host, &limits)
+				n, err := w.svc.RevokeAll(w.ctx, tt.p)
+				w.is.NoErr(err)
+				w.is.Equal(n, tt.want)
+				w.is.Equal(len(w.events), n)
+				for _, e := range w.events {
+					w.is.Equal(e.Type, invitation.EventRevoked)
+					w.is.Equal(e.ActorID, tt.p.RequestingUserID)
+					w.is.Equal(w.get(e.Invitation), e.Invitation)
+					w.is.Equal(e.Invitation.Status, invitation.StatusRevoked)
+				}
+				again, err := w.svc.RevokeAll(w.ctx, tt.p)
+				w.is.NoErr(err)
+				w.is.Equal(again, 0)
+			})
+		}
+	}
+	w := populate()
+	for name, tt := range map[string]struct {
+		p        invitation.RevokeAllParams
+		sentinel error
+		want     []refusal
+	}{
+		"no criterion": {invitation.RevokeAllParams{OrganizationID: "acme"}, invitation.ErrInvalid, []refusal{{422, "form_param_missing", "inviter_user_id"}}},
+		"a manager of what": {invitation.RevokeAllParams{InviterUserID: "bob", RequestingUserID: "ann"}, invitation.ErrInvalid,
+			[]refusal{{422, "form_param_missing", "organization_id"}}},
+		"all at once": {invitation.RevokeAllParams{OrganizationID: "\x00", InviterUserID: strings.Repeat("u", 129), EmailAddresses: []string{"a@example.com", "x"}}, invitation.ErrInvalid,
+			[]refusal{{422, "form_param_format_invalid", "organization_id"}, {422, "form_param_exceeds_allowed_size", "inviter_user_id"},
+				{422, "form_param_format_invalid", "email_addresses[1]"}}},
+		"a stranger": {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "acme", RequestingUserID: "zoe"}, invitation.ErrNotMember,
+			[]refusal{{403, "not_a_member_in_organization", "requesting_user_id"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.in(t)
+			w.refuses(tt.sentinel, tt.want, func() error { _, err := w.svc.RevokeAll(w.ctx, tt.p); return err })
+		})
+	}
+}

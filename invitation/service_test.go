@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/memstore"
@@ -136,31 +137,6 @@ func TestAsReplacesTheActingUser(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrNotPending)) // w.svc itself is still the back end
 }
 
-// Link gives nobody a link into a role they could not grant (C08).
-func TestLinkHasACeiling(t *testing.T) {
-	roles, err := invitation.NewRoles(
-		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember}},
-		invitation.RoleDefinition{Key: "org:lead", Manages: true, Grants: []invitation.Role{invitation.RoleMember}},
-		invitation.RoleDefinition{Key: invitation.RoleMember})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := setup(t, &invitation.Config{Roles: roles, ManagersSeeLinks: true})
-	w.host.AddMember("acme", "bob", "org:lead")
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
-	w.is.NoErr(err)
-	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", ""}}, func() error {
-		_, err := w.svc.As("bob").Link(w.ctx, "acme", inv.ID)
-		return err
-	})
-	link, err := w.svc.As("ann").Link(w.ctx, "acme", inv.ID)
-	w.is.NoErr(err)
-	w.is.Equal(link, inv.URL)
-	member := w.invite("dora@example.com")
-	_, err = w.svc.As("bob").Link(w.ctx, "acme", member.ID)
-	w.is.NoErr(err)
-}
-
 // An invitation of one organization does not exist in another (C06).
 func TestAnotherOrganization(t *testing.T) {
 	w := setup(t, &invitation.Config{ManagersSeeLinks: true})
@@ -287,4 +263,130 @@ type quiet struct{ invitation.Directory }
 
 func (quiet) MemberEmails(context.Context, storage.Storage, string, []string) ([]string, error) {
 	return nil, nil
+}
+
+// The clock is read after waiting for the lock of the organization or of the row (C14).
+func TestTheClockIsReadAfterTheLocks(t *testing.T) {
+	for _, where := range []string{"lock", "row"} {
+		for name, call := range map[string]func(w *world, svc *invitation.Service, inv invitation.Invitation) error{
+			"accept": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Accept(w.ctx, byTicket(t, inv, "carl"))
+				return err
+			},
+			"revoke": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
+				return err
+			},
+			"update": func(w *world, svc *invitation.Service, inv invitation.Invitation) error {
+				_, err := svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{})
+				return err
+			},
+		} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				w := setup(t, nil)
+				inv := w.invite("carl@example.com")
+				late := func() { w.clock.Set(inv.ExpiresAt) }
+				st := hooked{Storage: w.host.Storage()}
+				if where == "lock" {
+					st.lock = func() error { late(); return nil }
+				} else {
+					st.list = func(q storage.Query) {
+						if q.ForUpdate {
+							late()
+						}
+					}
+				}
+				svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(st)
+				err := call(w, svc, inv)
+				w.is.True(errors.Is(err, invitation.ErrExpired) || errors.Is(err, invitation.ErrNotPending))
+			})
+		}
+	}
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com") // Create also reads the clock after the lock
+	svc := w.service(w.host, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.ForUpdate {
+			w.clock.Set(inv.ExpiresAt)
+		}
+	}})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err) // it expired during the wait
+}
+
+// Outsiders get ErrNotMember before any error about the invitation (C20).
+func TestOutsidersAreToldNothing(t *testing.T) {
+	w := setup(t, nil)
+	elsewhere, err := w.svc.Create(w.ctx, "other", with(func(*invitation.CreateParams) {}))
+	w.is.NoErr(err)
+	for _, id := range []string{"missing", elsewhere.ID, w.invite("dora@example.com").ID} {
+		for _, call := range []func() error{
+			func() error { _, err := w.svc.As("carl").Get(w.ctx, "acme", id); return err },
+			func() error {
+				seeing := w.service(w.host, &invitation.Config{ManagersSeeLinks: true})
+				_, err := seeing.As("carl").Link(w.ctx, "acme", id)
+				return err
+			},
+			func() error {
+				_, err := w.svc.As("carl").Revoke(w.ctx, "acme", id, invitation.RevokeParams{})
+				return err
+			},
+			func() error {
+				_, err := w.svc.As("carl").Resend(w.ctx, "acme", id, invitation.ResendParams{})
+				return err
+			},
+			func() error {
+				_, err := w.svc.As("carl").Update(w.ctx, "acme", id, invitation.UpdateParams{})
+				return err
+			},
+		} {
+			w.is.True(errors.Is(call(), invitation.ErrNotMember))
+		}
+	}
+}
+
+// If a lock fails, the operation returns an error and writes nothing.
+func TestLockFails(t *testing.T) {
+	w := setup(t, nil)
+	boom := errors.New("boom")
+	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{Storage: w.host.Storage(), lock: func() error { return boom }})
+	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	w.is.True(errors.Is(err, boom))
+	w.is.Equal(len(w.stored()), 0)
+}
+
+// Every record is read with a lock before it is written.
+func TestRecordsAreLockedBeforeWrites(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.clock.Advance(time.Hour)
+	locked := 0
+	svc := w.svc.WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.ForUpdate {
+			locked++
+		}
+	}})
+	for i, call := range []func() error{
+		func() error {
+			_, err := svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
+			return err
+		},
+		func() error {
+			w.clock.Advance(time.Hour)
+			_, err := svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{RequestingUserID: "ann"})
+			return err
+		},
+		func() error {
+			w.clock.Advance(time.Hour)
+			_, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = true }))
+			return err
+		},
+		func() error {
+			_, err := svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{"carl@example.com"}})
+			return err
+		},
+		func() error { _, err := svc.DeleteOrganization(w.ctx, "acme"); return err },
+	} {
+		w.is.NoErr(call())
+		w.is.Equal(locked, i+1)
+	}
 }

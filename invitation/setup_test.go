@@ -171,3 +171,36 @@ func eventTypes(events []invitation.Event) []invitation.EventType {
 	}
 	return types
 }
+
+// These tests cover mistakes of hosts, stores and clients.
+
+// hooked is a storage that calls a function before each operation.
+type hooked struct {
+	storage.Storage
+	list func(q storage.Query)
+	lock func() error
+}
+
+func (s hooked) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
+	if s.list != nil {
+		s.list(q)
+	}
+	return s.Storage.List(ctx, q)
+}
+
+func (s hooked) Lock(ctx context.Context, key string) error {
+	if s.lock != nil {
+		if err := s.lock(); err != nil {
+			return err
+		}
+	}
+	return s.Storage.Lock(ctx, key)
+}
+
+func (s hooked) Unwrap() storage.Storage { return s.Storage }
+
+func (s hooked) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, hooked{tx, s.list, s.lock})
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -220,4 +221,65 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: acceptURL})
 	var e *invitation.Error
 	w.is.True(errors.As(err, &e) && e == own) // shown unchanged
+}
+
+// A ticket whose record is gone, or whose generation has passed, is void.
+func TestVoidTickets(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	r := w.stored()[0]
+	r.Generation++
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	void := []refusal{{400, "ticket_invalid_code", ""}}
+	both := func() {
+		w.refuses(invitation.ErrInvalidTicket, void, func() error { return w.accept(byTicket(t, inv, "carl")) })
+		w.refuses(invitation.ErrInvalidTicket, void, func() error { _, err := w.svc.Preview(w.ctx, ticketOf(t, inv)); return err })
+	}
+	both()
+	_, err := w.host.Storage().Delete(w.ctx, inv.ID)
+	w.is.NoErr(err)
+	both()
+}
+
+// A ticket of a later generation than the stored one is void, like one of an earlier generation. A link is always
+// current.
+func TestGenerations(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	r := w.stored()[0]
+	r.Generation = 5
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	link, err := w.svc.Link(w.ctx, "acme", inv.ID)
+	w.is.NoErr(err)
+	later := ticketOf(t, invitation.Invitation{URL: link})
+	_, err = w.svc.Preview(w.ctx, later)
+	w.is.NoErr(err)
+	r = w.stored()[0]
+	r.Generation = 4
+	w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+	_, err = w.svc.Preview(w.ctx, later)
+	w.is.True(errors.Is(err, invitation.ErrInvalidTicket))
+}
+
+// The longest values fit into a ticket and a cursor.
+func TestLongestTicketAndCursor(t *testing.T) {
+	n := 0
+	w := setup(t, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("%064d", n) }})
+	org := strings.Repeat("o", 128)
+	w.host.AddOrganization(invitation.Organization{ID: org})
+	domain := strings.Repeat("d", 63) + "." + strings.Repeat("d", 63) + "." + strings.Repeat("d", 59) + ".example"
+	for _, local := range []string{strings.Repeat("a", 64), strings.Repeat("b", 64)} {
+		inv, err := w.svc.Create(w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = local + "@" + domain }))
+		w.is.NoErr(err)
+		_, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
+		w.is.NoErr(err)
+	}
+	p := invitation.ListParams{Limit: 1, OrderBy: []invitation.Order{{Field: "email_address"}, {Field: "created_at"}, {Field: "expires_at"}}}
+	page, err := w.svc.List(w.ctx, org, p)
+	w.is.NoErr(err)
+	p.Cursor = page.NextCursor
+	page, err = w.svc.List(w.ctx, org, p)
+	w.is.NoErr(err)
+	w.is.Equal(len(page.Data), 1)
+	w.is.Equal(page.NextCursor, "")
 }

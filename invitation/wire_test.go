@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -334,4 +335,148 @@ func TestPlantedSecrets(t *testing.T) {
 		}
 	}
 	w.is.True(slices.Contains(strings.Split(fmt.Sprint(inv.Backend()), " "), "email=carl@example.com"))
+}
+
+// A struct without the methods of an embedded type, or a type of the host, marshals no link and no ticket.
+func TestMarshalledWithoutMethods(t *testing.T) {
+	w := setup(t, nil)
+	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
+		p.InviterUserID, p.PrivateMetadata = "ann", mustMetadata(t, `{"secret":"hunter2"}`)
+	}))
+	w.is.NoErr(err)
+	ticket := ticketOf(t, inv)
+	type own invitation.Invitation
+	type ownParams invitation.AcceptParams
+	for _, v := range []any{
+		own(inv), ownParams(byTicket(t, inv, "carl")),
+		struct {
+			invitation.Invitation
+			invitation.Membership
+		}{Invitation: inv},
+	} {
+		b, err := json.Marshal(v)
+		w.is.NoErr(err)
+		if strings.Contains(string(b), ticket) || strings.Contains(string(b), "hunter2") || strings.Contains(string(b), `"ann"`) {
+			t.Errorf("%T: %s", v, b)
+		}
+	}
+	var out strings.Builder
+	page := invitation.Page{Data: []invitation.Invitation{inv}, TotalCount: 7}
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "page", page.Backend(), "plain", page, "inv", inv.Backend())
+	w.is.True(!strings.Contains(out.String(), ticket) && !strings.Contains(out.String(), "hunter2"))
+	w.is.True(strings.Contains(out.String(), `"page":{"invitations":1,"total_count":7}`))
+}
+
+// Logged inside another value, nothing shows a ticket or private metadata.
+func TestNestedSecrets(t *testing.T) {
+	const planted = "hunter2"
+	secret := mustMetadata(t, `{"secret":"hunter2"}`)
+	var out strings.Builder
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	for _, v := range []any{
+		[]invitation.CreateParams{{PrivateMetadata: secret}}, []invitation.UpdateParams{{PrivateMetadata: secret}},
+		[]invitation.Membership{{PrivateMetadata: secret}}, []invitation.AcceptParams{{Ticket: planted}},
+		struct{ D invitation.DeclineParams }{invitation.DeclineParams{Ticket: planted}},
+	} {
+		log.Info("m", "v", v)
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(b)
+		fmt.Fprintf(&out, "%v %+v", v, v)
+	}
+	if strings.Contains(out.String(), planted) {
+		t.Error(out.String())
+	}
+}
+
+// Terms change exactly when something that the invited person is shown changes.
+func TestTerms(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.is.True(len(inv.Terms) > 10 && len(inv.Terms) < 64)
+	stored := w.stored()[0]
+	shown := func(change func(*storage.Record)) string {
+		r := w.stored()[0]
+		version := r.Version
+		r = stored
+		r.Version = version
+		change(&r)
+		w.is.NoErr(w.host.Storage().Update(w.ctx, r))
+		return w.get(invitation.Invitation{ID: r.ID, OrganizationID: r.OrganizationID}).Terms
+	}
+	for name, change := range map[string]func(*storage.Record){
+		"role":            func(r *storage.Record) { r.Role = "org:admin" },
+		"public metadata": func(r *storage.Record) { r.PublicMetadata = []byte(`{"a":1}`) },
+		"expiry":          func(r *storage.Record) { r.ExpiresAt = r.ExpiresAt.Add(time.Microsecond) },
+		"organization":    func(r *storage.Record) { r.OrganizationID = "other" },
+		"address":         func(r *storage.Record) { r.EmailAddress = "Carl@example.com" },
+		"generation":      func(r *storage.Record) { r.Generation++ },
+	} {
+		if shown(change) == inv.Terms {
+			t.Errorf("%s changed, and the terms did not", name)
+		}
+	}
+	for name, change := range map[string]func(*storage.Record){
+		"nothing":          func(*storage.Record) {},
+		"private metadata": func(r *storage.Record) { r.PrivateMetadata = []byte(`{"a":1}`) },
+		"the inviter":      func(r *storage.Record) { r.InviterUserID = "bob" },
+		"the redirect":     func(r *storage.Record) { r.RedirectURL = acceptURL + "/x" },
+		"times":            func(r *storage.Record) { r.UpdatedAt, r.SentAt = noon.Add(time.Hour), noon.Add(time.Hour) },
+		"the domain":       func(r *storage.Record) { r.OrganizationDomainID = "d" },
+		"the status":       func(r *storage.Record) { r.Status, r.ResolvedAt = "revoked", noon },
+	} {
+		if shown(change) != inv.Terms {
+			t.Errorf("%s changed, and so did the terms", name)
+		}
+	}
+	shown(func(*storage.Record) {})
+	other, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "dora@example.com" }))
+	w.is.NoErr(err)
+	for _, foreign := range []string{other.Terms, inv.Terms + "x", inv.Terms[1:], strings.ToUpper(inv.Terms), " " + inv.Terms, "\x00"} {
+		p := byIDs(inv, "carl")
+		p.Terms = foreign
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error {
+			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(p))
+			return err
+		})
+		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error {
+			_, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Terms: foreign})
+			return err
+		})
+	}
+	w.clock.Set(inv.ExpiresAt)
+	lapsed := w.get(inv).Terms
+	w.is.Equal(lapsed, inv.Terms) // expiry is not a change, stored or not
+	_, err = w.svc.ExpireDue(w.ctx, 10)
+	w.is.NoErr(err)
+	w.is.Equal(w.get(inv).Terms, lapsed)
+}
+
+// Params and memberships print what they are about, so that a log line is of use, and no metadata.
+func TestWhatIsPrinted(t *testing.T) {
+	is := is.New(t)
+	m := mustMetadata(t, `{"secret":1}`)
+	for want, v := range map[string]any{
+		"invitation.CreateParams[email_address=carl@example.com role=org:member]": invitation.CreateParams{
+			EmailAddress: "carl@example.com", Role: "org:member", InviterUserID: "ann", PublicMetadata: m, PrivateMetadata: m},
+		"invitation.UpdateParams[role=org:admin terms=abc]": invitation.UpdateParams{Role: "org:admin", Terms: "abc", PublicMetadata: m, PrivateMetadata: m},
+		"invitation.Membership[organization_id=acme user_id=carl invitation_id=i1 role=org:member]": invitation.Membership{
+			OrganizationID: "acme", UserID: "carl", InvitationID: "i1", Role: "org:member", EmailAddress: "carl@example.com", PublicMetadata: m, PrivateMetadata: m},
+		"invitation(i1 organization=acme email=carl@example.com role=org:member status=pending)": invitation.Invitation{
+			ID: "i1", OrganizationID: "acme", EmailAddress: "carl@example.com", Role: "org:member", Status: "pending", URL: "https://secret", PrivateMetadata: m},
+		"invitation.AcceptParams(concealed)":  invitation.AcceptParams{Ticket: "secret", UserID: "carl"},
+		"invitation.DeclineParams(concealed)": invitation.DeclineParams{Ticket: "secret", UserID: "carl"},
+		"invitation.Config(concealed)":        invitation.Config{AcceptURL: acceptURL},
+		"invitation.Service(concealed)":       &invitation.Service{},
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+			is.Equal(fmt.Sprintf(verb, v), want)
+		}
+	}
+	longest := strings.Repeat("a", 320) // as an address may be
+	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest}), "invitation.CreateParams[email_address="+longest+" role=]")
+	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest + "a"}), "invitation.CreateParams[email_address="+longest+"… role=]")
 }
