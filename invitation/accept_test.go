@@ -68,16 +68,24 @@ func TestAcceptRefusesParameters(t *testing.T) {
 	}{
 		"nothing": {invitation.AcceptParams{}, []refusal{is422("form_param_missing", "user_id"),
 			is422("form_param_missing", "organization_id"), is422("form_param_missing", "invitation_id")}},
-		"no invitation":      {invitation.AcceptParams{OrganizationID: "acme", UserID: "carl"}, []refusal{is422("form_param_missing", "invitation_id")}},
-		"ids, but no user":   {byIDs(inv, ""), []refusal{is422("form_param_missing", "user_id")}},
-		"a long user":        {byTicket(t, inv, strings.Repeat("u", 129)), []refusal{is422("form_param_exceeds_allowed_size", "user_id")}},
+		"no invitation": {invitation.AcceptParams{OrganizationID: "acme", UserID: "carl"}, []refusal{
+			is422("form_param_missing", "invitation_id"),
+		}},
+		"ids, but no user": {byIDs(inv, ""), []refusal{is422("form_param_missing", "user_id")}},
+		"a long user": {byTicket(t, inv, strings.Repeat("u", 129)), []refusal{
+			is422("form_param_exceeds_allowed_size", "user_id"),
+		}},
 		"control characters": {byTicket(t, inv, "ca\x00rl"), []refusal{is422("form_param_format_invalid", "user_id")}},
 		"a long id": {invitation.AcceptParams{OrganizationID: "acme", InvitationID: strings.Repeat("i", 65), UserID: "carl"},
 			[]refusal{is422("form_param_exceeds_allowed_size", "invitation_id")}},
-		"a long organization": {invitation.AcceptParams{OrganizationID: strings.Repeat("o", 129), InvitationID: inv.ID, UserID: "carl"},
+		"a long organization": {invitation.AcceptParams{
+			OrganizationID: strings.Repeat("o", 129), InvitationID: inv.ID, UserID: "carl",
+		},
 			[]refusal{is422("form_param_exceeds_allowed_size", "organization_id")}},
 		"controls in ids": {invitation.AcceptParams{OrganizationID: "ac\nme", InvitationID: "i\x00", UserID: "carl"},
-			[]refusal{is422("form_param_format_invalid", "organization_id"), is422("form_param_format_invalid", "invitation_id")}},
+			[]refusal{
+				is422("form_param_format_invalid", "organization_id"), is422("form_param_format_invalid", "invitation_id"),
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -88,7 +96,9 @@ func TestAcceptRefusesParameters(t *testing.T) {
 			})
 		})
 	}
-	longest := invitation.AcceptParams{OrganizationID: strings.Repeat("o", 128), InvitationID: strings.Repeat("i", 64), UserID: strings.Repeat("u", 128)}
+	longest := invitation.AcceptParams{
+		OrganizationID: strings.Repeat("o", 128), InvitationID: strings.Repeat("i", 64), UserID: strings.Repeat("u", 128),
+	}
 	w.is.True(errors.Is(w.accept(longest), invitation.ErrNotFound)) // there is no such user, but there may be
 }
 
@@ -152,7 +162,9 @@ func TestAcceptByIDsTellsNothing(t *testing.T) {
 		{OrganizationID: "other", InvitationID: mine.ID, UserID: "carl"},
 		{OrganizationID: "nowhere", InvitationID: mine.ID, UserID: "carl"},
 	} {
-		w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+		w.refuses(invitation.ErrNotInvitee, []refusal{
+			{403, "organization_invitation_identification_not_exist", ""},
+		}, func() error {
 			err := w.accept(p)
 			texts = append(texts, err.Error())
 			return err
@@ -180,7 +192,9 @@ func TestAcceptResolved(t *testing.T) {
 		accept, decline error
 		code            refusal
 	}{
-		"revoked":  {invitation.ErrRevoked, invitation.ErrNotPending, refusal{400, "organization_invitation_revoked_code", ""}},
+		"revoked": {invitation.ErrRevoked, invitation.ErrNotPending, refusal{
+			400, "organization_invitation_revoked_code", "",
+		}},
 		"declined": {invitation.ErrNotPending, nil, refusal{404, "organization_invitation_not_pending", ""}},
 		"expired":  {invitation.ErrExpired, invitation.ErrExpired, refusal{400, "ticket_expired_code", ""}},
 	} {
@@ -230,7 +244,8 @@ func TestAcceptAgain(t *testing.T) {
 	w.is.True(errors.Is(err, invitation.ErrAccepted))
 
 	w.host.RemoveMember("acme", "carl")
-	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) }) // a removed member cannot come back (C10)
+	// a removed member cannot come back (C10)
+	w.refuses(invitation.ErrAccepted, taken, func() error { return w.accept(byTicket(t, inv, "carl")) })
 }
 
 // A member keeps their role: an invitation does not promote, demote or duplicate them (C11).
@@ -263,7 +278,9 @@ func TestAcceptByAMember(t *testing.T) {
 
 func TestAcceptAuthority(t *testing.T) {
 	three, err := invitation.NewRoles(
-		invitation.RoleDefinition{Key: "org:owner", Manages: true, Grants: []invitation.Role{"org:owner", "org:admin", "org:member"}},
+		invitation.RoleDefinition{
+			Key: "org:owner", Manages: true, Grants: []invitation.Role{"org:owner", "org:admin", "org:member"},
+		},
 		invitation.RoleDefinition{Key: "org:admin", Manages: true, Grants: []invitation.Role{"org:member"}},
 		invitation.RoleDefinition{Key: "org:member"})
 	if err != nil {
@@ -280,20 +297,44 @@ func TestAcceptAuthority(t *testing.T) {
 		cfg     invitation.Config
 		refused bool
 	}{
-		"unchanged":                       {"org:admin", "ann", func(*world) {}, invitation.Config{Roles: three}, false},
-		"inviter gone":                    {"org:member", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three}, true},
-		"inviter demoted below it":        {"org:admin", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:admin") }, invitation.Config{Roles: three}, true},
-		"inviter demoted, still enough":   {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:admin") }, invitation.Config{Roles: three}, false},
-		"inviter's role unknown":          {"org:member", "ann", func(w *world) { w.host.AddMember("acme", "ann", "org:ghost") }, invitation.Config{Roles: three}, true},
-		"by the back end":                 {"org:owner", "", func(*world) {}, invitation.Config{Roles: three}, false},
-		"kept without inviter":            {"org:admin", "ann", func(w *world) { w.host.RemoveMember("acme", "ann") }, invitation.Config{Roles: three, IgnoreInviterAuthority: true}, false},
-		"role gone":                       {"org:member", "", func(*world) {}, invitation.Config{Roles: roleGone}, true},
-		"role gone, kept without inviter": {"org:member", "ann", func(*world) {}, invitation.Config{Roles: roleGone, IgnoreInviterAuthority: true}, true},
+		"unchanged": {"org:admin", "ann", func(*world) {}, invitation.Config{Roles: three}, false},
+		"inviter gone": {"org:member", "ann", func(w *world) {
+			w.host.RemoveMember(
+				"acme", "ann",
+			)
+		}, invitation.Config{Roles: three}, true},
+		"inviter demoted below it": {"org:admin", "ann", func(w *world) {
+			w.host.AddMember(
+				"acme", "ann", "org:admin",
+			)
+		}, invitation.Config{Roles: three}, true},
+		"inviter demoted, still enough": {"org:member", "ann", func(w *world) {
+			w.host.AddMember(
+				"acme", "ann", "org:admin",
+			)
+		}, invitation.Config{Roles: three}, false},
+		"inviter's role unknown": {"org:member", "ann", func(w *world) {
+			w.host.AddMember(
+				"acme", "ann", "org:ghost",
+			)
+		}, invitation.Config{Roles: three}, true},
+		"by the back end": {"org:owner", "", func(*world) {}, invitation.Config{Roles: three}, false},
+		"kept without inviter": {"org:admin", "ann", func(w *world) {
+			w.host.RemoveMember(
+				"acme", "ann",
+			)
+		}, invitation.Config{Roles: three, IgnoreInviterAuthority: true}, false},
+		"role gone": {"org:member", "", func(*world) {}, invitation.Config{Roles: roleGone}, true},
+		"role gone, kept without inviter": {"org:member", "ann", func(*world) {}, invitation.Config{
+			Roles: roleGone, IgnoreInviterAuthority: true,
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t, &invitation.Config{Roles: three})
 			w.host.AddMember("acme", "ann", "org:owner")
-			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: tt.role, InviterUserID: tt.inviter})
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "carl@example.com", Role: tt.role, InviterUserID: tt.inviter,
+			})
 			w.is.NoErr(err)
 			tt.change(w)
 			w.svc = w.service(w.host, &tt.cfg)
@@ -304,7 +345,9 @@ func TestAcceptAuthority(t *testing.T) {
 				return
 			}
 			w.is.True(errors.Is(preview, invitation.ErrForbidden)) // the page says so before the click
-			w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
+			w.refuses(invitation.ErrForbidden, []refusal{
+				{403, "not_allowed_access", ""},
+			}, func() error { return w.accept(byIDs(inv, "carl")) })
 			got := w.get(inv) // and it can still be read (C27)
 			if name == "role gone" {
 				w.is.Equal(got.RoleName, "org:member")
@@ -317,7 +360,9 @@ func TestTicketProvesEmail(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("new@example.com")
 	w.svc = w.service(w.host, &invitation.Config{TicketProvesEmail: true})
-	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+	w.refuses(invitation.ErrNotInvitee, []refusal{
+		{403, "organization_invitation_identification_not_exist", ""},
+	}, func() error {
 		return w.accept(byIDs(inv, "carl")) // ids alone are never enough
 	})
 	got, err := w.svc.Accept(w.ctx, byTicket(t, inv, "carl"))
@@ -334,10 +379,14 @@ func TestAcceptReturnsCallbackErrors(t *testing.T) {
 		},
 		"Directory.Join": func(w *world) *invitation.Service { return w.service(&failing{Host: w.host, join: boom}, nil) },
 		"Config.Seats": func(w *world) *invitation.Service {
-			return w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, boom }})
+			return w.service(w.host, &invitation.Config{
+				Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, boom },
+			})
 		},
 		"Config.OnEvents": func(w *world) *invitation.Service {
-			return w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom }})
+			return w.service(w.host, &invitation.Config{
+				OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom },
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,7 +408,9 @@ func TestAcceptReturnsCallbackErrors(t *testing.T) {
 func TestAcceptPanics(t *testing.T) {
 	w := setup(t, nil)
 	inv := w.invite("carl@example.com")
-	svc := w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { panic("host") }})
+	svc := w.service(w.host, &invitation.Config{
+		OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { panic("host") },
+	})
 	func() {
 		defer func() { w.is.Equal(recover(), "host") }()
 		_, _ = svc.Accept(w.ctx, byIDs(inv, "carl"))

@@ -33,7 +33,9 @@ func TestNewServiceRefuses(t *testing.T) {
 			{422, "form_param_missing", "Storage"}, {422, "form_param_missing", "Directory"}}},
 		"a short key": {host.Storage(), host, &invitation.Config{TicketKeys: [][]byte{key1, key1[1:]}, AcceptURL: acceptURL},
 			[]refusal{{422, "form_param_value_invalid", "TicketKeys[1]"}}},
-		"a key twice": {host.Storage(), host, &invitation.Config{TicketKeys: [][]byte{key1, key2, key1}, AcceptURL: acceptURL},
+		"a key twice": {host.Storage(), host, &invitation.Config{
+			TicketKeys: [][]byte{key1, key2, key1}, AcceptURL: acceptURL,
+		},
 			[]refusal{{422, "form_param_value_invalid", "TicketKeys[2]"}}},
 		"keys without AcceptURL": {host.Storage(), host, &invitation.Config{TicketKeys: [][]byte{key1}},
 			[]refusal{{422, "form_param_missing", "AcceptURL"}}},
@@ -67,7 +69,9 @@ func TestZeroConfigWorks(t *testing.T) {
 	svc, err := invitation.NewService(w.host.Storage(), w.host, nil)
 	w.is.NoErr(err)
 	before := time.Now().Add(-time.Second)
-	inv, err := svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember})
+	inv, err := svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	w.is.Equal(inv.URL, "")                                                // no keys, no link
 	w.is.Equal(inv.ExpiresAt, inv.CreatedAt.Add(30*24*time.Hour))          // the default
@@ -82,7 +86,9 @@ func TestServiceKeepsCopiesOfItsKeys(t *testing.T) {
 	w := setup(t, nil)
 	key := []byte(strings.Repeat("k", 32))
 	svc := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key}})
-	inv, err := svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember})
+	inv, err := svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	clear(key)
 	_, err = svc.Preview(w.ctx, ticketOf(t, inv))
@@ -106,12 +112,16 @@ func TestDefaultIDsAscend(t *testing.T) {
 }
 
 func TestNewIDIsChecked(t *testing.T) {
-	for name, id := range map[string]string{"empty": "", "too long": strings.Repeat("i", 65), "NUL": "a\x00", "taken": "taken"} {
+	for name, id := range map[string]string{
+		"empty": "", "too long": strings.Repeat("i", 65), "NUL": "a\x00", "taken": "taken",
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := setup(t, &invitation.Config{NewID: func() string { return "taken" }})
 			w.invite("carl@example.com")
 			svc := w.service(w.host, &invitation.Config{NewID: func() string { return id }})
-			_, err := svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleMember})
+			_, err := svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "dora@example.com", Role: invitation.RoleMember,
+			})
 			w.is.True(err != nil)
 			w.is.True(!errors.Is(err, invitation.ErrDuplicate)) // it is not the inviter's fault
 			w.is.True(strings.Contains(err.Error(), "NewID"))
@@ -120,7 +130,9 @@ func TestNewIDIsChecked(t *testing.T) {
 	}
 	w := setup(t, &invitation.Config{NewID: func() string { return "same" }})
 	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
-		{EmailAddress: "c@example.com", Role: invitation.RoleMember}, {EmailAddress: "d@example.com", Role: invitation.RoleMember}})
+		{
+			EmailAddress: "c@example.com", Role: invitation.RoleMember,
+		}, {EmailAddress: "d@example.com", Role: invitation.RoleMember}})
 	w.is.True(err != nil && strings.Contains(err.Error(), "NewID")) // the same id twice in a bulk
 	w.is.Equal(len(w.stored()), 0)
 }
@@ -130,7 +142,9 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	const planted = "hunter2hunter2hunter2hunter2hunter2"
 	w := setup(t, &invitation.Config{TicketKeys: [][]byte{[]byte(planted)}})
 	secret := mustMetadata(t, `{"secret":"`+planted+`"}`)
-	params := invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, PrivateMetadata: secret}
+	params := invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, PrivateMetadata: secret,
+	}
 	inv, err := w.svc.Create(w.ctx, "acme", params)
 	w.is.NoErr(err)
 	ticket := ticketOf(t, inv)
@@ -168,14 +182,17 @@ func TestNoSecretIsPrinted(t *testing.T) {
 
 func TestOddConfigs(t *testing.T) {
 	w := setup(t, nil)
-	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour})
+	svc, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{
+		Clock: (*clock.Fake)(nil), MaxMetadata: -1, ExpiresIn: 365 * 24 * time.Hour,
+	})
 	w.is.NoErr(err) // a typed nil is not a clock
 	large := mustMetadata(t, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`)
 	inv, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = large }))
 	w.is.NoErr(err)
 	w.is.Equal(inv.ExpiresAt.Sub(inv.CreatedAt), 365*24*time.Hour)
 
-	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} { // the same keys for HMAC
+	// the same keys for HMAC
+	for _, keys := range [][][]byte{{key1, append(append([]byte{}, key1...), 0)}, {key1, key2, key2}} {
 		_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: keys, AcceptURL: acceptURL})
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}

@@ -57,22 +57,52 @@ func TestCreateRefusesParameters(t *testing.T) {
 		p            invitation.CreateParams
 		want         []refusal
 	}{
-		"no organization":     {"", with(func(*invitation.CreateParams) {}), is422("form_param_missing", "organization_id")},
-		"a long organization": {strings.Repeat("o", 129), with(func(*invitation.CreateParams) {}), is422("form_param_exceeds_allowed_size", "organization_id")},
-		"a NUL in it":         {"ac\x00me", with(func(*invitation.CreateParams) {}), is422("form_param_format_invalid", "organization_id")},
-		"no address":          {"acme", with(func(p *invitation.CreateParams) { p.EmailAddress = " " }), is422("form_param_missing", "email_address")},
-		"a malformed address": {"acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "carl" }), is422("form_param_format_invalid", "email_address")},
-		"no role":             {"acme", with(func(p *invitation.CreateParams) { p.Role = "" }), is422("form_param_missing", "role")},
-		"an unknown role":     {"acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }), []refusal{{404, "resource_not_found", "role"}}},
-		"a long inviter":      {"acme", with(func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) }), is422("form_param_exceeds_allowed_size", "inviter_user_id")},
-		"control characters":  {"acme", with(func(p *invitation.CreateParams) { p.InviterUserID = "a\nb" }), is422("form_param_format_invalid", "inviter_user_id")},
-		"invalid UTF-8":       {"acme", with(func(p *invitation.CreateParams) { p.OrganizationDomainID = "\xff" }), is422("form_param_format_invalid", "organization_domain_id")},
-		"a long URL":          {"acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + strings.Repeat("x", 2048) }), is422("form_param_exceeds_allowed_size", "redirect_url")},
-		"large metadata":      {"acme", with(func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{"a":"12345678901234"}`) }), is422("form_param_exceeds_allowed_size", "public_metadata")},
-		"large private":       {"acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"a":"12345678901234"}`) }), is422("form_param_exceeds_allowed_size", "private_metadata")},
-		"too short an expiry": {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = time.Second - 1 }), is422("form_param_value_invalid", "expires_in_days")},
-		"a negative expiry":   {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = -1 }), is422("form_param_value_invalid", "expires_in_days")},
-		"too long an expiry":  {"acme", with(func(p *invitation.CreateParams) { p.ExpiresIn = 365*24*time.Hour + 1 }), is422("form_param_value_invalid", "expires_in_days")},
+		"no organization": {"", with(func(*invitation.CreateParams) {}), is422("form_param_missing", "organization_id")},
+		"a long organization": {strings.Repeat("o", 129), with(func(*invitation.CreateParams) {}), is422(
+			"form_param_exceeds_allowed_size", "organization_id",
+		)},
+		"a NUL in it": {"ac\x00me", with(func(*invitation.CreateParams) {}), is422(
+			"form_param_format_invalid", "organization_id",
+		)},
+		"no address": {"acme", with(
+			func(p *invitation.CreateParams) { p.EmailAddress = " " },
+		), is422("form_param_missing", "email_address")},
+		"a malformed address": {"acme", with(
+			func(p *invitation.CreateParams) { p.EmailAddress = "carl" },
+		), is422("form_param_format_invalid", "email_address")},
+		"no role": {"acme", with(
+			func(p *invitation.CreateParams) { p.Role = "" },
+		), is422("form_param_missing", "role")},
+		"an unknown role": {"acme", with(func(p *invitation.CreateParams) { p.Role = "org:king" }), []refusal{
+			{404, "resource_not_found", "role"},
+		}},
+		"a long inviter": {"acme", with(
+			func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) },
+		), is422("form_param_exceeds_allowed_size", "inviter_user_id")},
+		"control characters": {"acme", with(
+			func(p *invitation.CreateParams) { p.InviterUserID = "a\nb" },
+		), is422("form_param_format_invalid", "inviter_user_id")},
+		"invalid UTF-8": {"acme", with(
+			func(p *invitation.CreateParams) { p.OrganizationDomainID = "\xff" },
+		), is422("form_param_format_invalid", "organization_domain_id")},
+		"a long URL": {"acme", with(
+			func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + strings.Repeat("x", 2048) },
+		), is422("form_param_exceeds_allowed_size", "redirect_url")},
+		"large metadata": {"acme", with(
+			func(p *invitation.CreateParams) { p.PublicMetadata = mustMetadata(t, `{"a":"12345678901234"}`) },
+		), is422("form_param_exceeds_allowed_size", "public_metadata")},
+		"large private": {"acme", with(
+			func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"a":"12345678901234"}`) },
+		), is422("form_param_exceeds_allowed_size", "private_metadata")},
+		"too short an expiry": {"acme", with(
+			func(p *invitation.CreateParams) { p.ExpiresIn = time.Second - 1 },
+		), is422("form_param_value_invalid", "expires_in_days")},
+		"a negative expiry": {"acme", with(
+			func(p *invitation.CreateParams) { p.ExpiresIn = -1 },
+		), is422("form_param_value_invalid", "expires_in_days")},
+		"too long an expiry": {"acme", with(
+			func(p *invitation.CreateParams) { p.ExpiresIn = 365*24*time.Hour + 1 },
+		), is422("form_param_value_invalid", "expires_in_days")},
 		"all at once": {"", invitation.CreateParams{
 			EmailAddress: "x", Role: "nope", InviterUserID: "\x00", RedirectURL: "javascript:x", ExpiresIn: -1,
 			PublicMetadata: mustMetadata(t, `{"a":"12345678901234"}`)},
@@ -137,7 +167,9 @@ func TestCreateRefusesInOrder(t *testing.T) {
 	step(invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "inviter_user_id"})
 	roles, err := invitation.NewRoles(
 		invitation.RoleDefinition{Key: invitation.RoleAdmin},
-		invitation.RoleDefinition{Key: invitation.RoleMember, Manages: true, Grants: []invitation.Role{invitation.RoleMember}})
+		invitation.RoleDefinition{
+			Key: invitation.RoleMember, Manages: true, Grants: []invitation.Role{invitation.RoleMember},
+		})
 	w.is.NoErr(err)
 	cfg.Roles = roles
 	w.svc = w.service(w.host, cfg)
@@ -187,14 +219,20 @@ func TestCreateIsUniqueByCanonicalAddressAndOrganization(t *testing.T) {
 	w := setup(t, nil)
 	w.invite("Carl@Bücher.example")
 	for _, spelling := range []string{"carl@bücher.example", "CARL@xn--bcher-kva.example", " carl@bu\u0308cher.EXAMPLE "} {
-		w.refuses(invitation.ErrDuplicate, []refusal{{400, "organization_invitation_not_unique", "email_address"}}, func() error {
+		w.refuses(invitation.ErrDuplicate, []refusal{
+			{400, "organization_invitation_not_unique", "email_address"},
+		}, func() error {
 			_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = spelling }))
 			return err
 		})
 	}
-	_, err := w.svc.Create(w.ctx, "other", with(func(p *invitation.CreateParams) { p.EmailAddress = "carl@bücher.example" }))
+	_, err := w.svc.Create(
+		w.ctx, "other", with(func(p *invitation.CreateParams) { p.EmailAddress = "carl@bücher.example" }),
+	)
 	w.is.NoErr(err)
-	w.refuses(invitation.ErrAlreadyMember, []refusal{{400, "already_a_member_in_organization", "email_address"}}, func() error {
+	w.refuses(invitation.ErrAlreadyMember, []refusal{
+		{400, "already_a_member_in_organization", "email_address"},
+	}, func() error {
 		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "BOB@example.com" }))
 		return err
 	})
@@ -205,7 +243,9 @@ func TestCreateReplaces(t *testing.T) {
 	old := w.invite("carl@example.com")
 	w.clock.Advance(time.Hour)
 	w.events = nil
-	fresh, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace, p.InviterUserID = true, "ann" }))
+	fresh, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace, p.InviterUserID = true, "ann" }),
+	)
 	w.is.NoErr(err)
 	w.is.True(fresh.ID != old.ID)
 
@@ -318,7 +358,9 @@ func TestCreateBulkRefuses(t *testing.T) {
 	}{
 		"none":     {nil, invitation.ErrInvalid, []refusal{{422, "form_param_missing", ""}}},
 		"too many": {make([]invitation.CreateParams, 5), invitation.ErrInvalid, []refusal{{400, "bulk_size_exceeded", ""}}},
-		"parameters": {[]invitation.CreateParams{item("a@example.com", m, ""), item("x", "", ""), item("b@example.com", "king", "")},
+		"parameters": {[]invitation.CreateParams{
+			item("a@example.com", m, ""), item("x", "", ""), item("b@example.com", "king", ""),
+		},
 			invitation.ErrInvalid, []refusal{
 				{422, "form_param_format_invalid", "[1].email_address"}, {422, "form_param_missing", "[1].role"},
 				{404, "resource_not_found", "[2].role"}}},
@@ -327,13 +369,19 @@ func TestCreateBulkRefuses(t *testing.T) {
 		"inviters": {[]invitation.CreateParams{item("a@example.com", m, "carl"), item("b@example.com", m, "bob"),
 			item("c@example.com", m, "carl"), item("bob@example.com", m, "ann")},
 			invitation.ErrNotMember, []refusal{{403, "not_a_member_in_organization", "[0].inviter_user_id"},
-				{403, "not_an_admin_in_organization", "[1].inviter_user_id"}, {403, "not_a_member_in_organization", "[2].inviter_user_id"}}},
+				{
+					403, "not_an_admin_in_organization", "[1].inviter_user_id",
+				}, {403, "not_a_member_in_organization", "[2].inviter_user_id"}}},
 		"addresses that are not allowed, before members": {[]invitation.CreateParams{item("bob@example.com", m, ""),
 			item("Eve@EVIL.example", m, ""), item("eve2@evil.example", m, "")}, invitation.ErrForbidden,
 			[]refusal{{403, "not_allowed_access", "[1].email_address"}, {403, "not_allowed_access", "[2].email_address"}}},
-		"members, before duplicates": {[]invitation.CreateParams{item("old1@example.com", m, ""), item("bob@example.com", m, ""),
+		"members, before duplicates": {[]invitation.CreateParams{item(
+			"old1@example.com", m, "",
+		), item("bob@example.com", m, ""),
 			item("ann@example.com", a, "")}, invitation.ErrAlreadyMember,
-			[]refusal{{400, "already_a_member_in_organization", "[1].email_address"}, {400, "already_a_member_in_organization", "[2].email_address"}}},
+			[]refusal{{
+				400, "already_a_member_in_organization", "[1].email_address",
+			}, {400, "already_a_member_in_organization", "[2].email_address"}}},
 		"duplicates together": {[]invitation.CreateParams{item("Old1@example.com", m, ""), item("new@example.com", m, ""),
 			item("old2@example.com", m, "")}, invitation.ErrDuplicate, []refusal{{400, "duplicate_record", "email_address"}}},
 	} {
@@ -358,7 +406,9 @@ func TestCreateBulkReplacesPerItem(t *testing.T) {
 	w := setup(t, nil)
 	live, lapsing := w.invite("live@example.com"), w.invite("lapsed@example.com")
 	w.clock.Advance(30*24*time.Hour - time.Second)
-	again, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress, p.Replace = "live@example.com", true }))
+	again, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress, p.Replace = "live@example.com", true }),
+	)
 	w.is.NoErr(err)
 	w.clock.Advance(time.Hour)
 	w.events = nil
@@ -389,13 +439,19 @@ func TestCreateReturnsCallbackErrors(t *testing.T) {
 				return w.service(&failing{Host: w.host, memberEmails: cause}, nil)
 			},
 			"Config.AllowEmail": func(w *world) *invitation.Service {
-				return w.service(w.host, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error { return cause }})
+				return w.service(w.host, &invitation.Config{
+					AllowEmail: func(context.Context, storage.Storage, string, string) error { return cause },
+				})
 			},
 			"Config.Seats": func(w *world) *invitation.Service {
-				return w.service(w.host, &invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, cause }})
+				return w.service(w.host, &invitation.Config{
+					Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, cause },
+				})
 			},
 			"Config.OnEvents": func(w *world) *invitation.Service {
-				return w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return cause }})
+				return w.service(w.host, &invitation.Config{
+					OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return cause },
+				})
 			},
 		} {
 			t.Run(name+" "+cause.Error(), func(t *testing.T) {
@@ -432,14 +488,18 @@ type failing struct {
 	role, memberEmails, verifiedEmails, join error
 }
 
-func (f *failing) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (invitation.Role, error) {
+func (f *failing) Role(
+	ctx context.Context, tx storage.Storage, organizationID, userID string,
+) (invitation.Role, error) {
 	if f.role != nil {
 		return "", f.role
 	}
 	return f.Host.Role(ctx, tx, organizationID, userID)
 }
 
-func (f *failing) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+func (f *failing) MemberEmails(
+	ctx context.Context, tx storage.Storage, organizationID string, emails []string,
+) ([]string, error) {
 	if f.memberEmails != nil {
 		return nil, f.memberEmails
 	}
@@ -491,7 +551,9 @@ func TestLimitsAreExactUnderConcurrency(t *testing.T) {
 	errs := make([]error, 32)
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }))
+			_, errs[i] = w.svc.Create(
+				w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }),
+			)
 		})
 	}
 	wg.Wait()
@@ -593,7 +655,11 @@ func (s blind) List(ctx context.Context, q storage.Query) ([]storage.Record, err
 }
 
 func (s blind) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
-	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, blind{tx, s.looks}) })
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, blind{
+			tx, s.looks,
+		})
+	})
 }
 
 func TestCreateHonoursCancellation(t *testing.T) {
@@ -692,7 +758,9 @@ type noting struct {
 	note func()
 }
 
-func (d *noting) MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error) {
+func (d *noting) MemberEmails(
+	ctx context.Context, tx storage.Storage, organizationID string, emails []string,
+) ([]string, error) {
 	d.note()
 	clear(emails) // the directory may change its argument
 	return nil, nil
@@ -753,8 +821,12 @@ func TestGrantsOfEachInviterInABulk(t *testing.T) {
 	item := func(email, inviter string, role invitation.Role) invitation.CreateParams {
 		return invitation.CreateParams{EmailAddress: email, InviterUserID: inviter, Role: role}
 	}
-	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", "[2].role"}, {403, "not_an_admin_in_organization", "[3].role"}}, func() error {
-		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{item("a@example.com", "", "org:owner"), item("b@example.com", "ann", "org:owner"),
+	w.refuses(invitation.ErrForbidden, []refusal{
+		{403, "not_an_admin_in_organization", "[2].role"}, {403, "not_an_admin_in_organization", "[3].role"},
+	}, func() error {
+		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{item("a@example.com", "", "org:owner"), item(
+			"b@example.com", "ann", "org:owner",
+		),
 			item("c@example.com", "bob", "org:owner"), item("d@example.com", "bob", invitation.RoleAdmin)})
 		return err
 	})

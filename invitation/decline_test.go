@@ -55,20 +55,29 @@ func TestDeclineByTicketAlone(t *testing.T) {
 		return func() error { _, err := svc.Decline(w.ctx, p); return err }
 	}
 	p = invitation.DeclineParams{Ticket: ticketOf(t, other)}
-	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, decline(w.svc.As("carl"), p))
-	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, decline(w.svc, invitation.DeclineParams{Ticket: "forged"}))
+	w.refuses(invitation.ErrNotInvitee, []refusal{
+		{403, "organization_invitation_identification_not_exist", ""},
+	}, decline(w.svc.As("carl"), p))
+	w.refuses(invitation.ErrInvalidTicket, []refusal{
+		{400, "ticket_invalid_code", ""},
+	}, decline(w.svc, invitation.DeclineParams{Ticket: "forged"}))
 	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}},
 		decline(w.svc, invitation.DeclineParams{Ticket: p.Ticket, OrganizationID: "other"}))
 	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}},
 		decline(w.svc, invitation.DeclineParams(byIDs(other, "")))) // ids prove nothing
 	w.refuses(invitation.ErrInvalid, []refusal{
-		{422, "form_param_missing", "user_id"}, {422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
+		{
+			422, "form_param_missing", "user_id",
+		}, {422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
 	}, decline(w.svc, invitation.DeclineParams{}))
-	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "user_id"}}, func() error { return w.accept(byTicket(t, other, "")) })
+	w.refuses(invitation.ErrInvalid, []refusal{
+		{422, "form_param_missing", "user_id"},
+	}, func() error { return w.accept(byTicket(t, other, "")) })
 	_, err = w.svc.As("dora").Decline(w.ctx, p)
 	w.is.NoErr(err)
 	w.is.Equal(w.get(other).ResolvedBy, "dora")
-	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p)) // it has been answered otherwise
+	// it has been answered otherwise
+	w.refuses(invitation.ErrNotPending, []refusal{{404, "organization_invitation_not_pending", ""}}, decline(w.svc, p))
 }
 
 func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {

@@ -33,7 +33,8 @@ func TestDecodeCreate(t *testing.T) {
 	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(`{"email_address":"c@example.com","role":"r","inviter_user_id":null,
 		"public_metadata":null,"private_metadata":null,"redirect_url":null,"expires_in_days":null,"notify":null}`))
 	is.NoErr(err)
-	is.Equal(p, invitation.CreateParams{EmailAddress: "c@example.com", Role: "r"}) // null is the default, and notify's is true
+	// null is the default, and notify's is true
+	is.Equal(p, invitation.CreateParams{EmailAddress: "c@example.com", Role: "r"})
 
 	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(`{"notify":true,"expires_in_days":3.65e2}`))
 	is.NoErr(err) // Create reports what is missing
@@ -60,7 +61,9 @@ func TestDecodeOtherParams(t *testing.T) {
 	revoke, err := invitation.Decode[invitation.RevokeParams](strings.NewReader(`{"requesting_user_id":"ann"}`))
 	is.NoErr(err)
 	is.Equal(revoke, invitation.RevokeParams{RequestingUserID: "ann"})
-	resend, err := invitation.Decode[invitation.ResendParams](strings.NewReader(`{"requesting_user_id":"ann","expires_in_days":1}`))
+	resend, err := invitation.Decode[invitation.ResendParams](
+		strings.NewReader(`{"requesting_user_id":"ann","expires_in_days":1}`),
+	)
 	is.NoErr(err)
 	is.Equal(resend, invitation.ResendParams{RequestingUserID: "ann", ExpiresIn: 24 * time.Hour})
 	none, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
@@ -70,7 +73,9 @@ func TestDecodeOtherParams(t *testing.T) {
 	update, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
 		`{"requesting_user_id":"ann","role":"r","public_metadata":{"a":null},"private_metadata":{"b":1},"terms":"abc"}`))
 	is.NoErr(err)
-	is.Equal(update, invitation.UpdateParams{RequestingUserID: "ann", Role: "r", PublicMetadata: mustMetadata(t, `{"a":null}`),
+	is.Equal(update, invitation.UpdateParams{RequestingUserID: "ann", Role: "r", PublicMetadata: mustMetadata(
+		t, `{"a":null}`,
+	),
 		PrivateMetadata: mustMetadata(t, `{"b":1}`), Terms: "abc"})
 }
 
@@ -104,37 +109,69 @@ func TestDecodeRefuses(t *testing.T) {
 		"null":               {decodeAs[create], `null`, body("")},
 		"null for a bulk":    {decodeAs[[]create], `null`, body("")},
 		"an object for bulk": {decodeAs[[]create], `{}`, body("")},
-		"an item no object":  {decodeAs[[]create], `[{},null,{"role":1}]`, []refusal{{400, "request_body_invalid", "[1]"}, {422, "form_param_type_invalid", "[2].role"}}},
-		"a key twice":        {decodeAs[create], `{"role":"a","r\u006fle":"b"}`, body("")},
-		"twice in metadata":  {decodeAs[create], `{"public_metadata":{"k":1,"k":2}}`, body("")},
-		"twice in an item":   {decodeAs[[]create], `[{},{"role":"a","role":"a"}]`, body("")},
-		"invalid UTF-8":      {decodeAs[create], "{\"role\":\"\xff\"}", body("")},
-		"too deep":           {decodeAs[create], `{"public_metadata":` + nest(`{"a":`, `}`, 64)[:64*5] + `1` + strings.Repeat("}", 64) + `}`, body("")},
-		"much too deep":      {decodeAs[create], nest("[", "]", 100000), body("")},
-		"unknown keys":       {decodeAs[create], `{"replace":true,"Role":"a"}`, []refusal{{422, "form_param_unknown", "replace"}, {422, "form_param_unknown", "Role"}}},
-		"a domain":           {decodeAs[create], `{"organization_domain_id":"d"}`, []refusal{{422, "form_param_unknown", "organization_domain_id"}}},
-		"unknown in revoke":  {decodeAs[revoke], `{"user_id":"a"}`, []refusal{{422, "form_param_unknown", "user_id"}}},
-		"a long unknown key": {decodeAs[revoke], `{"` + strings.Repeat("ü", 500) + `":1}`, []refusal{{422, "form_param_unknown", strings.Repeat("ü", 32) + "…"}}},
+		"an item no object": {decodeAs[[]create], `[{},null,{"role":1}]`, []refusal{
+			{400, "request_body_invalid", "[1]"}, {422, "form_param_type_invalid", "[2].role"},
+		}},
+		"a key twice":       {decodeAs[create], `{"role":"a","r\u006fle":"b"}`, body("")},
+		"twice in metadata": {decodeAs[create], `{"public_metadata":{"k":1,"k":2}}`, body("")},
+		"twice in an item":  {decodeAs[[]create], `[{},{"role":"a","role":"a"}]`, body("")},
+		"invalid UTF-8":     {decodeAs[create], "{\"role\":\"\xff\"}", body("")},
+		"too deep": {decodeAs[create], `{"public_metadata":` + nest(
+			`{"a":`, `}`, 64,
+		)[:64*5] + `1` + strings.Repeat("}", 64) + `}`, body("")},
+		"much too deep": {decodeAs[create], nest("[", "]", 100000), body("")},
+		"unknown keys": {decodeAs[create], `{"replace":true,"Role":"a"}`, []refusal{
+			{422, "form_param_unknown", "replace"}, {422, "form_param_unknown", "Role"},
+		}},
+		"a domain": {decodeAs[create], `{"organization_domain_id":"d"}`, []refusal{
+			{422, "form_param_unknown", "organization_domain_id"},
+		}},
+		"unknown in revoke": {decodeAs[revoke], `{"user_id":"a"}`, []refusal{{422, "form_param_unknown", "user_id"}}},
+		"a long unknown key": {decodeAs[revoke], `{"` + strings.Repeat("ü", 500) + `":1}`, []refusal{
+			{422, "form_param_unknown", strings.Repeat("ü", 32) + "…"},
+		}},
 		"the longest keys": {decodeAs[revoke], `{"` + strings.Repeat("a", 64) + `":1,"` + strings.Repeat("b", 65) + `":1}`,
-			[]refusal{{422, "form_param_unknown", strings.Repeat("a", 64)}, {422, "form_param_unknown", strings.Repeat("b", 64) + "…"}}},
+			[]refusal{
+				{422, "form_param_unknown", strings.Repeat("a", 64)}, {422, "form_param_unknown", strings.Repeat("b", 64) + "…"},
+			}},
 		"nulls": {decodeAs[create], `{"email_address":null,"role":null}`,
 			[]refusal{{422, "form_param_nil", "email_address"}, {422, "form_param_nil", "role"}}},
 		"wrong types, all at once": {decodeAs[create], `{"email_address":1,"role":{},"inviter_user_id":[],"public_metadata":"{}","private_metadata":[],
 			"redirect_url":true,"expires_in_days":"7","notify":"no"}`, []refusal{{422, "form_param_type_invalid", "email_address"},
-			{422, "form_param_type_invalid", "role"}, {422, "form_param_type_invalid", "inviter_user_id"}, {422, "form_param_type_invalid", "public_metadata"},
+			{
+				422, "form_param_type_invalid", "role",
+			}, {422, "form_param_type_invalid", "inviter_user_id"}, {422, "form_param_type_invalid", "public_metadata"},
 			{422, "form_param_type_invalid", "private_metadata"}, {422, "form_param_type_invalid", "redirect_url"},
 			{422, "form_param_type_invalid", "expires_in_days"}, {422, "form_param_type_invalid", "notify"}}},
-		"half a surrogate pair": {decodeAs[create], `{"inviter_user_id":"a\ud800"}`, []refusal{{422, "form_param_format_invalid", "inviter_user_id"}}},
-		"a fraction of a day":   {decodeAs[create], `{"expires_in_days":1.5}`, []refusal{{422, "form_param_type_invalid", "expires_in_days"}}},
-		"no day":                {decodeAs[create], `{"expires_in_days":0}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"a negative day":        {decodeAs[create], `{"expires_in_days":-1}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"a day too many":        {decodeAs[create], `{"expires_in_days":366}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"days out of range":     {decodeAs[create], `{"expires_in_days":1e400}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"days that overflow":    {decodeAs[create], `{"expires_in_days":18446744073709551617}`, []refusal{{422, "form_param_value_invalid", "expires_in_days"}}},
-		"terms as a number":     {decodeAs[update], `{"terms":1}`, []refusal{{422, "form_param_type_invalid", "terms"}}},
-		"a version":             {decodeAs[update], `{"version":1}`, []refusal{{422, "form_param_unknown", "version"}}},
-		"a patch no object":     {decodeAs[update], `{"public_metadata":[1]}`, []refusal{{422, "form_param_type_invalid", "public_metadata"}}},
-		"too large":             {decodeAs[create], `{"role":"` + strings.Repeat("a", 1<<20) + `"}`, []refusal{{413, "request_body_too_large", ""}}},
+		"half a surrogate pair": {decodeAs[create], `{"inviter_user_id":"a\ud800"}`, []refusal{
+			{422, "form_param_format_invalid", "inviter_user_id"},
+		}},
+		"a fraction of a day": {decodeAs[create], `{"expires_in_days":1.5}`, []refusal{
+			{422, "form_param_type_invalid", "expires_in_days"},
+		}},
+		"no day": {decodeAs[create], `{"expires_in_days":0}`, []refusal{
+			{422, "form_param_value_invalid", "expires_in_days"},
+		}},
+		"a negative day": {decodeAs[create], `{"expires_in_days":-1}`, []refusal{
+			{422, "form_param_value_invalid", "expires_in_days"},
+		}},
+		"a day too many": {decodeAs[create], `{"expires_in_days":366}`, []refusal{
+			{422, "form_param_value_invalid", "expires_in_days"},
+		}},
+		"days out of range": {decodeAs[create], `{"expires_in_days":1e400}`, []refusal{
+			{422, "form_param_value_invalid", "expires_in_days"},
+		}},
+		"days that overflow": {decodeAs[create], `{"expires_in_days":18446744073709551617}`, []refusal{
+			{422, "form_param_value_invalid", "expires_in_days"},
+		}},
+		"terms as a number": {decodeAs[update], `{"terms":1}`, []refusal{{422, "form_param_type_invalid", "terms"}}},
+		"a version":         {decodeAs[update], `{"version":1}`, []refusal{{422, "form_param_unknown", "version"}}},
+		"a patch no object": {decodeAs[update], `{"public_metadata":[1]}`, []refusal{
+			{422, "form_param_type_invalid", "public_metadata"},
+		}},
+		"too large": {decodeAs[create], `{"role":"` + strings.Repeat("a", 1<<20) + `"}`, []refusal{
+			{413, "request_body_too_large", ""},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
@@ -157,7 +194,9 @@ func TestDecodeBounds(t *testing.T) {
 	is.NoErr(err) // 64 levels
 
 	// A handler's own limit, and a connection that breaks.
-	_, err = invitation.Decode[invitation.CreateParams](http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(pad(1000)), 100))
+	_, err = invitation.Decode[invitation.CreateParams](
+		http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(pad(1000)), 100),
+	)
 	is.Equal(invitation.HTTPStatus(err), 413)
 	broken := errors.New("broken pipe")
 	_, err = invitation.Decode[invitation.CreateParams](iotest.ErrReader(broken))
@@ -165,7 +204,8 @@ func TestDecodeBounds(t *testing.T) {
 	is.Equal(invitation.HTTPStatus(err), 500)
 }
 
-// The causes of what Decode refuses stay in the chain: where the text breaks, and which limit of the handler's was passed.
+// The causes of what Decode refuses stay in the chain: where the text breaks, and which limit of the handler's was
+// passed.
 func TestDecodeKeepsCauses(t *testing.T) {
 	is := is.New(t)
 	for _, body := range []string{"email_address=a", `{"role":`, `[{}`, "[{},]"} {
@@ -183,7 +223,9 @@ func TestDecodeKeepsCauses(t *testing.T) {
 }
 
 func TestParseListParams(t *testing.T) {
-	created, email, expires := invitation.Order{Field: "created_at"}, invitation.Order{Field: "email_address"}, invitation.Order{Field: "expires_at"}
+	created, email, expires := invitation.Order{Field: "created_at"}, invitation.Order{
+		Field: "email_address",
+	}, invitation.Order{Field: "expires_at"}
 	down := func(o invitation.Order) invitation.Order { o.Descending = true; return o }
 	for query, want := range map[string]invitation.ListParams{
 		"": {},
@@ -245,7 +287,9 @@ func TestParseListParams(t *testing.T) {
 func refused(t *testing.T, err error) {
 	t.Helper()
 	var e *invitation.Error
-	if !errors.As(err, &e) || !errors.Is(err, invitation.ErrInvalid) || invitation.HTTPStatus(err)/100 != 4 || !json.Valid(invitation.ErrorBody(err)) {
+	if !errors.As(err, &e) || !errors.Is(
+		err, invitation.ErrInvalid,
+	) || invitation.HTTPStatus(err)/100 != 4 || !json.Valid(invitation.ErrorBody(err)) {
 		t.Fatalf("not a refusal: %v", err)
 	}
 }
@@ -273,7 +317,9 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzParseListParams(f *testing.F) {
-	for _, s := range []string{"limit=5&offset=1&status=pending&order_by=-created_at,email_address", "order=%2Bx", "limit=0"} {
+	for _, s := range []string{
+		"limit=5&offset=1&status=pending&order_by=-created_at,email_address", "order=%2Bx", "limit=0",
+	} {
 		f.Add(s)
 	}
 	w := setup(f, nil)

@@ -17,7 +17,9 @@ import (
 
 func TestErrorsSayWhatIsWrong(t *testing.T) {
 	w := setup(t, nil)
-	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"}})
+	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"},
+	})
 	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
 		"[1].role: is required and must not be empty")
 	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
@@ -65,8 +67,12 @@ func TestErrorsAreBounded(t *testing.T) {
 	for i := range keys {
 		keys[i] = fmt.Sprintf(`"k%d":0`, i)
 	}
-	for all, body := range map[int]string{10000: "[" + strings.Repeat("0,", 9999) + "0]", 50000: "[{" + strings.Join(keys, ",") + "}]",
-		1001: "[" + strings.Repeat(`{"role":1},`, 1000) + `{"role":null}]`, 101: "[" + strings.Repeat("{},0,", 100) + "{},0]"} {
+	for all, body := range map[int]string{10000: "[" + strings.Repeat(
+		"0,", 9999,
+	) + "0]", 50000: "[{" + strings.Join(keys, ",") + "}]",
+		1001: "[" + strings.Repeat(
+			`{"role":1},`, 1000,
+		) + `{"role":null}]`, 101: "[" + strings.Repeat("{},0,", 100) + "{},0]"} {
 		_, err := invitation.Decode[[]invitation.CreateParams](strings.NewReader(body))
 		atMost100(t, err, all)
 	}
@@ -79,7 +85,9 @@ func TestErrorsAreBounded(t *testing.T) {
 
 	_, err = invitation.ParseListParams(url.Values{"order_by": {strings.Repeat("x,", 100000)}})
 	is.Equal(len(refusals(err)), 1)
-	_, err = invitation.ParseMetadata([]byte(`{"` + strings.Repeat("k", 1<<18) + `":1,"` + strings.Repeat("k", 1<<18) + `":1}`))
+	_, err = invitation.ParseMetadata(
+		[]byte(`{"` + strings.Repeat("k", 1<<18) + `":1,"` + strings.Repeat("k", 1<<18) + `":1}`),
+	)
 	is.True(len(err.Error()) < 300)
 }
 
@@ -97,7 +105,9 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 		return ps
 	}
 	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", Meta: map[string]any{"plan": "pro"}}
-	w := setup(t, &invitation.Config{Roles: ladder(t), AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+	w := setup(t, &invitation.Config{Roles: ladder(
+		t,
+	), AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
 		if strings.HasSuffix(email, "@unpaid.example") {
 			return own
 		}
@@ -115,19 +125,39 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 		code   string
 		param  string // Param of the last error
 	}{
-		"addresses": {func(_ int, p *invitation.CreateParams) { p.EmailAddress = "x" }, "form_param_format_invalid", "[99].email_address"},
+		"addresses": {func(_ int, p *invitation.CreateParams) {
+			p.EmailAddress = "x"
+		}, "form_param_format_invalid", "[99].email_address"},
 		"twice": {func(i int, p *invitation.CreateParams) {
 			if i > 0 {
 				p.EmailAddress = "x@example.com"
 			}
 		}, "form_param_duplicate", "[101].email_address"},
-		"roles":         {func(_ int, p *invitation.CreateParams) { p.Role = "org:king" }, "resource_not_found", "[99].role"},
-		"inviters":      {func(i int, p *invitation.CreateParams) { p.InviterUserID = fmt.Sprintf("m%d", i) }, "not_an_admin_in_organization", "[99].inviter_user_id"},
-		"ceiling":       {func(_ int, p *invitation.CreateParams) { p.InviterUserID, p.Role = "bob", "org:owner" }, "not_an_admin_in_organization", "[99].role"},
-		"the host's":    {func(i int, p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@unpaid.example", i) }, "payment_required", ""},
-		"members":       {func(i int, p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("m%d@example.com", i) }, "already_a_member_in_organization", "[99].email_address"},
-		"too soon":      {func(_ int, p *invitation.CreateParams) { p.Replace = true }, "too_many_requests", "[99].email_address"},
-		"too many more": {func(_ int, p *invitation.CreateParams) { p.EmailAddress, p.Role = "x", "" }, "form_param_missing", "[49].role"},
+		"roles": {func(_ int, p *invitation.CreateParams) { p.Role = "org:king" }, "resource_not_found", "[99].role"},
+		"inviters": {func(i int, p *invitation.CreateParams) {
+			p.InviterUserID = fmt.Sprintf(
+				"m%d", i,
+			)
+		}, "not_an_admin_in_organization", "[99].inviter_user_id"},
+		"ceiling": {func(_ int, p *invitation.CreateParams) {
+			p.InviterUserID, p.Role = "bob", "org:owner"
+		}, "not_an_admin_in_organization", "[99].role"},
+		"the host's": {func(i int, p *invitation.CreateParams) {
+			p.EmailAddress = fmt.Sprintf(
+				"u%d@unpaid.example", i,
+			)
+		}, "payment_required", ""},
+		"members": {func(i int, p *invitation.CreateParams) {
+			p.EmailAddress = fmt.Sprintf(
+				"m%d@example.com", i,
+			)
+		}, "already_a_member_in_organization", "[99].email_address"},
+		"too soon": {func(_ int, p *invitation.CreateParams) {
+			p.Replace = true
+		}, "too_many_requests", "[99].email_address"},
+		"too many more": {func(_ int, p *invitation.CreateParams) {
+			p.EmailAddress, p.Role = "x", ""
+		}, "form_param_missing", "[49].role"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -164,7 +194,9 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 // An *Error of the host is returned as it is, whatever sentinel it also wraps.
 func TestHostErrorsAreReturned(t *testing.T) {
 	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay"}
-	for _, sentinel := range []error{invitation.ErrNotMember, invitation.ErrNotFound, invitation.ErrAlreadyMember, invitation.ErrForbidden} {
+	for _, sentinel := range []error{
+		invitation.ErrNotMember, invitation.ErrNotFound, invitation.ErrAlreadyMember, invitation.ErrForbidden,
+	} {
 		both := errors.Join(own, sentinel)
 		w := setup(t, nil)
 		inv := w.invite("carl@example.com")
@@ -176,7 +208,9 @@ func TestHostErrorsAreReturned(t *testing.T) {
 				t.Errorf("%s with %v: %v", name, sentinel, err)
 			}
 		}
-		_, err := w.service(&failing{Host: w.host, memberEmails: both}, nil).Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
+		_, err := w.service(&failing{
+			Host: w.host, memberEmails: both,
+		}, nil).Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }))
 		w.is.Equal(invitation.HTTPStatus(err), 402)
 	}
 	// Several errors at once, and a nil *Error, which is not a permission.
@@ -185,10 +219,16 @@ func TestHostErrorsAreReturned(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want []refusal
-	}{{two, []refusal{{402, "payment_required", ""}, {403, "second", ""}, {402, "payment_required", ""}, {403, "second", ""}}}, {none, nil}} {
-		w := setup(t, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error { return tt.err }})
+	}{{two, []refusal{
+		{402, "payment_required", ""}, {403, "second", ""}, {402, "payment_required", ""}, {403, "second", ""},
+	}}, {none, nil}} {
+		w := setup(t, &invitation.Config{
+			AllowEmail: func(context.Context, storage.Storage, string, string) error { return tt.err },
+		})
 		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
-			with(func(*invitation.CreateParams) {}), with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" })})
+			with(func(*invitation.CreateParams) {}), with(
+				func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" },
+			)})
 		w.is.True(err != nil)
 		w.is.Equal(refusals(err), tt.want)
 	}

@@ -819,7 +819,9 @@ func ExampleService_Resend() {
 	cfg.Clock = now
 	svc, _ := acme(cfg)
 
-	old, err := svc.Create(ctx, "acme", invitation.CreateParams{EmailAddress: "bob@example.com", Role: invitation.RoleMember})
+	old, err := svc.Create(ctx, "acme", invitation.CreateParams{
+		EmailAddress: "bob@example.com", Role: invitation.RoleMember,
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

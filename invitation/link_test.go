@@ -20,7 +20,9 @@ func TestNoDeadLinks(t *testing.T) {
 			return w.svc
 		},
 		"the role is gone": func() *invitation.Service {
-			roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin}})
+			roles, err := invitation.NewRoles(invitation.RoleDefinition{
+				Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin},
+			})
 			w.is.NoErr(err)
 			return w.service(w.host, &invitation.Config{Roles: roles, IgnoreInviterAuthority: true})
 		},
@@ -50,9 +52,13 @@ func TestLinkRefuses(t *testing.T) {
 		sentinel error
 		want     []refusal
 	}{
-		"no ids":     {w.svc, "", "", invitation.ErrInvalid, []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"}}},
-		"no such id": {w.svc, "acme", "missing", invitation.ErrNotFound, []refusal{{404, "resource_not_found", "invitation_id"}}},
-		"a manager":  {w.svc.As("ann"), "acme", inv.ID, invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}},
+		"no ids": {w.svc, "", "", invitation.ErrInvalid, []refusal{
+			{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
+		}},
+		"no such id": {w.svc, "acme", "missing", invitation.ErrNotFound, []refusal{
+			{404, "resource_not_found", "invitation_id"},
+		}},
+		"a manager": {w.svc.As("ann"), "acme", inv.ID, invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -69,7 +75,9 @@ func TestLinkRefuses(t *testing.T) {
 // Link gives nobody a link into a role they could not grant (C08).
 func TestLinkHasACeiling(t *testing.T) {
 	roles, err := invitation.NewRoles(
-		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember}},
+		invitation.RoleDefinition{
+			Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleAdmin, invitation.RoleMember},
+		},
 		invitation.RoleDefinition{Key: "org:lead", Manages: true, Grants: []invitation.Role{invitation.RoleMember}},
 		invitation.RoleDefinition{Key: invitation.RoleMember})
 	if err != nil {
@@ -77,7 +85,9 @@ func TestLinkHasACeiling(t *testing.T) {
 	}
 	w := setup(t, &invitation.Config{Roles: roles, ManagersSeeLinks: true})
 	w.host.AddMember("acme", "bob", "org:lead")
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleAdmin,
+	})
 	w.is.NoErr(err)
 	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_an_admin_in_organization", ""}}, func() error {
 		_, err := w.svc.As("bob").Link(w.ctx, "acme", inv.ID)

@@ -29,8 +29,12 @@ func ids(invs []invitation.Invitation) []string {
 func populate(t *testing.T) *world {
 	n := 0
 	w := setup(t, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("i%d", n) }})
-	w.svc = w.service(w.host, &invitation.Config{NewID: func() string { n++; return fmt.Sprintf("i%d", n) }, Organizations: w.host.Organizations})
-	for i, email := range []string{"eve@b.example", "Al@a.example", "flo@c.example", "carl@example.com", "dora@example.com"} {
+	w.svc = w.service(w.host, &invitation.Config{
+		NewID: func() string { n++; return fmt.Sprintf("i%d", n) }, Organizations: w.host.Organizations,
+	})
+	for i, email := range []string{
+		"eve@b.example", "Al@a.example", "flo@c.example", "carl@example.com", "dora@example.com",
+	} {
 		p := invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember}
 		if i == 2 {
 			p.ExpiresIn = time.Hour
@@ -43,9 +47,13 @@ func populate(t *testing.T) *world {
 	w.is.NoErr(err)
 	_, err = w.svc.Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: "i4", UserID: "carl"})
 	w.is.NoErr(err)
-	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dom@d.example", Role: invitation.RoleMember, OrganizationDomainID: "dom-1"})
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "dom@d.example", Role: invitation.RoleMember, OrganizationDomainID: "dom-1",
+	})
 	w.is.NoErr(err) // i6
-	_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "Dora@Example.com", Role: invitation.RoleMember})
+	_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{
+		EmailAddress: "Dora@Example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err) // i7
 	w.clock.Set(noon.Add(2 * time.Hour))
 	return w
@@ -67,20 +75,28 @@ func TestList(t *testing.T) {
 		want  []string
 		total int
 	}{
-		"newest first":        {invitation.ListParams{}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
-		"oldest first":        {invitation.ListParams{OrderBy: by("created_at")}, []string{"i1", "i2", "i3", "i4", "i5"}, 5},
-		"by address":          {invitation.ListParams{OrderBy: by("+email_address")}, []string{"i2", "i4", "i5", "i1", "i3"}, 5},
-		"by expiry":           {invitation.ListParams{OrderBy: by("-expires_at")}, []string{"i5", "i4", "i2", "i1", "i3"}, 5},
-		"a field twice":       {invitation.ListParams{OrderBy: by("-created_at", "created_at")}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
-		"a page":              {invitation.ListParams{Limit: 2}, []string{"i5", "i4"}, 5},
-		"the next by offset":  {invitation.ListParams{Limit: 2, Offset: 2}, []string{"i3", "i2"}, 5},
-		"beyond the end":      {invitation.ListParams{Offset: 9}, nil, 5},
-		"without a total":     {invitation.ListParams{Limit: 2, Offset: 2, SkipTotal: true}, []string{"i3", "i2"}, 4},
-		"pending":             {invitation.ListParams{Statuses: []invitation.Status{"pending"}}, []string{"i5", "i1"}, 2},
-		"expired":             {invitation.ListParams{Statuses: []invitation.Status{"expired"}}, []string{"i3"}, 1},
-		"several, one twice":  {invitation.ListParams{Statuses: []invitation.Status{"revoked", "accepted", "revoked"}}, []string{"i4", "i2"}, 2},
-		"declined":            {invitation.ListParams{Statuses: []invitation.Status{"declined"}}, nil, 0},
-		"none means all":      {invitation.ListParams{Statuses: []invitation.Status{}}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
+		"newest first": {invitation.ListParams{}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
+		"oldest first": {invitation.ListParams{OrderBy: by("created_at")}, []string{"i1", "i2", "i3", "i4", "i5"}, 5},
+		"by address": {invitation.ListParams{
+			OrderBy: by("+email_address"),
+		}, []string{"i2", "i4", "i5", "i1", "i3"}, 5},
+		"by expiry": {invitation.ListParams{OrderBy: by("-expires_at")}, []string{"i5", "i4", "i2", "i1", "i3"}, 5},
+		"a field twice": {invitation.ListParams{
+			OrderBy: by("-created_at", "created_at"),
+		}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
+		"a page":             {invitation.ListParams{Limit: 2}, []string{"i5", "i4"}, 5},
+		"the next by offset": {invitation.ListParams{Limit: 2, Offset: 2}, []string{"i3", "i2"}, 5},
+		"beyond the end":     {invitation.ListParams{Offset: 9}, nil, 5},
+		"without a total":    {invitation.ListParams{Limit: 2, Offset: 2, SkipTotal: true}, []string{"i3", "i2"}, 4},
+		"pending":            {invitation.ListParams{Statuses: []invitation.Status{"pending"}}, []string{"i5", "i1"}, 2},
+		"expired":            {invitation.ListParams{Statuses: []invitation.Status{"expired"}}, []string{"i3"}, 1},
+		"several, one twice": {invitation.ListParams{
+			Statuses: []invitation.Status{"revoked", "accepted", "revoked"},
+		}, []string{"i4", "i2"}, 2},
+		"declined": {invitation.ListParams{Statuses: []invitation.Status{"declined"}}, nil, 0},
+		"none means all": {invitation.ListParams{
+			Statuses: []invitation.Status{},
+		}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
 		"a part, any case":    {invitation.ListParams{Query: " EXAMPLE.COM "}, []string{"i5", "i4"}, 2},
 		"wildcards are plain": {invitation.ListParams{Query: "%"}, nil, 0},
 		"an address":          {invitation.ListParams{EmailAddress: " AL@A.EXAMPLE"}, []string{"i2"}, 1},
@@ -114,7 +130,9 @@ func TestList(t *testing.T) {
 	w.is.NoErr(err)
 	w.is.Equal(ids(all.Data), []string{"i7", "i6", "i5", "i1"}) // every organization, and what domains made
 	w.is.Equal(all.Data[0].Organization.Name, "Other")
-	w.is.Equal(*all.Data[1].Organization, invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"})
+	w.is.Equal(*all.Data[1].Organization, invitation.Organization{
+		ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a",
+	})
 }
 
 func TestListForUser(t *testing.T) {
@@ -134,7 +152,8 @@ func TestListForUser(t *testing.T) {
 	w.is.Equal(ids(list("carl", invitation.ListParams{Statuses: []invitation.Status{"accepted"}}).Data), []string{"i4"})
 
 	w.host.AddUser("dora", "broken", "AL@a.example", "EVE@b.example")
-	w.is.Equal(ids(list("dora", invitation.ListParams{}).Data), []string{"i1"}) // in any spelling, invalid ones passed over
+	// in any spelling, invalid ones passed over
+	w.is.Equal(ids(list("dora", invitation.ListParams{}).Data), []string{"i1"})
 	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "al@a.example"}).Data), 0)
 	w.is.Equal(len(list("dora", invitation.ListParams{EmailAddress: "dora@example.com"}).Data), 0) // no longer hers
 	w.is.Equal(ids(list("dora", invitation.ListParams{EmailAddress: "eve@B.example"}).Data), []string{"i1"})
@@ -156,20 +175,42 @@ func TestListsRefuseParameters(t *testing.T) {
 		p    invitation.ListParams
 		want []refusal
 	}{
-		"limit -1":               {invitation.ListParams{Limit: -1}, []refusal{{422, "form_param_value_invalid", "limit"}}},
-		"limit 501":              {invitation.ListParams{Limit: 501}, []refusal{{422, "form_param_value_invalid", "limit"}}},
-		"limit huge":             {invitation.ListParams{Limit: math.MaxInt}, []refusal{{422, "form_param_value_invalid", "limit"}}},
-		"offset -1":              {invitation.ListParams{Offset: -1}, []refusal{{422, "form_param_value_invalid", "offset"}}},
-		"an unknown status":      {invitation.ListParams{Statuses: []invitation.Status{"pending", "lost"}}, []refusal{{422, "form_param_value_invalid", "status"}}},
-		"an unknown order":       {invitation.ListParams{OrderBy: []invitation.Order{boom}}, []refusal{{422, "form_param_value_invalid", "order_by"}}},
-		"a long query":           {invitation.ListParams{Query: strings.Repeat("q", 321)}, []refusal{{422, "form_param_exceeds_allowed_size", "query"}}},
-		"a NUL in it":            {invitation.ListParams{Query: "\x00"}, []refusal{{422, "form_param_format_invalid", "query"}}},
-		"a malformed address":    {invitation.ListParams{EmailAddress: "x"}, []refusal{{422, "form_param_format_invalid", "email_address"}}},
-		"a foreign cursor":       {invitation.ListParams{Cursor: "AAAA"}, []refusal{{422, "form_param_value_invalid", "cursor"}}},
-		"a cursor and an offset": {invitation.ListParams{Cursor: "AAAA", Offset: 1}, []refusal{{422, "form_param_value_invalid", "offset"}}},
-		"all at once": {invitation.ListParams{Limit: 501, Offset: -1, Statuses: []invitation.Status{"x"}, OrderBy: []invitation.Order{boom}, EmailAddress: "x", Query: "\xff"},
-			[]refusal{{422, "form_param_format_invalid", "query"}, {422, "form_param_value_invalid", "limit"}, {422, "form_param_value_invalid", "offset"},
-				{422, "form_param_value_invalid", "status"}, {422, "form_param_value_invalid", "order_by"}, {422, "form_param_format_invalid", "email_address"}}},
+		"limit -1":  {invitation.ListParams{Limit: -1}, []refusal{{422, "form_param_value_invalid", "limit"}}},
+		"limit 501": {invitation.ListParams{Limit: 501}, []refusal{{422, "form_param_value_invalid", "limit"}}},
+		"limit huge": {invitation.ListParams{Limit: math.MaxInt}, []refusal{
+			{422, "form_param_value_invalid", "limit"},
+		}},
+		"offset -1": {invitation.ListParams{Offset: -1}, []refusal{{422, "form_param_value_invalid", "offset"}}},
+		"an unknown status": {invitation.ListParams{
+			Statuses: []invitation.Status{"pending", "lost"},
+		}, []refusal{{422, "form_param_value_invalid", "status"}}},
+		"an unknown order": {invitation.ListParams{OrderBy: []invitation.Order{boom}}, []refusal{
+			{422, "form_param_value_invalid", "order_by"},
+		}},
+		"a long query": {invitation.ListParams{Query: strings.Repeat("q", 321)}, []refusal{
+			{422, "form_param_exceeds_allowed_size", "query"},
+		}},
+		"a NUL in it": {invitation.ListParams{Query: "\x00"}, []refusal{
+			{422, "form_param_format_invalid", "query"},
+		}},
+		"a malformed address": {invitation.ListParams{EmailAddress: "x"}, []refusal{
+			{422, "form_param_format_invalid", "email_address"},
+		}},
+		"a foreign cursor": {invitation.ListParams{Cursor: "AAAA"}, []refusal{
+			{422, "form_param_value_invalid", "cursor"},
+		}},
+		"a cursor and an offset": {invitation.ListParams{Cursor: "AAAA", Offset: 1}, []refusal{
+			{422, "form_param_value_invalid", "offset"},
+		}},
+		"all at once": {invitation.ListParams{Limit: 501, Offset: -1, Statuses: []invitation.Status{
+			"x",
+		}, OrderBy: []invitation.Order{boom}, EmailAddress: "x", Query: "\xff"},
+			[]refusal{{
+				422, "form_param_format_invalid", "query",
+			}, {422, "form_param_value_invalid", "limit"}, {422, "form_param_value_invalid", "offset"},
+				{
+					422, "form_param_value_invalid", "status",
+				}, {422, "form_param_value_invalid", "order_by"}, {422, "form_param_format_invalid", "email_address"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -183,7 +224,9 @@ func TestListsRefuseParameters(t *testing.T) {
 		})
 	}
 	_, err := w.svc.List(w.ctx, "", invitation.ListParams{Limit: -1})
-	w.is.Equal(refusals(err), []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_value_invalid", "limit"}})
+	w.is.Equal(refusals(err), []refusal{
+		{422, "form_param_missing", "organization_id"}, {422, "form_param_value_invalid", "limit"},
+	})
 	_, err = w.svc.ListForUser(w.ctx, "", invitation.ListParams{})
 	w.is.Equal(refusals(err), []refusal{{422, "form_param_missing", "user_id"}})
 	_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: "AAAA"})
@@ -194,7 +237,9 @@ func TestListsRefuseParameters(t *testing.T) {
 func TestCursor(t *testing.T) {
 	w := setup(t, nil)
 	for i := range 25 {
-		_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i*7%25), Role: invitation.RoleMember,
+		_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf(
+			"u%d@example.com", i*7%25,
+		), Role: invitation.RoleMember,
 			ExpiresIn: time.Duration(1+i%3) * 24 * time.Hour})
 		w.is.NoErr(err)
 		if i%4 == 0 {
@@ -243,14 +288,18 @@ func TestCursorIsBoundToItsList(t *testing.T) {
 	w.is.NoErr(err)
 	base.Cursor = page.NextCursor
 	ok := base
-	ok.Statuses, ok.Query, ok.Limit, ok.SkipTotal = []invitation.Status{"expired", "pending", "expired"}, " EXAMPLE", 3, true
+	ok.Statuses, ok.Query, ok.Limit, ok.SkipTotal = []invitation.Status{
+		"expired", "pending", "expired",
+	}, " EXAMPLE", 3, true
 	_, err = w.svc.List(w.ctx, "acme", ok)
 	w.is.NoErr(err) // the same list, said differently
 
 	change := func(f func(p *invitation.ListParams)) invitation.ListParams { p := base; f(&p); return p }
 	refused := func(name, org string, p invitation.ListParams) {
 		t.Helper()
-		if _, err := w.svc.List(w.ctx, org, p); !errors.Is(err, invitation.ErrInvalidCursor) || !errors.Is(err, invitation.ErrInvalid) {
+		if _, err := w.svc.List(w.ctx, org, p); !errors.Is(
+			err, invitation.ErrInvalidCursor,
+		) || !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -258,7 +307,11 @@ func TestCursorIsBoundToItsList(t *testing.T) {
 	refused("other statuses", "acme", change(func(p *invitation.ListParams) { p.Statuses = p.Statuses[:1] }))
 	refused("another query", "acme", change(func(p *invitation.ListParams) { p.Query = "exampl" }))
 	refused("an address", "acme", change(func(p *invitation.ListParams) { p.EmailAddress = "dora@example.com" }))
-	refused("another order", "acme", change(func(p *invitation.ListParams) { p.OrderBy = []invitation.Order{{Field: "created_at"}} }))
+	refused("another order", "acme", change(func(p *invitation.ListParams) {
+		p.OrderBy = []invitation.Order{
+			{Field: "created_at"},
+		}
+	}))
 	_, err = w.svc.ListAll(w.ctx, base)
 	w.is.True(errors.Is(err, invitation.ErrInvalidCursor)) // another operation
 	_, err = w.svc.ListForUser(w.ctx, "acme", base)
@@ -344,7 +397,9 @@ func TestEach(t *testing.T) {
 	}
 	invs, err := w.svc.CreateBulk(w.ctx, "acme", ps)
 	w.is.NoErr(err)
-	more, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: "last@example.com", Role: invitation.RoleMember}})
+	more, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		{EmailAddress: "last@example.com", Role: invitation.RoleMember},
+	})
 	w.is.NoErr(err)
 	want := ids(append(invs, more...))
 	slices.Reverse(want)

@@ -38,7 +38,11 @@ func (s overtaken) List(ctx context.Context, q storage.Query) ([]storage.Record,
 }
 
 func (s overtaken) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
-	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, overtaken{tx, s.taken}) })
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, overtaken{
+			tx, s.taken,
+		})
+	})
 }
 
 // lapse fills acme with n expired invitations, a second apart, and other with one that has not expired.
@@ -46,12 +50,16 @@ func lapse(t *testing.T, n int) *world {
 	w := setup(t, nil)
 	ps := make([]invitation.CreateParams, n)
 	for i := range ps {
-		ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember, ExpiresIn: time.Duration(i+1) * time.Second}
+		ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf(
+			"u%d@example.com", i,
+		), Role: invitation.RoleMember, ExpiresIn: time.Duration(i+1) * time.Second}
 	}
 	svc := w.service(w.host, &invitation.Config{MaxBulk: -1})
 	_, err := svc.CreateBulk(w.ctx, "acme", ps)
 	w.is.NoErr(err)
-	_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "u@example.com", Role: invitation.RoleMember})
+	_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{
+		EmailAddress: "u@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	w.clock.Advance(time.Hour)
 	w.events = nil
@@ -183,9 +191,13 @@ func TestDeleteOrganizationAndEraseEmail(t *testing.T) {
 				w.invite("Carl@example.com")
 				accepted := w.invite("dora@example.com")
 				w.is.NoErr(w.accept(byIDs(accepted, "dora")))
-				_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dom@example.com", Role: invitation.RoleMember, OrganizationDomainID: "d"})
+				_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+					EmailAddress: "dom@example.com", Role: invitation.RoleMember, OrganizationDomainID: "d",
+				})
 				w.is.NoErr(err)
-				_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember})
+				_, err = w.svc.Create(w.ctx, "other", invitation.CreateParams{
+					EmailAddress: "carl@example.com", Role: invitation.RoleMember,
+				})
 				w.is.NoErr(err)
 				w.svc = w.service(w.host, &limits)
 				w.events = nil
@@ -208,16 +220,36 @@ func TestMaintenanceRefuses(t *testing.T) {
 		call func() (int, error)
 		want refusal
 	}{
-		"expire none":      {func() (int, error) { return w.svc.ExpireDue(w.ctx, 0) }, refusal{422, "form_param_value_invalid", "limit"}},
-		"expire -1":        {func() (int, error) { return w.svc.ExpireDue(w.ctx, -1) }, refusal{422, "form_param_value_invalid", "limit"}},
-		"expire too many":  {func() (int, error) { return w.svc.ExpireDue(w.ctx, 100001) }, refusal{422, "form_param_value_invalid", "limit"}},
-		"purge too many":   {func() (int, error) { return w.svc.Purge(w.ctx, noon, 100001) }, refusal{422, "form_param_value_invalid", "limit"}},
-		"purge ever":       {func() (int, error) { return w.svc.Purge(w.ctx, time.Time{}, 1) }, refusal{422, "form_param_missing", "before"}},
-		"purge the future": {func() (int, error) { return w.svc.Purge(w.ctx, noon.Add(time.Hour+1), 1) }, refusal{422, "form_param_value_invalid", "before"}},
-		"delete of nobody": {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "") }, refusal{422, "form_param_missing", "organization_id"}},
-		"delete of NUL":    {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "\x00") }, refusal{422, "form_param_format_invalid", "organization_id"}},
-		"erase nobody":     {func() (int, error) { return w.svc.EraseEmail(w.ctx, "") }, refusal{422, "form_param_missing", "email_address"}},
-		"erase a pattern":  {func() (int, error) { return w.svc.EraseEmail(w.ctx, "%@example.com,") }, refusal{422, "form_param_format_invalid", "email_address"}},
+		"expire none": {func() (int, error) { return w.svc.ExpireDue(w.ctx, 0) }, refusal{
+			422, "form_param_value_invalid", "limit",
+		}},
+		"expire -1": {func() (int, error) { return w.svc.ExpireDue(w.ctx, -1) }, refusal{
+			422, "form_param_value_invalid", "limit",
+		}},
+		"expire too many": {func() (int, error) { return w.svc.ExpireDue(w.ctx, 100001) }, refusal{
+			422, "form_param_value_invalid", "limit",
+		}},
+		"purge too many": {func() (int, error) { return w.svc.Purge(w.ctx, noon, 100001) }, refusal{
+			422, "form_param_value_invalid", "limit",
+		}},
+		"purge ever": {func() (int, error) { return w.svc.Purge(w.ctx, time.Time{}, 1) }, refusal{
+			422, "form_param_missing", "before",
+		}},
+		"purge the future": {func() (int, error) { return w.svc.Purge(w.ctx, noon.Add(time.Hour+1), 1) }, refusal{
+			422, "form_param_value_invalid", "before",
+		}},
+		"delete of nobody": {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "") }, refusal{
+			422, "form_param_missing", "organization_id",
+		}},
+		"delete of NUL": {func() (int, error) { return w.svc.DeleteOrganization(w.ctx, "\x00") }, refusal{
+			422, "form_param_format_invalid", "organization_id",
+		}},
+		"erase nobody": {func() (int, error) { return w.svc.EraseEmail(w.ctx, "") }, refusal{
+			422, "form_param_missing", "email_address",
+		}},
+		"erase a pattern": {func() (int, error) { return w.svc.EraseEmail(w.ctx, "%@example.com,") }, refusal{
+			422, "form_param_format_invalid", "email_address",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
@@ -295,7 +327,9 @@ func TestPagesInOneTransaction(t *testing.T) {
 			w := setup(t, &invitation.Config{MaxBulk: -1, NewID: rand.Text}) // ids without an order
 			ps := make([]invitation.CreateParams, n)
 			for i := range ps {
-				ps[i] = invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember, InviterUserID: "ann"}
+				ps[i] = invitation.CreateParams{
+					EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember, InviterUserID: "ann",
+				}
 			}
 			_, err := w.svc.CreateBulk(w.ctx, "acme", ps)
 			w.is.NoErr(err)
@@ -329,7 +363,9 @@ func TestPagesInOneTransaction(t *testing.T) {
 			w.is.NoErr(err)
 			w.is.Equal(got, n)
 			w.is.Equal(largest, 500)
-			page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Statuses: []invitation.Status{invitation.StatusPending}})
+			page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{
+				Statuses: []invitation.Status{invitation.StatusPending},
+			})
 			w.is.NoErr(err)
 			w.is.Equal(page.TotalCount, 0)
 			if name != "DeleteOrganization" {

@@ -92,7 +92,9 @@ func TestMetadataRefuses(t *testing.T) {
 		"a NUL": `{"a":"b\u0000"}`, "a NUL in a key": `{"a\u0000":1}`, "a NUL behind a backslash": `{"a":["\\\u0000"]}`,
 		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`, "half a pair in a key": `{"a":{"\ud83dx":1}}`,
 		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and text like the other half": `{"a":"\ud83dxude00"}`, "half a pair and a line end": `{"a":"\ud83d\nde00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
-		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat("0", 309) + `}`,
+		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat(
+			"0", 309,
+		) + `}`,
 		"one by a capital": `{"a":1E400}`, "the shortest one": `{"a":` + strings.Repeat("9", 309) + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,13 +112,19 @@ func TestMetadataRefuses(t *testing.T) {
 		})
 	}
 	is := is.New(t)
-	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{"f": math.Inf(1)}, map[string]any{"a": "\x00"},
-		map[string]int{"\x00": 1}, map[string]any{"a": json.Number("1e400")}, map[string]any{"a": json.RawMessage(`"\ud800"`)}} {
+	for _, v := range []any{1, "x", []int{1}, func() {}, math.NaN(), map[string]any{
+		"f": math.Inf(1),
+	}, map[string]any{"a": "\x00"},
+		map[string]int{"\x00": 1}, map[string]any{"a": json.Number("1e400")}, map[string]any{
+			"a": json.RawMessage(`"\ud800"`),
+		}} {
 		_, err := invitation.NewMetadata(v)
 		is.True(errors.Is(err, invitation.ErrInvalid)) // not an object, or not JSON at all
 	}
 	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`, `{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
-		`{"a":` + strings.Repeat("9", 308) + `}`, "{\"a\":1e5\n}", "{\"a\":1e5\t,\"b\":[1e5\r]}", `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
+		`{"a":` + strings.Repeat(
+			"9", 308,
+		) + `}`, "{\"a\":1e5\n}", "{\"a\":1e5\t,\"b\":[1e5\r]}", `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
 		is.Equal(text(t, mustMetadata(t, s)), s) // which every reader can hold
 	}
 	broken, err := invitation.NewMetadata(map[string]string{"a": "\xff"})
@@ -327,13 +335,17 @@ func TestMetadataFromABrokenStore(t *testing.T) {
 	}
 	patch := mustMetadata(t, `{"a":{"b":1},"c":null}`)
 	for _, s := range []string{`{`, `{"a`, `{"a\`, `{"a":`, `{"a":{"b":"c"`, `{"a":}`, `{"a":1]`, `{]`, `[`, `[{"a":1}]`, `}`, `"`, `"a`, `null`, `1`, ` `,
-		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(`{"a":`, 1<<17), strings.Repeat(`[`, 1<<17),
+		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(
+			`{"a":`, 1<<17,
+		), strings.Repeat(`[`, 1<<17),
 		strings.Repeat(`{"a":`, 1<<17) + "1" + strings.Repeat(`}`, 1<<17)} {
 		m := stored(s)
 		w.is.Equal(text(t, m), s) // as it is
 		merged, err := m.Merge(patch)
 		var broken *json.SyntaxError
-		if !errors.Is(err, invitation.ErrInvalid) || errors.As(err, &broken) == json.Valid([]byte(s)) || merged != (invitation.Metadata{}) {
+		if !errors.Is(
+			err, invitation.ErrInvalid,
+		) || errors.As(err, &broken) == json.Valid([]byte(s)) || merged != (invitation.Metadata{}) {
 			t.Errorf("merging into %.40q: %v", s, err) // with the cause in the chain
 		}
 		_, err = mustMetadata(t, `{}`).Merge(m)
@@ -399,21 +411,27 @@ func TestDecodeMatchesNamesExactly(t *testing.T) {
 	name := func(s string) *plain { return &plain{s} }
 	ptr := name("x")
 	for s, want := range map[string]tree{
-		`{"name":"x","Name":"y","NAME":"z"}`:                            {plain: plain{"x"}},
-		`{"Name":"y","\u006eame":"x","nAME":"z"}`:                       {plain: plain{"x"}},
-		`{"Team":"x","team":"y","TEAM":{"no":"string"}}`:                {Team: "x"},
-		`{"Seat":"x","seat":"y"}`:                                       {}, // ambiguous between two embedded structs
-		`{"promoted":"x","Promoted":"y","Twice":"z"}`:                   {Twice: "x"},
-		`{"-":"x","Off":"y","off":"z"}`:                                 {Dash: "x"},
-		`{"straße":"x","STRAẞE":"y","\u017ftraße":"z"}`:                 {Long: "x"},
-		`{"private":"x","Private":"y","unknown":{"a":[{"b":1}]}}`:       {},
-		`{"list":[{"Name":"y"},{"name":"x","NAME":"y"},null]}`:          {List: []plain{{}, {"x"}, {}}},
-		`{"pair":[{"name":"x"},{"NAME":"y"},{"name":"z"}]}`:             {Pair: [2]*plain{name("x"), name("")}},
-		`{"map":{"A":{"Name":"y"},"a":{"name":"x"}}}`:                   {Map: map[string]plain{"A": {}, "a": {"x"}}},
-		`{"nested":{"1":[{"name":"x","Name":"y"}]}}`:                    {Nested: map[int][]**plain{1: {&ptr}}},
-		`{"any":{"Name":1,"name":[true]},"Any":0}`:                      {Any: map[string]any{"Name": 1.0, "name": []any{true}}},
-		`{"raw":{ "Name" : 1 },"number":9007199254740993,"NUMBER":1}`:   {Raw: json.RawMessage(`{ "Name" : 1 }`), Number: "9007199254740993"},
-		`{"own":{"Name":"x"},"meta":{"Name":"x"}}`:                      {Own: readsItself{plain{"x"}}, Meta: mustMetadata(t, `{"Name":"x"}`)},
+		`{"name":"x","Name":"y","NAME":"z"}`:                      {plain: plain{"x"}},
+		`{"Name":"y","\u006eame":"x","nAME":"z"}`:                 {plain: plain{"x"}},
+		`{"Team":"x","team":"y","TEAM":{"no":"string"}}`:          {Team: "x"},
+		`{"Seat":"x","seat":"y"}`:                                 {}, // ambiguous between two embedded structs
+		`{"promoted":"x","Promoted":"y","Twice":"z"}`:             {Twice: "x"},
+		`{"-":"x","Off":"y","off":"z"}`:                           {Dash: "x"},
+		`{"straße":"x","STRAẞE":"y","\u017ftraße":"z"}`:           {Long: "x"},
+		`{"private":"x","Private":"y","unknown":{"a":[{"b":1}]}}`: {},
+		`{"list":[{"Name":"y"},{"name":"x","NAME":"y"},null]}`:    {List: []plain{{}, {"x"}, {}}},
+		`{"pair":[{"name":"x"},{"NAME":"y"},{"name":"z"}]}`:       {Pair: [2]*plain{name("x"), name("")}},
+		`{"map":{"A":{"Name":"y"},"a":{"name":"x"}}}`:             {Map: map[string]plain{"A": {}, "a": {"x"}}},
+		`{"nested":{"1":[{"name":"x","Name":"y"}]}}`:              {Nested: map[int][]**plain{1: {&ptr}}},
+		`{"any":{"Name":1,"name":[true]},"Any":0}`: {Any: map[string]any{
+			"Name": 1.0, "name": []any{true},
+		}},
+		`{"raw":{ "Name" : 1 },"number":9007199254740993,"NUMBER":1}`: {Raw: json.RawMessage(
+			`{ "Name" : 1 }`,
+		), Number: "9007199254740993"},
+		`{"own":{"Name":"x"},"meta":{"Name":"x"}}`: {Own: readsItself{
+			plain{"x"},
+		}, Meta: mustMetadata(t, `{"Name":"x"}`)},
 		`{"self":{"Self":{},"self":{"Team":"x","team":"y"}},"Self":""}`: {Self: &tree{Self: &tree{Team: "x"}}},
 		`{"time":"2026-03-01T12:00:00Z","text":"1.2.3.4","Text":1}`:     {Time: noon, Text: net.IPv4(1, 2, 3, 4)},
 		`{"quoted":"7","stop":{"name":"y","Name":"x"},"list":null}`:     {Quoted: 7, Stop: struct{ Name string }{"x"}},
@@ -469,8 +487,8 @@ type (
 	}
 )
 
-// Which fields a struct has is as encoding/json has it: the shallowest of a name, among those of one depth the one with a
-// tag, and none where that does not decide. A key that is the name of no field fills no other one either.
+// Which fields a struct has is as encoding/json has it: the shallowest of a name, among those of one depth the one with
+// a tag, and none where that does not decide. A key that is the name of no field fills no other one either.
 func TestDecodeKnowsTheFieldsOfStructs(t *testing.T) {
 	is := is.New(t)
 	decode := func(object string, v any) {
@@ -576,7 +594,8 @@ func TestMetadataNeverPrintsItsContent(t *testing.T) {
 	}
 	is.Equal(m.LogValue().String(), "metadata(20 bytes)")
 	is.Equal(fmt.Sprint(struct{ M invitation.Metadata }{m}), "{metadata(20 bytes)}")
-	is.Equal(fmt.Sprint(struct{ m invitation.Metadata }{m}), `{{{"secret":"hunter2"}}}`) // fmt calls no methods there, as the comment says
+	// fmt calls no methods there, as the comment says
+	is.Equal(fmt.Sprint(struct{ m invitation.Metadata }{m}), `{{{"secret":"hunter2"}}}`)
 	is.Equal(fmt.Sprint(invitation.Metadata{}), "metadata(2 bytes)")
 }
 

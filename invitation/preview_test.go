@@ -46,12 +46,20 @@ func TestPreviewResolved(t *testing.T) {
 		sentinel error
 		status   invitation.Status
 	}{
-		"expired": {func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) }, invitation.ErrExpired, invitation.StatusExpired},
+		"expired": {func(w *world, inv invitation.Invitation) {
+			w.clock.Set(
+				inv.ExpiresAt,
+			)
+		}, invitation.ErrExpired, invitation.StatusExpired},
 		"revoked": {func(w *world, inv invitation.Invitation) {
 			_, err := w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{})
 			w.is.NoErr(err)
 		}, invitation.ErrRevoked, invitation.StatusRevoked},
-		"accepted": {func(w *world, inv invitation.Invitation) { w.is.NoErr(w.accept(byIDs(inv, "carl"))) }, invitation.ErrAccepted, invitation.StatusAccepted},
+		"accepted": {func(w *world, inv invitation.Invitation) {
+			w.is.NoErr(
+				w.accept(byIDs(inv, "carl")),
+			)
+		}, invitation.ErrAccepted, invitation.StatusAccepted},
 		"declined": {func(w *world, inv invitation.Invitation) {
 			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
 			w.is.NoErr(err)
@@ -61,7 +69,9 @@ func TestPreviewResolved(t *testing.T) {
 			w := setup(t, &invitation.Config{ResendAfter: -1})
 			w.svc = w.service(w.host, &invitation.Config{Organizations: w.host.Organizations, ResendAfter: -1})
 			first, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) {
-				p.InviterUserID, p.PublicMetadata, p.PrivateMetadata = "ann", mustMetadata(t, `{"a":1}`), mustMetadata(t, `{"secret":1}`)
+				p.InviterUserID, p.PublicMetadata, p.PrivateMetadata = "ann", mustMetadata(t, `{"a":1}`), mustMetadata(
+					t, `{"secret":1}`,
+				)
 			}))
 			w.is.NoErr(err)
 			inv, err := w.svc.Resend(w.ctx, "acme", first.ID, invitation.ResendParams{})
@@ -73,7 +83,9 @@ func TestPreviewResolved(t *testing.T) {
 				w.is.True(errors.Is(err, tt.sentinel))
 				want := w.get(inv)
 				want.PrivateMetadata = invitation.Metadata{}
-				want.Organization = &invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"}
+				want.Organization = &invitation.Organization{
+					ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a",
+				}
 				w.is.Equal(got, want)
 				w.is.Equal(got.Status, tt.status)
 				w.is.Equal(got.InviterUserID, "ann") // the page shows whom to ask
@@ -118,7 +130,9 @@ func TestPreviewOfWhatIsOverAsksNothingElse(t *testing.T) {
 // Who opens a link to somebody else's address, signed in, is told whose it is, before anything else about it.
 func TestPreviewOfSomebodyElses(t *testing.T) {
 	w := setup(t, nil)
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"secret":1}`) }))
+	inv, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.PrivateMetadata = mustMetadata(t, `{"secret":1}`) }),
+	)
 	w.is.NoErr(err)
 	preview := func(svc *invitation.Service, user string) (invitation.Invitation, error) {
 		return svc.As(user).Preview(w.ctx, ticketOf(t, inv))

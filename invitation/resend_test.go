@@ -22,14 +22,18 @@ func TestResendWithoutOrganization(t *testing.T) {
 	w.clock.Set(inv.ExpiresAt)
 	w.host.RemoveMember("gone", "ann")
 	w.svc = w.service(&failing{Host: w.host, memberEmails: invitation.ErrNotFound}, nil)
-	w.refuses(invitation.ErrNotFound, []refusal{{404, "resource_not_found", "organization_id"}}, func() error { _, err := w.resend(inv, ""); return err })
+	w.refuses(invitation.ErrNotFound, []refusal{
+		{404, "resource_not_found", "organization_id"},
+	}, func() error { _, err := w.resend(inv, ""); return err })
 }
 
 // ladder returns three roles, each of which grants the roles below it.
 func ladder(t testing.TB) *invitation.Roles {
 	t.Helper()
 	roles, err := invitation.NewRoles(
-		invitation.RoleDefinition{Key: "org:owner", Manages: true, Grants: []invitation.Role{"org:owner", invitation.RoleAdmin, invitation.RoleMember}},
+		invitation.RoleDefinition{
+			Key: "org:owner", Manages: true, Grants: []invitation.Role{"org:owner", invitation.RoleAdmin, invitation.RoleMember},
+		},
 		invitation.RoleDefinition{Key: invitation.RoleAdmin, Manages: true, Grants: []invitation.Role{invitation.RoleMember}},
 		invitation.RoleDefinition{Key: invitation.RoleMember})
 	if err != nil {
@@ -58,9 +62,13 @@ func TestResend(t *testing.T) {
 	told := want
 	told.URL = ""
 	w.is.Equal(w.get(old), told)
-	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventResent, At: noon.Add(time.Hour), Notify: true, Invitation: told}})
+	w.is.Equal(w.events, []invitation.Event{
+		{Type: invitation.EventResent, At: noon.Add(time.Hour), Notify: true, Invitation: told},
+	})
 
-	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, old, "carl")) })
+	w.refuses(invitation.ErrInvalidTicket, []refusal{
+		{400, "ticket_invalid_code", ""},
+	}, func() error { return w.accept(byTicket(t, old, "carl")) })
 	_, err = w.svc.Preview(w.ctx, ticketOf(t, old))
 	w.is.True(errors.Is(err, invitation.ErrInvalidTicket)) // the old link is void
 	link, err := w.svc.Link(w.ctx, "acme", old.ID)
@@ -87,7 +95,9 @@ func TestResendChangesTheInviter(t *testing.T) {
 	w.is.Equal(got.InviterUserID, "bob")
 	w.host.RemoveMember("acme", "bob")
 	w.clock.Advance(time.Hour)
-	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { _, err := w.resend(inv, ""); return err })
+	w.refuses(invitation.ErrForbidden, []refusal{
+		{403, "not_allowed_access", ""},
+	}, func() error { _, err := w.resend(inv, ""); return err })
 	w.svc = w.service(w.host, &invitation.Config{IgnoreInviterAuthority: true})
 	_, err = w.resend(inv, "")
 	w.is.NoErr(err)
@@ -132,11 +142,15 @@ func TestResendRefusesInOrder(t *testing.T) {
 	step := func(sentinel error, want ...refusal) {
 		t.Helper()
 		w.refuses(sentinel, want, func() error {
-			_, err := w.svc.Resend(w.ctx, org, id, invitation.ResendParams{RequestingUserID: user, ExpiresIn: time.Duration(len(id)-len(inv.ID)) * -time.Hour})
+			_, err := w.svc.Resend(w.ctx, org, id, invitation.ResendParams{
+				RequestingUserID: user, ExpiresIn: time.Duration(len(id)-len(inv.ID)) * -time.Hour,
+			})
 			return err
 		})
 	}
-	step(invitation.ErrInvalid, refusal{422, "form_param_exceeds_allowed_size", "invitation_id"}, refusal{422, "form_param_format_invalid", "requesting_user_id"},
+	step(invitation.ErrInvalid, refusal{
+		422, "form_param_exceeds_allowed_size", "invitation_id",
+	}, refusal{422, "form_param_format_invalid", "requesting_user_id"},
 		refusal{422, "form_param_value_invalid", "expires_in_days"})
 	id, user = inv.ID, "carl"
 	step(invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "requesting_user_id"})
@@ -153,14 +167,18 @@ func TestResendRefusesInOrder(t *testing.T) {
 	w.host.AddMember("acme", "dora", invitation.RoleMember)
 	step(invitation.ErrAlreadyMember, refusal{400, "already_a_member_in_organization", "email_address"})
 	w.host.RemoveMember("acme", "dora")
-	fresh, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleMember})
+	fresh, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "dora@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	step(invitation.ErrDuplicate, refusal{400, "organization_invitation_not_unique", ""})
 	_, err = w.svc.Revoke(w.ctx, "acme", fresh.ID, invitation.RevokeParams{})
 	w.is.NoErr(err)
 	step(invitation.ErrTooSoon, refusal{429, "too_many_requests", ""})
 	w.clock.Advance(time.Minute)
-	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "else@example.com", Role: invitation.RoleMember})
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "else@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	step(invitation.ErrQuotaExceeded, refusal{403, "organization_membership_quota_exceeded", ""}) // MaxPending
 	n, err := w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{"ELSE@example.com"}})

@@ -25,7 +25,9 @@ func TestRevoke(t *testing.T) {
 	w.is.Equal(got.ResolvedAt, noon.Add(time.Hour))
 	w.is.Equal(got.Terms, inv.Terms) // what was shown has not changed
 	w.is.Equal(got, w.get(inv))
-	w.is.Equal(w.events, []invitation.Event{{Type: invitation.EventRevoked, At: noon.Add(time.Hour), ActorID: "ann", Invitation: got}})
+	w.is.Equal(w.events, []invitation.Event{
+		{Type: invitation.EventRevoked, At: noon.Add(time.Hour), ActorID: "ann", Invitation: got},
+	})
 	w.invite("carl@example.com") // the address is free again
 }
 
@@ -40,12 +42,22 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 		})
 	}
 	step(w.svc.As(""), "", "", "", invitation.ErrForbidden, refusal{401, "not_allowed_access", "user_id"})
-	step(w.svc, "", strings.Repeat("i", 65), "\x00", invitation.ErrInvalid, refusal{422, "form_param_missing", "organization_id"},
-		refusal{422, "form_param_exceeds_allowed_size", "invitation_id"}, refusal{422, "form_param_format_invalid", "requesting_user_id"})
-	step(w.svc, "other", inv.ID, "carl", invitation.ErrNotMember, refusal{403, "not_a_member_in_organization", "requesting_user_id"})
-	step(w.svc, "acme", inv.ID, "bob", invitation.ErrForbidden, refusal{403, "not_an_admin_in_organization", "requesting_user_id"})
+	step(w.svc, "", strings.Repeat("i", 65), "\x00", invitation.ErrInvalid, refusal{
+		422, "form_param_missing", "organization_id",
+	},
+		refusal{
+			422, "form_param_exceeds_allowed_size", "invitation_id",
+		}, refusal{422, "form_param_format_invalid", "requesting_user_id"})
+	step(w.svc, "other", inv.ID, "carl", invitation.ErrNotMember, refusal{
+		403, "not_a_member_in_organization", "requesting_user_id",
+	})
+	step(w.svc, "acme", inv.ID, "bob", invitation.ErrForbidden, refusal{
+		403, "not_an_admin_in_organization", "requesting_user_id",
+	})
 	step(w.svc, "other", inv.ID, "zoe", invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"}) // C06
-	step(w.svc, "acme", "orginv_missing", "ann", invitation.ErrNotFound, refusal{404, "resource_not_found", "invitation_id"})
+	step(w.svc, "acme", "orginv_missing", "ann", invitation.ErrNotFound, refusal{
+		404, "resource_not_found", "invitation_id",
+	})
 	w.clock.Set(inv.ExpiresAt)
 	step(w.svc, "acme", inv.ID, "ann", invitation.ErrNotPending, refusal{404, "organization_invitation_not_pending", ""})
 	w.clock.Set(noon)
@@ -59,15 +71,21 @@ func TestRevokeRefusesInOrder(t *testing.T) {
 
 // A manager may revoke an invitation into a role that they may not grant.
 func TestRevokeNeedsNoGrant(t *testing.T) {
-	roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin}, invitation.RoleDefinition{Key: "org:clerk", Manages: true})
+	roles, err := invitation.NewRoles(invitation.RoleDefinition{Key: invitation.RoleAdmin}, invitation.RoleDefinition{
+		Key: "org:clerk", Manages: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := setup(t, &invitation.Config{Roles: roles})
 	w.host.AddMember("acme", "bob", "org:clerk")
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleAdmin,
+	})
 	w.is.NoErr(err)
-	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleAdmin, InviterUserID: "bob"})
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "dora@example.com", Role: invitation.RoleAdmin, InviterUserID: "bob",
+	})
 	w.is.True(errors.Is(err, invitation.ErrForbidden))
 	_, err = w.svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "bob"})
 	w.is.NoErr(err)
@@ -79,7 +97,9 @@ func TestRevokeAllLocksInOrder(t *testing.T) {
 	for i, org := range []string{"other", "acme", "other", "beta", "acme"} {
 		w.host.AddOrganization(invitation.Organization{ID: org})
 		w.clock.Advance(time.Minute)
-		_, err := w.svc.Create(w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }))
+		_, err := w.svc.Create(
+			w.ctx, org, with(func(p *invitation.CreateParams) { p.EmailAddress = fmt.Sprintf("u%d@example.com", i) }),
+		)
 		w.is.NoErr(err)
 	}
 	var emails []string
@@ -162,7 +182,9 @@ func TestRevokeAllBesideOthers(t *testing.T) {
 		}
 		var reads int
 		var locks []string
-		got, err := w.svc.WithStorage(meanwhile{w.host.Storage(), &reads, late, &locks, 0}).RevokeAll(w.ctx, invitation.RevokeAllParams{
+		got, err := w.svc.WithStorage(meanwhile{
+			w.host.Storage(), &reads, late, &locks, 0,
+		}).RevokeAll(w.ctx, invitation.RevokeAllParams{
 			EmailAddresses: []string{"c@example.com", "d@example.com"}})
 		w.is.NoErr(err)
 		if late != "" {
@@ -183,7 +205,9 @@ func TestRevokeAllFailsWithItsStore(t *testing.T) {
 		var reads int
 		var locks []string
 		w.refuses(errBroken, nil, func() error {
-			n, err := w.svc.WithStorage(meanwhile{w.host.Storage(), &reads, "other", &locks, fails}).RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
+			n, err := w.svc.WithStorage(meanwhile{
+				w.host.Storage(), &reads, "other", &locks, fails,
+			}).RevokeAll(w.ctx, invitation.RevokeAllParams{InviterUserID: "ann"})
 			w.is.Equal(n, 0)
 			return err
 		})
@@ -197,7 +221,9 @@ func TestRevokeAllChecksActorFirst(t *testing.T) {
 	w.invite("dora@example.com")
 	reads := 0
 	svc := w.svc.WithStorage(hooked{Storage: w.host.Storage(), list: func(storage.Query) { reads++ }})
-	_, err := svc.As("carl").RevokeAll(w.ctx, invitation.RevokeAllParams{OrganizationID: "acme", EmailAddresses: []string{"dora@example.com"}})
+	_, err := svc.As("carl").RevokeAll(w.ctx, invitation.RevokeAllParams{
+		OrganizationID: "acme", EmailAddresses: []string{"dora@example.com"},
+	})
 	w.is.True(errors.Is(err, invitation.ErrNotMember))
 	w.is.Equal(reads, 0)
 }
@@ -230,11 +256,17 @@ func TestRevokeAll(t *testing.T) {
 		p    invitation.RevokeAllParams
 		want int
 	}{
-		"an inviter's, everywhere":       {invitation.RevokeAllParams{InviterUserID: "bob"}, 4},
-		"an inviter's, in one":           {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "acme"}, 2},
-		"an address's, everywhere":       {invitation.RevokeAllParams{EmailAddresses: []string{"C3@EXAMPLE.com", "c1@example.com"}}, 4},
-		"an address's, by a manager":     {invitation.RevokeAllParams{EmailAddresses: []string{"c3@example.com"}, OrganizationID: "acme", RequestingUserID: "ann"}, 1},
-		"both":                           {invitation.RevokeAllParams{InviterUserID: "bob", EmailAddresses: []string{"c3@example.com", "c1@example.com"}}, 2},
+		"an inviter's, everywhere": {invitation.RevokeAllParams{InviterUserID: "bob"}, 4},
+		"an inviter's, in one":     {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "acme"}, 2},
+		"an address's, everywhere": {invitation.RevokeAllParams{
+			EmailAddresses: []string{"C3@EXAMPLE.com", "c1@example.com"},
+		}, 4},
+		"an address's, by a manager": {invitation.RevokeAllParams{
+			EmailAddresses: []string{"c3@example.com"}, OrganizationID: "acme", RequestingUserID: "ann",
+		}, 1},
+		"both": {invitation.RevokeAllParams{
+			InviterUserID: "bob", EmailAddresses: []string{"c3@example.com", "c1@example.com"},
+		}, 2},
 		"nobody's":                       {invitation.RevokeAllParams{InviterUserID: "carl"}, 0},
 		"an address nobody invited":      {invitation.RevokeAllParams{EmailAddresses: []string{"x@example.com"}}, 0},
 		"an organization without any":    {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "nowhere"}, 0},
@@ -267,13 +299,23 @@ func TestRevokeAll(t *testing.T) {
 		sentinel error
 		want     []refusal
 	}{
-		"no criterion": {invitation.RevokeAllParams{OrganizationID: "acme"}, invitation.ErrInvalid, []refusal{{422, "form_param_missing", "inviter_user_id"}}},
-		"a manager of what": {invitation.RevokeAllParams{InviterUserID: "bob", RequestingUserID: "ann"}, invitation.ErrInvalid,
+		"no criterion": {invitation.RevokeAllParams{OrganizationID: "acme"}, invitation.ErrInvalid, []refusal{
+			{422, "form_param_missing", "inviter_user_id"},
+		}},
+		"a manager of what": {invitation.RevokeAllParams{
+			InviterUserID: "bob", RequestingUserID: "ann",
+		}, invitation.ErrInvalid,
 			[]refusal{{422, "form_param_missing", "organization_id"}}},
-		"all at once": {invitation.RevokeAllParams{OrganizationID: "\x00", InviterUserID: strings.Repeat("u", 129), EmailAddresses: []string{"a@example.com", "x"}}, invitation.ErrInvalid,
-			[]refusal{{422, "form_param_format_invalid", "organization_id"}, {422, "form_param_exceeds_allowed_size", "inviter_user_id"},
+		"all at once": {invitation.RevokeAllParams{
+			OrganizationID: "\x00", InviterUserID: strings.Repeat("u", 129), EmailAddresses: []string{"a@example.com", "x"},
+		}, invitation.ErrInvalid,
+			[]refusal{{
+				422, "form_param_format_invalid", "organization_id",
+			}, {422, "form_param_exceeds_allowed_size", "inviter_user_id"},
 				{422, "form_param_format_invalid", "email_addresses[1]"}}},
-		"a stranger": {invitation.RevokeAllParams{InviterUserID: "bob", OrganizationID: "acme", RequestingUserID: "zoe"}, invitation.ErrNotMember,
+		"a stranger": {invitation.RevokeAllParams{
+			InviterUserID: "bob", OrganizationID: "acme", RequestingUserID: "zoe",
+		}, invitation.ErrNotMember,
 			[]refusal{{403, "not_a_member_in_organization", "requesting_user_id"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 )
 
 func TestNewRolesRefuses(t *testing.T) {
-	admin := invitation.RoleDefinition{Key: "org:admin", Manages: true, Grants: []invitation.Role{"org:admin", "org:member"}}
+	admin := invitation.RoleDefinition{
+		Key: "org:admin", Manages: true, Grants: []invitation.Role{"org:admin", "org:member"},
+	}
 	member := invitation.RoleDefinition{Key: "org:member"}
 	for name, tt := range map[string]struct {
 		defs  []invitation.RoleDefinition
@@ -25,7 +27,9 @@ func TestNewRolesRefuses(t *testing.T) {
 		"a key twice":        {[]invitation.RoleDefinition{member, member}, "[1].Key", "twice"},
 		"an undefined grant": {[]invitation.RoleDefinition{admin}, "[0].Grants", `"org:member", which is not defined`},
 		"grants without manages": {
-			[]invitation.RoleDefinition{{Key: "org:x", Grants: []invitation.Role{"org:member"}}, member}, "[0].Grants", "set Manages"},
+			[]invitation.RoleDefinition{
+				{Key: "org:x", Grants: []invitation.Role{"org:member"}}, member,
+			}, "[0].Grants", "set Manages"},
 		"a grant above oneself": {
 			[]invitation.RoleDefinition{admin, member, {Key: "org:lead", Manages: true, Grants: []invitation.Role{"org:admin"}}},
 			"[2].Grants", "exceeds its granter"},
@@ -61,7 +65,9 @@ func TestRolesAreImmutable(t *testing.T) {
 	w.is.NoErr(err)
 	grants[0] = "org:owner"
 	w = setup(t, &invitation.Config{Roles: roles})
-	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: "org:owner", InviterUserID: "ann"})
+	_, err = w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "x@example.com", Role: "org:owner", InviterUserID: "ann",
+	})
 	w.is.True(errors.Is(err, invitation.ErrForbidden)) // later changes of the slice have no effect
 }
 

@@ -20,7 +20,9 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 			return err
 		},
 		"CreateBulk": func() error {
-			_, err := svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(func(p *invitation.CreateParams) { p.EmailAddress = "bulk@example.com" })})
+			_, err := svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+				with(func(p *invitation.CreateParams) { p.EmailAddress = "bulk@example.com" }),
+			})
 			return err
 		},
 		"Get":              func() error { _, err := svc.Get(w.ctx, "acme", inv.ID); return err },
@@ -52,7 +54,12 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 		"Purge":              func() error { _, err := svc.Purge(w.ctx, noon, 1); return err },
 		"DeleteOrganization": func() error { _, err := svc.DeleteOrganization(w.ctx, "acme"); return err },
 		"EraseEmail":         func() error { _, err := svc.EraseEmail(w.ctx, "carl@example.com"); return err },
-		"Revoke":             func() error { _, err := svc.Revoke(w.ctx, "acme", inv.ID, invitation.RevokeParams{}); return err },
+		"Revoke": func() error {
+			_, err := svc.Revoke(
+				w.ctx, "acme", inv.ID, invitation.RevokeParams{},
+			)
+			return err
+		},
 	}
 }
 
@@ -82,7 +89,9 @@ func TestAsNobody(t *testing.T) {
 
 // Each operation is called by an outsider, by a member whose role does not manage, and by a manager.
 func TestAs(t *testing.T) {
-	none, notMember, forbidden, invitee := error(nil), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
+	none, notMember, forbidden, invitee := error(
+		nil,
+	), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
 	for user, want := range map[string]map[string]error{
 		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember, "ListPending": notMember,
 			"Resend": notMember, "Update": notMember, "RevokeAll": notMember,
@@ -121,12 +130,19 @@ func TestAsReplacesTheActingUser(t *testing.T) {
 
 	other := []refusal{{403, "not_allowed_access", "user_id"}}
 	carl := w.svc.As("carl")
-	w.refuses(invitation.ErrForbidden, other, func() error { _, err := carl.Accept(w.ctx, byIDs(inv, "dora")); return err })
+	w.refuses(
+		invitation.ErrForbidden, other, func() error { _, err := carl.Accept(w.ctx, byIDs(inv, "dora")); return err },
+	)
 	w.refuses(invitation.ErrForbidden, other, func() error {
 		_, err := carl.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "dora")))
 		return err
 	})
-	w.refuses(invitation.ErrForbidden, other, func() error { _, err := carl.ListForUser(w.ctx, "dora", invitation.ListParams{}); return err })
+	w.refuses(invitation.ErrForbidden, other, func() error {
+		_, err := carl.ListForUser(
+			w.ctx, "dora", invitation.ListParams{},
+		)
+		return err
+	})
 	page, err := carl.ListForUser(w.ctx, "carl", invitation.ListParams{})
 	w.is.NoErr(err)
 	w.is.Equal(ids(page.Data), []string{inv.ID})
@@ -146,7 +162,9 @@ func TestAnotherOrganization(t *testing.T) {
 		w.refuses(invitation.ErrNotFound, missing, func() error { _, err := svc.Get(w.ctx, "other", inv.ID); return err })
 		w.refuses(invitation.ErrNotFound, missing, func() error { _, err := svc.Link(w.ctx, "other", inv.ID); return err })
 	}
-	w.refuses(invitation.ErrInvalid, []refusal{{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"}},
+	w.refuses(invitation.ErrInvalid, []refusal{
+		{422, "form_param_missing", "organization_id"}, {422, "form_param_missing", "invitation_id"},
+	},
 		func() error { _, err := w.svc.Get(w.ctx, "", ""); return err })
 }
 
@@ -223,30 +241,44 @@ func (s watched) Lock(ctx context.Context, key string) error {
 }
 
 func (s watched) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
-	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, watched{tx, s.locked}) })
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, watched{
+			tx, s.locked,
+		})
+	})
 }
 
 func BenchmarkService(b *testing.B) {
 	w := setup(b, nil)
 	dir := quiet{w.host}
-	svc, err := invitation.NewService(memstore.New(), dir, &invitation.Config{TicketKeys: [][]byte{key1}, AcceptURL: acceptURL})
+	svc, err := invitation.NewService(memstore.New(), dir, &invitation.Config{
+		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL,
+	})
 	w.is.NoErr(err)
 	emails := make([]string, 1<<20)
 	for i := range emails {
-		emails[i] = "user" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676%26)) + string(rune('a'+i/17576%26)) + string(rune('a'+i/456976)) + "@example.com"
+		emails[i] = "user" + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676%26)) + string(
+			rune('a'+i/17576%26),
+		) + string(rune('a'+i/456976)) + "@example.com"
 	}
 	var inv invitation.Invitation
 	b.Run("Create", func(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: emails[i%len(emails)], Role: invitation.RoleMember, Replace: i >= len(emails)})
+			inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: emails[i%len(emails)], Role: invitation.RoleMember, Replace: i >= len(emails),
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
 		}
-		svc, _ = invitation.NewService(memstore.New(), dir, &invitation.Config{TicketKeys: [][]byte{key1}, AcceptURL: acceptURL})
+		svc, _ = invitation.NewService(memstore.New(), dir, &invitation.Config{
+			TicketKeys: [][]byte{key1}, AcceptURL: acceptURL,
+		})
 	})
-	inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember})
+	inv, err = svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "x@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	b.Run("Get", func(b *testing.B) {
 		b.ReportAllocs()
@@ -348,7 +380,9 @@ func TestOutsidersAreToldNothing(t *testing.T) {
 func TestLockFails(t *testing.T) {
 	w := setup(t, nil)
 	boom := errors.New("boom")
-	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{Storage: w.host.Storage(), lock: func() error { return boom }})
+	svc := w.service(w.host, &invitation.Config{MaxPending: 9}).WithStorage(hooked{
+		Storage: w.host.Storage(), lock: func() error { return boom },
+	})
 	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
 	w.is.True(errors.Is(err, boom))
 	w.is.Equal(len(w.stored()), 0)

@@ -40,7 +40,9 @@ type world struct {
 func setup(t testing.TB, cfg *invitation.Config) *world {
 	t.Helper()
 	w := &world{t: t, is: is.New(t), ctx: t.Context(), clock: clock.NewFake(noon), host: invitationtest.NewHost()}
-	w.host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a"})
+	w.host.AddOrganization(invitation.Organization{
+		ID: "acme", Name: "Acme", Slug: "acme", HasImage: true, ImageURL: "https://img.example.com/a",
+	})
 	w.host.AddOrganization(invitation.Organization{ID: "other", Name: "Other"})
 	for _, user := range []string{"ann", "bob", "carl", "dora", "zoe"} {
 		w.host.AddUser(user, user+"@example.com")

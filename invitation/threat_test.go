@@ -65,7 +65,9 @@ func threatUnverified(t *testing.T, w *world) {
 	w.host.AddUser("nobody")
 	for _, user := range []string{"mallory", "nobody"} {
 		for _, p := range []invitation.AcceptParams{byTicket(t, inv, user), byIDs(inv, user)} {
-			w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error { return w.accept(p) })
+			w.refuses(invitation.ErrNotInvitee, []refusal{
+				{403, "organization_invitation_identification_not_exist", ""},
+			}, func() error { return w.accept(p) })
 			_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(p))
 			w.is.True(errors.Is(err, invitation.ErrNotInvitee))
 		}
@@ -78,7 +80,9 @@ func threatUnverified(t *testing.T, w *world) {
 // Somebody gets the mail forwarded and joins in the invitee's place.
 func threatHolder(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
-	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+	w.refuses(invitation.ErrNotInvitee, []refusal{
+		{403, "organization_invitation_identification_not_exist", ""},
+	}, func() error {
 		return w.accept(byTicket(t, inv, "dora"))
 	})
 }
@@ -87,12 +91,15 @@ func threatHolder(t *testing.T, w *world) {
 func threatForged(t *testing.T, w *world) {
 	carls, doras := ticketOf(t, w.invite("carl@example.com")), ticketOf(t, w.invite("dora@example.com"))
 	elsewhere := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2}})
-	foreign, err := elsewhere.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "eve@example.com", Role: invitation.RoleAdmin})
+	foreign, err := elsewhere.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "eve@example.com", Role: invitation.RoleAdmin,
+	})
 	w.is.NoErr(err)
 	page, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Limit: 1})
 	w.is.NoErr(err)
 	for _, forged := range []string{
-		carls[:len(carls)/2] + doras[len(doras)/2:], doras[:len(carls)-43] + carls[len(carls)-43:], // claims of one ticket, signature of the other
+		// claims of one ticket, signature of the other
+		carls[:len(carls)/2] + doras[len(doras)/2:], doras[:len(carls)-43] + carls[len(carls)-43:],
 		ticketOf(t, foreign), page.NextCursor,
 	} {
 		w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error {
@@ -106,12 +113,16 @@ func threatShown(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
 	shown, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 	w.is.NoErr(err)
-	_, err = w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{Role: invitation.RoleAdmin, RequestingUserID: "ann"})
+	_, err = w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{
+		Role: invitation.RoleAdmin, RequestingUserID: "ann",
+	})
 	w.is.NoErr(err)
 	p := byIDs(inv, "carl")
 	p.Terms = shown.Terms
 	w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
-	w.refuses(invitation.ErrInvalidTicket, []refusal{{400, "ticket_invalid_code", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
+	w.refuses(invitation.ErrInvalidTicket, []refusal{
+		{400, "ticket_invalid_code", ""},
+	}, func() error { return w.accept(byTicket(t, inv, "carl")) })
 }
 
 // An admin invites an owner: by Create, in a bulk, or by updating, resending or linking an invitation from somebody
@@ -120,7 +131,9 @@ func threatCeiling(t *testing.T, _ *world) {
 	w := setup(t, &invitation.Config{Roles: ladder(t), ResendAfter: -1})
 	w.host.AddMember("acme", "ann", "org:owner")
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
-	owners, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: "org:owner", InviterUserID: "ann"})
+	owners, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: "org:owner", InviterUserID: "ann",
+	})
 	w.is.NoErr(err)
 	members := w.invite("dora@example.com")
 	bob := w.svc.As("bob")
@@ -135,7 +148,9 @@ func threatCeiling(t *testing.T, _ *world) {
 			return err
 		},
 		"replace": func() error {
-			_, err := bob.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: "org:owner", Replace: true})
+			_, err := bob.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "carl@example.com", Role: "org:owner", Replace: true,
+			})
 			return err
 		},
 		"promote": func() error {
@@ -165,8 +180,12 @@ func threatInviter(t *testing.T, w *world) {
 		func() { w.host.RemoveMember("acme", "ann") },
 	} {
 		strip()
-		w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byTicket(t, inv, "carl")) })
-		w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, func() error { return w.accept(byIDs(inv, "carl")) })
+		w.refuses(invitation.ErrForbidden, []refusal{
+			{403, "not_allowed_access", ""},
+		}, func() error { return w.accept(byTicket(t, inv, "carl")) })
+		w.refuses(invitation.ErrForbidden, []refusal{
+			{403, "not_allowed_access", ""},
+		}, func() error { return w.accept(byIDs(inv, "carl")) })
 	}
 }
 
@@ -184,7 +203,9 @@ func threatLeaks(t *testing.T, w *world) {
 	w.is.NoErr(err)
 	_, refused := w.svc.Accept(w.ctx, byTicket(t, inv, "dora"))
 	stored := w.stored() // nothing that grants access is stored
-	for _, v := range []any{list.Backend(), all.Backend(), mine.Backend(), preview.Backend(), w.get(inv).Backend(), w.events, stored, inv} {
+	for _, v := range []any{
+		list.Backend(), all.Backend(), mine.Backend(), preview.Backend(), w.get(inv).Backend(), w.events, stored, inv,
+	} {
 		b, err := json.Marshal(v)
 		w.is.NoErr(err)
 		w.is.True(!strings.Contains(string(b)+fmt.Sprintf("%+v", v), ticket[len(ticket)-40:]))
@@ -197,7 +218,9 @@ func threatGuess(t *testing.T, w *world) {
 	is := is.New(t)
 	seen := map[string]bool{}
 	for i := range 50 {
-		inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember})
+		inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+			EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember,
+		})
 		is.NoErr(err)
 		ticket := ticketOf(t, inv)
 		is.True(regexp.MustCompile(`^orginv_[0-9A-HJKMNP-TV-Z]{26}$`).MatchString(inv.ID))
@@ -207,12 +230,16 @@ func threatGuess(t *testing.T, w *world) {
 	var random []string // the random parts of ids, one clock tick apart
 	for i := range 20 {
 		w.clock.Advance(time.Second)
-		inv, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember})
+		inv, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{
+			EmailAddress: fmt.Sprintf("u%d@example.com", i), Role: invitation.RoleMember,
+		})
 		is.NoErr(err)
 		random = append(random, inv.ID[17:])
 	}
 	is.True(!slices.IsSorted(random)) // it is drawn anew, not counted up
-	_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{TicketKeys: [][]byte{[]byte("short")}, AcceptURL: acceptURL})
+	_, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{
+		TicketKeys: [][]byte{[]byte("short")}, AcceptURL: acceptURL,
+	})
 	is.True(errors.Is(err, invitation.ErrInvalid))
 }
 
@@ -240,21 +267,29 @@ func threatSecondPath(t *testing.T, w *world) {
 		}
 		return nil
 	}
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@evil.example", Role: invitation.RoleMember, ExpiresIn: time.Second})
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "x@evil.example", Role: invitation.RoleMember, ExpiresIn: time.Second,
+	})
 	w.is.NoErr(err) // before the rule
 	w.clock.Advance(time.Hour)
 	w.svc = w.service(w.host, &invitation.Config{AllowEmail: blocked})
 	for name, call := range map[string]func() error{
 		"create": func() error {
-			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "y@EVIL.example", Role: invitation.RoleMember})
+			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "y@EVIL.example", Role: invitation.RoleMember,
+			})
 			return err
 		},
 		"bulk": func() error {
-			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: "y@evil.example", Role: invitation.RoleMember}})
+			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+				{EmailAddress: "y@evil.example", Role: invitation.RoleMember},
+			})
 			return err
 		},
 		"replace": func() error {
-			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@evil.example", Role: invitation.RoleMember, Replace: true})
+			_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: "x@evil.example", Role: invitation.RoleMember, Replace: true,
+			})
 			return err
 		},
 		"revive": func() error { _, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{}); return err },
@@ -321,21 +356,27 @@ func threatAddress(t *testing.T, w *world) {
 // Errors reveal whether an address has an account, a membership or an invitation.
 func threatOracle(t *testing.T, w *world) {
 	hers := w.invite("dora@example.com")
-	_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "stranger@example.com", Role: invitation.RoleMember})
+	_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "stranger@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	answers := map[string]bool{}
 	note := func(err error) { answers[fmt.Sprint(err)+string(invitation.ErrorBody(err))] = true }
 	// By ids, to a user who is not the invitee.
 	for _, id := range []string{hers.ID, "orginv_00000000000000000000000000"} {
 		note(w.accept(invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, UserID: "carl"}))
-		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{OrganizationID: "acme", InvitationID: id, Terms: "others"})
+		_, err := w.svc.As("carl").Accept(w.ctx, invitation.AcceptParams{
+			OrganizationID: "acme", InvitationID: id, Terms: "others",
+		})
 		note(err)
 	}
 	w.is.Equal(len(answers), 1)
 	// To a user who may not invite, whoever the address belongs to.
 	clear(answers)
 	for _, email := range []string{"ann@example.com", "dora@example.com", "carl@example.com", "unknown@example.com"} {
-		_, err := w.svc.As("bob").Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
+		_, err := w.svc.As("bob").Create(w.ctx, "acme", invitation.CreateParams{
+			EmailAddress: email, Role: invitation.RoleMember,
+		})
 		note(err)
 	}
 	w.is.Equal(len(answers), 1)
@@ -360,8 +401,11 @@ func threatInjection(t *testing.T, w *world) {
 			t.Errorf("%q: %v", redirect, err)
 		}
 	}
-	careless := w.service(w.host, &invitation.Config{AllowRedirect: func(*url.URL) error { return nil }}) // allows everything
-	for _, redirect := range []string{"javascript://app.example.com/%0aalert(1)", "https://user@app.example.com/", `https://app.example.com/a\b`} {
+	// allows everything
+	careless := w.service(w.host, &invitation.Config{AllowRedirect: func(*url.URL) error { return nil }})
+	for _, redirect := range []string{
+		"javascript://app.example.com/%0aalert(1)", "https://user@app.example.com/", `https://app.example.com/a\b`,
+	} {
 		_, err := careless.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
 		if !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%q: %v", redirect, err)
@@ -399,7 +443,9 @@ func threatDelimiters(t *testing.T, w *world) {
 		w.is.NoErr(err)
 		w.is.Equal(page.TotalCount, 3) // only of this organization
 		for _, other := range []string{"o", "o|i", "%"} {
-			if _, err := w.svc.List(w.ctx, other, invitation.ListParams{Cursor: page.NextCursor}); (err == nil) != (other == org) {
+			if _, err := w.svc.List(w.ctx, other, invitation.ListParams{
+				Cursor: page.NextCursor,
+			}); (err == nil) != (other == org) {
 				t.Errorf("a cursor of %q in %q: %v", org, other, err)
 			}
 		}
@@ -409,7 +455,9 @@ func threatDelimiters(t *testing.T, w *world) {
 			w.is.Equal(page.TotalCount, want)
 		}
 	}
-	for _, order := range []string{"created_at;drop table x", "created_at desc", "created_at,email_address", "email_key", "1"} {
+	for _, order := range []string{
+		"created_at;drop table x", "created_at desc", "created_at,email_address", "email_key", "1",
+	} {
 		_, err := invitation.ParseOrder(order)
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
@@ -438,7 +486,9 @@ func threatConsent(t *testing.T, w *world) {
 func threatOthersLink(t *testing.T, w *world) {
 	victims := w.invite("victim@bank.example") // by ann, into acme
 	zoe := w.svc.As("zoe")
-	bait, err := zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "victim@bank.example", Role: invitation.RoleMember})
+	bait, err := zoe.Create(w.ctx, "other", invitation.CreateParams{
+		EmailAddress: "victim@bank.example", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 	for _, step := range []struct {
 		name string
@@ -446,12 +496,16 @@ func threatOthersLink(t *testing.T, w *world) {
 	}{
 		{"create", func() (invitation.Invitation, error) { return bait, nil }},
 		{"bulk", func() (invitation.Invitation, error) {
-			invs, err := zoe.CreateBulk(w.ctx, "other", []invitation.CreateParams{{EmailAddress: "v2@bank.example", Role: invitation.RoleMember}})
+			invs, err := zoe.CreateBulk(w.ctx, "other", []invitation.CreateParams{
+				{EmailAddress: "v2@bank.example", Role: invitation.RoleMember},
+			})
 			w.is.NoErr(err)
 			return invs[0], err
 		}},
 		{"replace", func() (invitation.Invitation, error) {
-			return zoe.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "v2@bank.example", Role: invitation.RoleMember, Replace: true})
+			return zoe.Create(w.ctx, "other", invitation.CreateParams{
+				EmailAddress: "v2@bank.example", Role: invitation.RoleMember, Replace: true,
+			})
 		}},
 		{"resend", func() (invitation.Invitation, error) {
 			return zoe.Resend(w.ctx, "other", bait.ID, invitation.ResendParams{})
@@ -476,7 +530,9 @@ func threatOthersLink(t *testing.T, w *world) {
 			t.Errorf("%s gives away %q", step.name, inv.URL)
 		}
 	}
-	w.refuses(invitation.ErrNotInvitee, []refusal{{403, "organization_invitation_identification_not_exist", ""}}, func() error {
+	w.refuses(invitation.ErrNotInvitee, []refusal{
+		{403, "organization_invitation_identification_not_exist", ""},
+	}, func() error {
 		return w.accept(byIDs(victims, "zoe"))
 	})
 
@@ -497,11 +553,15 @@ func threatOthersLink(t *testing.T, w *world) {
 func threatPrivate(t *testing.T, w *world) {
 	ann := w.svc.As("ann")
 	private := mustMetadata(t, `{"plan":"gold"}`)
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID, p.PrivateMetadata = "ann", private }))
+	inv, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.InviterUserID, p.PrivateMetadata = "ann", private }),
+	)
 	w.is.NoErr(err) // the back end may
 	denied := refusal{403, "not_allowed_access", "private_metadata"}
 	w.refuses(invitation.ErrForbidden, []refusal{denied}, func() error {
-		_, err := ann.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "x@example.com", Role: invitation.RoleMember, PrivateMetadata: private})
+		_, err := ann.Create(w.ctx, "acme", invitation.CreateParams{
+			EmailAddress: "x@example.com", Role: invitation.RoleMember, PrivateMetadata: private,
+		})
 		return err
 	})
 	// Too much of it is refused like any other, and not before the size of the bulk.
@@ -537,7 +597,9 @@ func threatPrivate(t *testing.T, w *world) {
 		_, err := ann.Update(w.ctx, "", "", invitation.UpdateParams{PrivateMetadata: private, Role: "org:king"})
 		return err
 	})
-	got, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`)})
+	got, err := ann.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{
+		PublicMetadata: mustMetadata(t, `{"a":1}`), PrivateMetadata: mustMetadata(t, `{}`),
+	})
 	w.is.NoErr(err)
 	// As returns none either, in case a host marshals the wrong view.
 	w.is.Equal(got.PrivateMetadata, invitation.Metadata{})
@@ -573,7 +635,8 @@ func threatOrigin(t *testing.T, _ *world) {
 			t.Errorf("%q: %q, %v", to, inv.URL, err)
 		}
 	}
-	for _, to := range []string{"https://INVITE.example.com/x", "https://ｉnvite.exam\u00adple.com/x"} { // the same host for browsers
+	// the same host for browsers
+	for _, to := range []string{"https://INVITE.example.com/x", "https://ｉnvite.exam\u00adple.com/x"} {
 		inv, err := redirect(w.svc, to)
 		w.is.NoErr(err)
 		w.is.True(strings.HasPrefix(inv.URL, "https://invite.example.com/x?")) // and the link says so
@@ -594,7 +657,9 @@ func threatOrigin(t *testing.T, _ *world) {
 	// IP addresses are hosts too.
 	for _, local := range []string{"http://127.0.0.1:8080/join", "http://[::1]:8080/join", "http://localhost:8080/join"} {
 		svc := w.service(w.host, &invitation.Config{AcceptURL: local, ManagersSeeLinks: true})
-		inv, err := svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: local + "/x"})
+		inv, err := svc.Create(w.ctx, "other", invitation.CreateParams{
+			EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: local + "/x",
+		})
 		w.is.NoErr(err)
 		w.is.True(strings.HasPrefix(inv.URL, local+"/x?"))
 		_, err = svc.DeleteOrganization(w.ctx, "other")
@@ -614,7 +679,9 @@ func threatStoredRedirect(t *testing.T, w *world) {
 		return nil
 	}}
 	w.svc = w.service(w.host, cfg)
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "https://partner.example/welcome" }))
+	inv, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "https://partner.example/welcome" }),
+	)
 	w.is.NoErr(err)
 	w.is.True(strings.HasPrefix(inv.URL, "https://partner.example/welcome?"))
 	link := func(svc *invitation.Service) string {
@@ -623,13 +690,16 @@ func threatStoredRedirect(t *testing.T, w *world) {
 		return link
 	}
 	w.is.Equal(link(w.svc), inv.URL)
-	w.is.True(strings.HasPrefix(link(w.service(w.host, nil)), acceptURL+"?")) // the other application allows only its own origin
+	// the other application allows only its own origin
+	w.is.True(strings.HasPrefix(link(w.service(w.host, nil)), acceptURL+"?"))
 
 	allowed, asked = false, nil
 	w.clock.Advance(time.Hour)
 	w.is.True(strings.HasPrefix(link(w.svc), acceptURL+"?"))
 	w.is.Equal(asked, []string{"https://partner.example/welcome"})
-	updated, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":1}`)})
+	updated, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{
+		PublicMetadata: mustMetadata(t, `{"a":1}`),
+	})
 	w.is.NoErr(err)
 	w.is.True(strings.HasPrefix(updated.URL, acceptURL+"?"))
 	resent, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{})
@@ -654,14 +724,16 @@ func threatQuery(t *testing.T, w *world) {
 		return w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + "?" + query }))
 	}
 	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1",
-		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=", // for parsers that search the text
+		// for parsers that search the text
+		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=",
 		"#invitation_ticket=x", "#/join?invitation.ticket=x", "&a=1#a&invitation_ticket%5B0%5D=x", // or after the '#'
 	} {
 		if inv, err := redirect(query); !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%q: %q, %v", query, inv.URL, err)
 		}
 	}
-	for _, path := range []string{"&invitation_ticket=x", ";invitation_ticket=x", "/%3Finvitation_ticket=x"} { // or the path
+	// or the path
+	for _, path := range []string{"&invitation_ticket=x", ";invitation_ticket=x", "/%3Finvitation_ticket=x"} {
 		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + path }))
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 	}
@@ -701,7 +773,9 @@ func threatQuery(t *testing.T, w *world) {
 			continue
 		}
 		_, got, _ := strings.Cut(inv.URL, "?")
-		if before, ticket, found := strings.Cut(got, ticketParam+"CN"); !found || before != kept || strings.Contains(ticket, "&") {
+		if before, ticket, found := strings.Cut(
+			got, ticketParam+"CN",
+		); !found || before != kept || strings.Contains(ticket, "&") {
 			t.Errorf("%q: %q", query, got)
 		}
 		u, err := url.Parse(inv.URL)
@@ -738,7 +812,9 @@ func threatAudience(t *testing.T, w *world) {
 	slash := w.service(w.host, &invitation.Config{AcceptURL: "https://app.example.com/a%2Fb"})
 	link, err := slash.Link(w.ctx, "acme", inv.ID)
 	w.is.NoErr(err)
-	_, err = w.service(w.host, &invitation.Config{AcceptURL: "https://app.example.com/a/b"}).Preview(w.ctx, ticketOf(t, invitation.Invitation{URL: link}))
+	_, err = w.service(w.host, &invitation.Config{
+		AcceptURL: "https://app.example.com/a/b",
+	}).Preview(w.ctx, ticketOf(t, invitation.Invitation{URL: link}))
 	w.is.True(errors.Is(err, invitation.ErrInvalidTicket)) // another page
 	// The same one, as it is or as it is called.
 	for _, cfg := range []*invitation.Config{
@@ -788,7 +864,9 @@ func threatUnmailed(t *testing.T, w *world) {
 		w.clock.Advance(time.Minute)
 		w.is.Equal(change(invitation.UpdateParams{PrivateMetadata: mustMetadata(t, note)}).Terms, shown.Terms)
 	}
-	w.is.Equal(change(invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":null}`), PrivateMetadata: mustMetadata(t, `{"b":1}`)}).Terms, shown.Terms)
+	w.is.Equal(change(invitation.UpdateParams{
+		PublicMetadata: mustMetadata(t, `{"a":null}`), PrivateMetadata: mustMetadata(t, `{"b":1}`),
+	}).Terms, shown.Terms)
 	w.is.Equal(mailed(), 1)
 	w.is.Equal(w.get(inv).Terms, shown.Terms)
 
@@ -831,7 +909,9 @@ func threatMerge(t *testing.T, w *world) {
 	n := 0
 	svc := w.svc.WithStorage(begins{w.host.Storage(), &n})
 	large := mustMetadata(t, deepObject(10000, 60))
-	for _, p := range []invitation.UpdateParams{{PublicMetadata: large}, {PrivateMetadata: large}, {PublicMetadata: large, RequestingUserID: "ann"}} {
+	for _, p := range []invitation.UpdateParams{
+		{PublicMetadata: large}, {PrivateMetadata: large}, {PublicMetadata: large, RequestingUserID: "ann"},
+	} {
 		_, err := svc.Update(w.ctx, "acme", inv.ID, p)
 		w.is.True(errors.Is(err, invitation.ErrInvalid))
 		w.is.Equal(n, 0) // over MaxMetadata: no transaction begins
@@ -857,7 +937,9 @@ func threatMerge(t *testing.T, w *world) {
 func threatUnprintable(t *testing.T, w *world) {
 	fit := func(what, text string) {
 		t.Helper()
-		if !utf8.ValidString(text) || strings.ContainsFunc(strings.TrimRight(text, "\n"), func(r rune) bool { return !strconv.IsPrint(r) }) {
+		if !utf8.ValidString(text) || strings.ContainsFunc(
+			strings.TrimRight(text, "\n"), func(r rune) bool { return !strconv.IsPrint(r) },
+		) {
 			t.Errorf("%s: %q", what, text)
 		}
 		if len(text) > 3000 {
@@ -913,29 +995,39 @@ func threatUnprintable(t *testing.T, w *world) {
 		}
 		_, err = invitation.ParseMetadata([]byte(`{"x":[{` + string(key) + `:1,` + string(key) + `:2}]}`))
 		refused("a key of metadata", err)
-		_, err = invitation.ParseListParams(url.Values{"status": {text}, "order_by": {text, text}, "limit": {text}, "offset": {text}})
+		_, err = invitation.ParseListParams(url.Values{
+			"status": {text}, "order_by": {text, text}, "limit": {text}, "offset": {text},
+		})
 		refused("a query", err)
 		_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: text, EmailAddress: text, Statuses: []invitation.Status{invitation.Status(text)},
 			OrderBy: []invitation.Order{{Field: text}}})
 		refused("a list", err)
-		_, err = w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{EmailAddress: text, Role: invitation.Role(text), RedirectURL: text},
+		_, err = w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{
+			EmailAddress: text, Role: invitation.Role(text), RedirectURL: text,
+		},
 			{EmailAddress: text + "@example.com", Role: invitation.Role(text), RedirectURL: "https://" + text}})
 		refused("a bulk", err)
 		_, err = w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: []string{text}})
 		refused("addresses", err)
 		role := invitation.Role(text)
 		_, err = invitation.NewRoles(invitation.RoleDefinition{Key: "a\u202e", Grants: []invitation.Role{role, "b\u2028"}},
-			invitation.RoleDefinition{Key: "b\u2028", Manages: true, Grants: []invitation.Role{role}}, invitation.RoleDefinition{Key: "a\u202e"}, invitation.RoleDefinition{Key: role})
+			invitation.RoleDefinition{
+				Key: "b\u2028", Manages: true, Grants: []invitation.Role{role},
+			}, invitation.RoleDefinition{Key: "a\u202e"}, invitation.RoleDefinition{Key: role})
 		refused("roles", err)
 
 		printed("params", invitation.CreateParams{EmailAddress: text, Role: role})
 		printed("params in a list", []invitation.CreateParams{{EmailAddress: text, Role: role}})
 		printed("a change", invitation.UpdateParams{Role: role})
 		printed("a membership", &invitation.Membership{OrganizationID: text, UserID: text, InvitationID: text, Role: role})
-		inv := invitation.Invitation{ID: text, OrganizationID: text, EmailAddress: text, Role: role, Status: invitation.Status(text)}
+		inv := invitation.Invitation{
+			ID: text, OrganizationID: text, EmailAddress: text, Role: role, Status: invitation.Status(text),
+		}
 		printed("an invitation", inv)
 		printed("a view", inv.Backend())
-		fit("a transition", (&invitation.TransitionError{From: invitation.Status(text), Event: invitation.EventAccepted}).Error())
+		fit("a transition", (&invitation.TransitionError{
+			From: invitation.Status(text), Event: invitation.EventAccepted,
+		}).Error())
 
 		numbers := map[int]string{}
 		if err := mustMetadata(t, `{`+strings.ReplaceAll(string(key), `\u0000`, "")+`:"x"}`).Decode(&numbers); err == nil {
@@ -999,7 +1091,9 @@ func threatFlood(t *testing.T, w *world) {
 // Go reads metadata that other readers refuse or truncate: a JSONB column, a mobile client, a browser.
 func threatStrictReaders(t *testing.T, w *world) {
 	inv := w.invite("carl@example.com")
-	for _, object := range []string{`{"a":"b\u0000"}`, `{"a\u0000":1}`, `{"a":["\ud800"]}`, `{"a":{"\udfff":1}}`, `{"a":1e999999}`, `{"a":[-1e309]}`} {
+	for _, object := range []string{
+		`{"a":"b\u0000"}`, `{"a\u0000":1}`, `{"a":["\ud800"]}`, `{"a":{"\udfff":1}}`, `{"a":1e999999}`, `{"a":[-1e309]}`,
+	} {
 		if !json.Valid([]byte(object)) {
 			t.Errorf("%s is no JSON at all", object)
 		}
@@ -1011,9 +1105,15 @@ func threatStrictReaders(t *testing.T, w *world) {
 		w.is.True(json.Unmarshal([]byte(object), &m) != nil)
 		for _, param := range []string{"public_metadata", "private_metadata"} {
 			body := `{"` + param + `":` + object + `}`
-			w.is.Equal(refusals(decodeAs[invitation.CreateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
-			w.is.Equal(refusals(decodeAs[invitation.UpdateParams](strings.NewReader(body))), []refusal{{422, "form_param_format_invalid", param}})
-			w.is.Equal(refusals(decodeAs[[]invitation.CreateParams](strings.NewReader("[{},"+body+"]"))), []refusal{{422, "form_param_format_invalid", "[1]." + param}})
+			w.is.Equal(refusals(decodeAs[invitation.CreateParams](strings.NewReader(body))), []refusal{
+				{422, "form_param_format_invalid", param},
+			})
+			w.is.Equal(refusals(decodeAs[invitation.UpdateParams](strings.NewReader(body))), []refusal{
+				{422, "form_param_format_invalid", param},
+			})
+			w.is.Equal(refusals(decodeAs[[]invitation.CreateParams](strings.NewReader("[{},"+body+"]"))), []refusal{
+				{422, "form_param_format_invalid", "[1]." + param},
+			})
 		}
 		// Metadata that was stored earlier is still shown, and can be repaired.
 		r := w.stored()[0]
@@ -1023,12 +1123,16 @@ func threatStrictReaders(t *testing.T, w *world) {
 		shown, err := json.Marshal(w.get(inv))
 		w.is.NoErr(err)
 		w.is.True(strings.Contains(string(shown), object))
-		got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{PublicMetadata: mustMetadata(t, `{"a":null,"b":1}`)})
+		got, err := w.svc.Update(w.ctx, "acme", inv.ID, invitation.UpdateParams{
+			PublicMetadata: mustMetadata(t, `{"a":null,"b":1}`),
+		})
 		w.is.NoErr(err)
 		w.is.True(strings.HasSuffix(text(t, got.PublicMetadata), `"b":1}`))
 	}
 	// Keys that differ only in case are legal, and their order does not decide which one a struct gets.
-	for _, object := range []string{`{"role":"member","Role":"admin"}`, `{"ROLE":"admin","role":"member","rOLE":"admin"}`} {
+	for _, object := range []string{
+		`{"role":"member","Role":"admin"}`, `{"ROLE":"admin","role":"member","rOLE":"admin"}`,
+	} {
 		var got struct {
 			Role string `json:"role"`
 		}

@@ -27,7 +27,9 @@ func TestForgedTickets(t *testing.T) {
 	for i := range raw { // every byte counts
 		changed := append([]byte{}, raw...)
 		changed[i] ^= 1
-		forged["flipped "+string(rune('0'+i/100))+string(rune('0'+i/10%10))+string(rune('0'+i%10))] = base64.RawURLEncoding.EncodeToString(changed)
+		forged["flipped "+string(rune('0'+i/100))+string(
+			rune('0'+i/10%10),
+		)+string(rune('0'+i%10))] = base64.RawURLEncoding.EncodeToString(changed)
 	}
 	// The key id is public. A signature by another key is worthless.
 	mac := hmac.New(sha256.New, key2)
@@ -70,7 +72,9 @@ func TestTicketKeysRotate(t *testing.T) {
 	rotated := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2, key1}})
 	_, err := rotated.Preview(w.ctx, old)
 	w.is.NoErr(err) // the old key still verifies
-	fresh, err := rotated.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleMember})
+	fresh, err := rotated.Create(w.ctx, "acme", invitation.CreateParams{
+		EmailAddress: "dora@example.com", Role: invitation.RoleMember,
+	})
 	w.is.NoErr(err)
 
 	dropped := w.service(w.host, &invitation.Config{TicketKeys: [][]byte{key2}})
@@ -140,7 +144,9 @@ func TestLinkTarget(t *testing.T) {
 
 // Another parameter stays, although it differs from the ticket's in one letter or digit only.
 func TestParametersBesideTheTicket(t *testing.T) {
-	w := setup(t, &invitation.Config{TicketParam: "az09", AcceptURL: acceptURL + "?_z09=1&AZ09=x&a_09=1&az_9=1&az0_=1&bz09=1"})
+	w := setup(t, &invitation.Config{
+		TicketParam: "az09", AcceptURL: acceptURL + "?_z09=1&AZ09=x&a_09=1&az_9=1&az0_=1&bz09=1",
+	})
 	inv := w.invite("carl@example.com")
 	w.is.True(strings.HasPrefix(inv.URL, acceptURL+"?_z09=1&a_09=1&az_9=1&az0_=1&bz09=1&az09="))
 
@@ -151,7 +157,9 @@ func TestParametersBesideTheTicket(t *testing.T) {
 // An address has one origin, however it is spelled.
 func TestOriginOfAnAddress(t *testing.T) {
 	w := setup(t, &invitation.Config{AcceptURL: "http://[::1]:8080/join"})
-	inv, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "http://[0:0:0:0:0:0:0:1]:8080/x" }))
+	inv, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = "http://[0:0:0:0:0:0:0:1]:8080/x" }),
+	)
 	w.is.NoErr(err)
 	w.is.True(strings.HasPrefix(inv.URL, "http://[::1]:8080/x?"))
 }
@@ -202,7 +210,9 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 		EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: "https://partner.example/"})
 	w.is.NoErr(err)
 
-	for _, to := range []string{"https://r3---sn.partner.example", "https://a_b.partner.example", "https://[::1]:8443", "https://a_ü.example"} {
+	for _, to := range []string{
+		"https://r3---sn.partner.example", "https://a_b.partner.example", "https://[::1]:8443", "https://a_ü.example",
+	} {
 		w = setup(t, &invitation.Config{AllowRedirect: func(u *url.URL) error { return nil }})
 		inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
 			EmailAddress: "carl@example.com", Role: invitation.RoleMember, RedirectURL: to})
@@ -233,7 +243,9 @@ func TestVoidTickets(t *testing.T) {
 	void := []refusal{{400, "ticket_invalid_code", ""}}
 	both := func() {
 		w.refuses(invitation.ErrInvalidTicket, void, func() error { return w.accept(byTicket(t, inv, "carl")) })
-		w.refuses(invitation.ErrInvalidTicket, void, func() error { _, err := w.svc.Preview(w.ctx, ticketOf(t, inv)); return err })
+		w.refuses(
+			invitation.ErrInvalidTicket, void, func() error { _, err := w.svc.Preview(w.ctx, ticketOf(t, inv)); return err },
+		)
 	}
 	both()
 	_, err := w.host.Storage().Delete(w.ctx, inv.ID)
@@ -274,7 +286,9 @@ func TestLongestTicketAndCursor(t *testing.T) {
 		_, err = w.svc.Preview(w.ctx, ticketOf(t, inv))
 		w.is.NoErr(err)
 	}
-	p := invitation.ListParams{Limit: 1, OrderBy: []invitation.Order{{Field: "email_address"}, {Field: "created_at"}, {Field: "expires_at"}}}
+	p := invitation.ListParams{
+		Limit: 1, OrderBy: []invitation.Order{{Field: "email_address"}, {Field: "created_at"}, {Field: "expires_at"}},
+	}
 	page, err := w.svc.List(w.ctx, org, p)
 	w.is.NoErr(err)
 	p.Cursor = page.NextCursor

@@ -80,13 +80,17 @@ func TestWireViews(t *testing.T) {
 	golden(t, "invitation_backend", marshal(t, w.get(created).Backend()))
 	golden(t, "invitation_frontend", marshal(t, created)) // without, whoever forgets to strip it
 
-	plain, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleAdmin})
+	plain, err := w.svc.Create(w.ctx, "other", invitation.CreateParams{
+		EmailAddress: "carl@example.com", Role: invitation.RoleAdmin,
+	})
 	w.is.NoErr(err)
 	golden(t, "invitation_by_backend", marshal(t, plain.Backend())) // no inviter, no metadata
 
 	w.clock.Advance(time.Minute)
 	bulk, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
-		{EmailAddress: "dora@example.com", Role: invitation.RoleMember}, {EmailAddress: "eve@example.com", Role: invitation.RoleMember}})
+		{
+			EmailAddress: "dora@example.com", Role: invitation.RoleMember,
+		}, {EmailAddress: "eve@example.com", Role: invitation.RoleMember}})
 	w.is.NoErr(err)
 	golden(t, "bulk", marshal(t, invitation.Page{Data: bulk, TotalCount: len(bulk)}.Backend()))
 
@@ -129,7 +133,9 @@ func TestWireRoundTrip(t *testing.T) {
 	w.is.Equal(got, want)
 
 	var page invitation.Page
-	w.is.NoErr(json.Unmarshal(marshal(t, invitation.Page{Data: []invitation.Invitation{inv}, TotalCount: 7, NextCursor: "c"}), &page))
+	w.is.NoErr(json.Unmarshal(marshal(t, invitation.Page{
+		Data: []invitation.Invitation{inv}, TotalCount: 7, NextCursor: "c",
+	}), &page))
 	w.is.Equal(page, invitation.Page{Data: []invitation.Invitation{want}, TotalCount: 7, NextCursor: "c"})
 	w.is.True(json.Unmarshal([]byte(`{"data":1}`), &page) != nil)
 	w.is.True(json.Unmarshal([]byte(`{"id":1}`), &got) != nil)
@@ -161,7 +167,9 @@ func TestWireErrors(t *testing.T) {
 	}
 	failingStore := func(err error) step {
 		return func(w *world) error {
-			_, err := w.svc.WithStorage(broken{w.host.Storage(), fmt.Errorf("engine: secret of the inside: %w", err)}).Get(w.ctx, "acme", "i")
+			_, err := w.svc.WithStorage(broken{
+				w.host.Storage(), fmt.Errorf("engine: secret of the inside: %w", err),
+			}).Get(w.ctx, "acme", "i")
 			return err
 		}
 	}
@@ -171,28 +179,46 @@ func TestWireErrors(t *testing.T) {
 		is     []error
 		step   step
 	}{
-		{"organization_invitation_not_unique", 400, []error{invitation.ErrDuplicate}, func(w *world) error { w.whole("carl@example.com"); return create(unchanged)(w) }},
+		{"organization_invitation_not_unique", 400, []error{
+			invitation.ErrDuplicate,
+		}, func(w *world) error { w.whole("carl@example.com"); return create(unchanged)(w) }},
 		{"duplicate_record", 400, []error{invitation.ErrDuplicate}, func(w *world) error {
 			w.whole("carl@example.com")
-			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(unchanged), with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" })})
+			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+				with(unchanged), with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }),
+			})
 			return err
 		}},
-		{"already_a_member_in_organization", 400, []error{invitation.ErrAlreadyMember}, create(func(p *invitation.CreateParams) { p.EmailAddress = "bob@example.com" })},
+		{"already_a_member_in_organization", 400, []error{
+			invitation.ErrAlreadyMember,
+		}, create(func(p *invitation.CreateParams) { p.EmailAddress = "bob@example.com" })},
 		{"bulk_size_exceeded", 400, []error{invitation.ErrInvalid}, func(w *world) error {
 			_, err := w.svc.CreateBulk(w.ctx, "acme", make([]invitation.CreateParams, 1001))
 			return err
 		}},
 		{"organization_invitation_revoked_code", 400, []error{invitation.ErrRevoked}, accept("carl", revoke)},
-		{"organization_invitation_already_accepted", 400, []error{invitation.ErrAccepted}, accept("twin", func(w *world, inv invitation.Invitation) {
+		{"organization_invitation_already_accepted", 400, []error{
+			invitation.ErrAccepted,
+		}, accept("twin", func(w *world, inv invitation.Invitation) {
 			w.host.AddUser("twin", "carl@example.com")
 			w.is.NoErr(w.accept(byIDs(inv, "carl")))
 		})},
-		{"ticket_expired_code", 400, []error{invitation.ErrExpired}, accept("carl", func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) })},
-		{"ticket_invalid_code", 400, []error{invitation.ErrInvalidTicket}, func(w *world) error { _, err := w.svc.Preview(w.ctx, "forged"); return err }},
+		{"ticket_expired_code", 400, []error{
+			invitation.ErrExpired,
+		}, accept("carl", func(w *world, inv invitation.Invitation) { w.clock.Set(inv.ExpiresAt) })},
+		{"ticket_invalid_code", 400, []error{
+			invitation.ErrInvalidTicket,
+		}, func(w *world) error { _, err := w.svc.Preview(w.ctx, "forged"); return err }},
 		{"request_body_invalid", 400, []error{invitation.ErrInvalid}, decode(`{"role":"a","role":"b"}`)},
-		{"not_an_admin_in_organization", 403, []error{invitation.ErrForbidden}, create(func(p *invitation.CreateParams) { p.InviterUserID = "bob" })},
-		{"not_a_member_in_organization", 403, []error{invitation.ErrNotMember}, create(func(p *invitation.CreateParams) { p.InviterUserID = "carl" })},
-		{"organization_invitation_identification_not_exist", 403, []error{invitation.ErrNotInvitee}, accept("dora", func(*world, invitation.Invitation) {})},
+		{"not_an_admin_in_organization", 403, []error{
+			invitation.ErrForbidden,
+		}, create(func(p *invitation.CreateParams) { p.InviterUserID = "bob" })},
+		{"not_a_member_in_organization", 403, []error{
+			invitation.ErrNotMember,
+		}, create(func(p *invitation.CreateParams) { p.InviterUserID = "carl" })},
+		{"organization_invitation_identification_not_exist", 403, []error{
+			invitation.ErrNotInvitee,
+		}, accept("dora", func(*world, invitation.Invitation) {})},
 		{"organization_membership_quota_exceeded", 403, []error{invitation.ErrQuotaExceeded}, func(w *world) error {
 			w.svc = w.service(w.host, &invitation.Config{Seats: w.host.Seats(2)})
 			return create(unchanged)(w)
@@ -205,8 +231,12 @@ func TestWireErrors(t *testing.T) {
 			_, err := w.svc.As("").Get(w.ctx, "acme", "i")
 			return err
 		}},
-		{"resource_not_found", 404, []error{invitation.ErrNotFound}, func(w *world) error { _, err := w.svc.Get(w.ctx, "acme", "missing"); return err }},
-		{"resource_not_found_role", 404, []error{invitation.ErrNotFound, invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.Role = "org:king" })},
+		{"resource_not_found", 404, []error{
+			invitation.ErrNotFound,
+		}, func(w *world) error { _, err := w.svc.Get(w.ctx, "acme", "missing"); return err }},
+		{"resource_not_found_role", 404, []error{
+			invitation.ErrNotFound, invitation.ErrInvalid,
+		}, create(func(p *invitation.CreateParams) { p.Role = "org:king" })},
 		{"organization_invitation_not_pending", 404, []error{invitation.ErrNotPending}, func(w *world) error {
 			inv := w.whole("carl@example.com")
 			revoke(w, inv)
@@ -221,9 +251,13 @@ func TestWireErrors(t *testing.T) {
 		{"resource_conflict_at_once", 409, []error{invitation.ErrConflict}, failingStore(storage.ErrConflict)},
 		{"resource_locked", 409, []error{invitation.ErrAborted}, failingStore(storage.ErrAborted)},
 		{"request_body_too_large", 413, []error{invitation.ErrInvalid}, decode(`"` + strings.Repeat("x", 1<<20) + `"`)},
-		{"form_param_missing", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.EmailAddress, p.Role = "", "" })},
+		{"form_param_missing", 422, []error{
+			invitation.ErrInvalid,
+		}, create(func(p *invitation.CreateParams) { p.EmailAddress, p.Role = "", "" })},
 		{"form_param_nil", 422, []error{invitation.ErrInvalid}, decode(`{"email_address":null,"role":"org:member"}`)},
-		{"form_param_format_invalid", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.EmailAddress = "carl" })},
+		{"form_param_format_invalid", 422, []error{
+			invitation.ErrInvalid,
+		}, create(func(p *invitation.CreateParams) { p.EmailAddress = "carl" })},
 		{"form_param_value_invalid", 422, []error{invitation.ErrInvalid, invitation.ErrInvalidCursor}, func(w *world) error {
 			_, err := w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: "x"})
 			return err
@@ -234,7 +268,9 @@ func TestWireErrors(t *testing.T) {
 			_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{with(unchanged), with(unchanged)})
 			return err
 		}},
-		{"form_param_exceeds_allowed_size", 422, []error{invitation.ErrInvalid}, create(func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) })},
+		{"form_param_exceeds_allowed_size", 422, []error{
+			invitation.ErrInvalid,
+		}, create(func(p *invitation.CreateParams) { p.InviterUserID = strings.Repeat("u", 129) })},
 		{"too_many_requests", 429, []error{invitation.ErrTooSoon}, func(w *world) error {
 			w.whole("carl@example.com")
 			return create(func(p *invitation.CreateParams) { p.Replace = true })(w)
@@ -275,7 +311,9 @@ func TestErrorBodyOfHostErrors(t *testing.T) {
 	is.Equal(string(invitation.ErrorBody(wrapped)),
 		`{"errors":[{"message":"Pay","long_message":"Pay first","code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
 	is.Equal(own.Meta, map[string]any{"price": 7}) // which is unchanged
-	for _, broken := range []error{&invitation.Error{Code: "no_status"}, &invitation.Error{Status: 200}, invitation.Errors{}, errors.New("x"), context.Canceled} {
+	for _, broken := range []error{&invitation.Error{
+		Code: "no_status",
+	}, &invitation.Error{Status: 200}, invitation.Errors{}, errors.New("x"), context.Canceled} {
 		is.Equal(invitation.HTTPStatus(broken), 500)
 		is.True(strings.Contains(string(invitation.ErrorBody(broken)), `"internal_error"`))
 	}
@@ -319,7 +357,9 @@ func TestPlantedSecrets(t *testing.T) {
 	ticket := ticketOf(t, inv)
 	_, refused := w.svc.Accept(w.ctx, invitation.AcceptParams{Ticket: ticket, UserID: "dora"})
 	page := invitation.Page{Data: []invitation.Invitation{inv}}
-	for name, v := range map[string]any{"invitation": inv, "page": page, "event": w.events[0], "refusal": json.RawMessage(invitation.ErrorBody(refused))} {
+	for name, v := range map[string]any{
+		"invitation": inv, "page": page, "event": w.events[0], "refusal": json.RawMessage(invitation.ErrorBody(refused)),
+	} {
 		b := string(marshal(t, v))
 		for _, secret := range []string{"hunter2", ticket, "invitation_ticket"} {
 			w.is.True(!strings.Contains(b, secret)) // only in the backend view
@@ -356,7 +396,9 @@ func TestMarshalledWithoutMethods(t *testing.T) {
 	} {
 		b, err := json.Marshal(v)
 		w.is.NoErr(err)
-		if strings.Contains(string(b), ticket) || strings.Contains(string(b), "hunter2") || strings.Contains(string(b), `"ann"`) {
+		if strings.Contains(string(b), ticket) || strings.Contains(
+			string(b), "hunter2",
+		) || strings.Contains(string(b), `"ann"`) {
 			t.Errorf("%T: %s", v, b)
 		}
 	}
@@ -432,9 +474,13 @@ func TestTerms(t *testing.T) {
 		}
 	}
 	shown(func(*storage.Record) {})
-	other, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "dora@example.com" }))
+	other, err := w.svc.Create(
+		w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = "dora@example.com" }),
+	)
 	w.is.NoErr(err)
-	for _, foreign := range []string{other.Terms, inv.Terms + "x", inv.Terms[1:], strings.ToUpper(inv.Terms), " " + inv.Terms, "\x00"} {
+	for _, foreign := range []string{
+		other.Terms, inv.Terms + "x", inv.Terms[1:], strings.ToUpper(inv.Terms), " " + inv.Terms, "\x00",
+	} {
 		p := byIDs(inv, "carl")
 		p.Terms = foreign
 		w.refuses(invitation.ErrChanged, []refusal{{409, "resource_conflict", "terms"}}, func() error { return w.accept(p) })
@@ -462,7 +508,9 @@ func TestWhatIsPrinted(t *testing.T) {
 	for want, v := range map[string]any{
 		"invitation.CreateParams[email_address=carl@example.com role=org:member]": invitation.CreateParams{
 			EmailAddress: "carl@example.com", Role: "org:member", InviterUserID: "ann", PublicMetadata: m, PrivateMetadata: m},
-		"invitation.UpdateParams[role=org:admin terms=abc]": invitation.UpdateParams{Role: "org:admin", Terms: "abc", PublicMetadata: m, PrivateMetadata: m},
+		"invitation.UpdateParams[role=org:admin terms=abc]": invitation.UpdateParams{
+			Role: "org:admin", Terms: "abc", PublicMetadata: m, PrivateMetadata: m,
+		},
 		"invitation.Membership[organization_id=acme user_id=carl invitation_id=i1 role=org:member]": invitation.Membership{
 			OrganizationID: "acme", UserID: "carl", InvitationID: "i1", Role: "org:member", EmailAddress: "carl@example.com", PublicMetadata: m, PrivateMetadata: m},
 		"invitation(i1 organization=acme email=carl@example.com role=org:member status=pending)": invitation.Invitation{
@@ -477,6 +525,10 @@ func TestWhatIsPrinted(t *testing.T) {
 		}
 	}
 	longest := strings.Repeat("a", 320) // as an address may be
-	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest}), "invitation.CreateParams[email_address="+longest+" role=]")
-	is.Equal(fmt.Sprint(invitation.CreateParams{EmailAddress: longest + "a"}), "invitation.CreateParams[email_address="+longest+"… role=]")
+	is.Equal(fmt.Sprint(invitation.CreateParams{
+		EmailAddress: longest,
+	}), "invitation.CreateParams[email_address="+longest+" role=]")
+	is.Equal(fmt.Sprint(invitation.CreateParams{
+		EmailAddress: longest + "a",
+	}), "invitation.CreateParams[email_address="+longest+"… role=]")
 }

@@ -227,7 +227,9 @@ func TestRunDirectoryOfCorrectHosts(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost { return build(invitationtest.NewHost()) })
+			invitationtest.RunDirectory(
+				t, func(*testing.T) invitationtest.DirectoryHost { return build(invitationtest.NewHost()) },
+			)
 		})
 	}
 }
@@ -273,21 +275,23 @@ var oddHosts = map[string]struct {
 		host.AddMember = func(context.Context, string, string, invitation.Role) error { return errors.New("boom") }
 		return host
 	}, "the host cannot be set up: AddMember: boom", ""},
-	"no fifth user for spelling":               {fullAt(4), "boom", ruleSpelling},
-	"no fifth user for every":                  {fullAt(4), "boom", ruleEvery},
-	"no fifth user for verified":               {fullAt(4), "boom", ruleVerified},
-	"no fifth user for all":                    {fullAt(4), "boom", ruleAllVerified},
-	"no fifth user for unverified":             {fullAt(4), "boom", ruleUnverified},
-	"no fifth user for nested":                 {fullAt(4), "boom", ruleNestedUndone},
-	"no fifth user for at once":                {fullAt(4), "boom", ruleAtOnce},
-	"users a1, a2 …, and case is not seen":     {letters("a", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users z1, z2 …, and case is not seen":     {letters("z", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users A1, A2 …, and case is not seen":     {letters("A", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users Z1, Z2 …, and case is not seen":     {letters("Z", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users _e1, _e2 …, and case is not seen":   {letters("_e", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users e1, e2 …, and accents are not seen": {letters("e", strings.NewReplacer("é", "e").Replace), "which is the role of", ruleRoleIDs},
-	"users éa1, éa2 …, and case is not seen":   {letters("éa", strings.ToLower), "which is the role of", ruleRoleIDs},
-	"users 1a1, 1a2 …, and case is not seen":   {letters("1a", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"no fifth user for spelling":             {fullAt(4), "boom", ruleSpelling},
+	"no fifth user for every":                {fullAt(4), "boom", ruleEvery},
+	"no fifth user for verified":             {fullAt(4), "boom", ruleVerified},
+	"no fifth user for all":                  {fullAt(4), "boom", ruleAllVerified},
+	"no fifth user for unverified":           {fullAt(4), "boom", ruleUnverified},
+	"no fifth user for nested":               {fullAt(4), "boom", ruleNestedUndone},
+	"no fifth user for at once":              {fullAt(4), "boom", ruleAtOnce},
+	"users a1, a2 …, and case is not seen":   {letters("a", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users z1, z2 …, and case is not seen":   {letters("z", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users A1, A2 …, and case is not seen":   {letters("A", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users Z1, Z2 …, and case is not seen":   {letters("Z", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users _e1, _e2 …, and case is not seen": {letters("_e", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users e1, e2 …, and accents are not seen": {letters(
+		"e", strings.NewReplacer("é", "e").Replace,
+	), "which is the role of", ruleRoleIDs},
+	"users éa1, éa2 …, and case is not seen": {letters("éa", strings.ToLower), "which is the role of", ruleRoleIDs},
+	"users 1a1, 1a2 …, and case is not seen": {letters("1a", strings.ToLower), "which is the role of", ruleRoleIDs},
 	"no transaction begins": {func(h *invitationtest.Host) invitationtest.DirectoryHost {
 		host := onHost(h)
 		host.Storage = closed{h.Storage()}
@@ -372,7 +376,9 @@ func letters(prefix string, fold func(id string) string) func(h *invitationtest.
 }
 
 // unknownOrganization is a host without a table of organizations, which answers like this for one that has no members.
-func unknownOrganization(answer func(emails []string) ([]string, error)) func(h *invitationtest.Host) invitationtest.DirectoryHost {
+func unknownOrganization(
+	answer func(emails []string) ([]string, error),
+) func(h *invitationtest.Host) invitationtest.DirectoryHost {
 	return func(h *invitationtest.Host) invitationtest.DirectoryHost {
 		host := onHost(h)
 		for _, id := range []string{"acmé", "globé"} {
@@ -390,15 +396,17 @@ func unknownOrganization(answer func(emails []string) ([]string, error)) func(h 
 	}
 }
 
-// A host that cannot be set up, or stops working later, fails and is told why; what it cannot have is skipped. The tests
-// that fail run in another process, as below.
+// A host that cannot be set up, or stops working later, fails and is told why; what it cannot have is skipped. The
+// tests that fail run in another process, as below.
 func TestRunDirectorySaysWhy(t *testing.T) {
 	const variable = "ORGINVITE_TEST_ODD_HOSTS"
 	if os.Getenv(variable) != "" {
 		for name, odd := range oddHosts {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				invitationtest.RunDirectory(t, func(*testing.T) invitationtest.DirectoryHost { return odd.build(invitationtest.NewHost()) })
+				invitationtest.RunDirectory(
+					t, func(*testing.T) invitationtest.DirectoryHost { return odd.build(invitationtest.NewHost()) },
+				)
 			})
 		}
 		return
@@ -433,7 +441,9 @@ func TestRunDirectorySaysWhy(t *testing.T) {
 		t.Logf("%s", out)
 	}
 
-	out, err := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRunDirectoryOfAnotherHost$", "-test.v").CombinedOutput()
+	out, err := exec.CommandContext(
+		t.Context(), os.Args[0], "-test.run=^TestRunDirectoryOfAnotherHost$", "-test.v",
+	).CombinedOutput()
 	is.NoErr(err)
 	var skipped []string
 	for line := range strings.Lines(string(out)) {
@@ -443,7 +453,9 @@ func TestRunDirectorySaysWhy(t *testing.T) {
 		}
 	}
 	is.True(strings.Contains(string(out), "a user of the host cannot have 2 verified addresses")) // which is why
-	is.Equal(skipped, []string{underscored(ruleNoMembers), underscored(ruleEvery), underscored(ruleAllVerified), underscored(ruleUnverified)})
+	is.Equal(skipped, []string{
+		underscored(ruleNoMembers), underscored(ruleEvery), underscored(ruleAllVerified), underscored(ruleUnverified),
+	})
 }
 
 // homeless has no table of organizations: one that is unknown has no members.
@@ -714,7 +726,9 @@ func breakages() []breakage {
 			}}
 		}},
 
-		{"Join gives another role", []string{ruleUndone, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce},
+		{"Join gives another role", []string{
+			ruleUndone, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce,
+		},
 			func(h *invitationtest.Host) broken {
 				return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
 					m.Role = inverted(m.Role)
@@ -775,12 +789,16 @@ func breakages() []breakage {
 		}},
 		{"VerifiedEmails keeps the user of the call in the Directory", []string{ruleAtOnce}, shared},
 
-		{"Role is read outside of the transaction", []string{ruleUndone, ruleNestedUndone, ruleSeen, ruleAgain}, func(h *invitationtest.Host) broken {
+		{"Role is read outside of the transaction", []string{
+			ruleUndone, ruleNestedUndone, ruleSeen, ruleAgain,
+		}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, role: func(ctx ctxt, _ storage.Storage, o, u string) (invitation.Role, error) {
 				return h.Role(ctx, h.Storage(), o, u)
 			}}
 		}},
-		{"Role outside of a transaction is an old one", []string{ruleSeen, ruleNestedUndone, ruleSeveral, ruleTwo, ruleAtOnce}, func(h *invitationtest.Host) broken {
+		{"Role outside of a transaction is an old one", []string{
+			ruleSeen, ruleNestedUndone, ruleSeveral, ruleTwo, ruleAtOnce,
+		}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
 				late := func(m invitation.Membership) bool { return m.UserID == u && m.InvitationID != "" }
 				if tx == h.Storage() && slices.ContainsFunc(h.Members(o), late) {
@@ -805,7 +823,9 @@ func breakages() []breakage {
 				return h.Role(ctx, tx, o, u)
 			}}
 		}},
-		{"Role has the role beside an error", []string{ruleUndone, ruleRole, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce}, func(h *invitationtest.Host) broken {
+		{"Role has the role beside an error", []string{
+			ruleUndone, ruleRole, ruleSeen, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce,
+		}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, role: func(ctx ctxt, tx storage.Storage, o, u string) (invitation.Role, error) {
 				role, err := h.Role(ctx, tx, o, u)
 				if err == nil {
@@ -846,12 +866,16 @@ func breakages() []breakage {
 				return nil
 			}}
 		}},
-		{"Join fails", []string{ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce}, func(h *invitationtest.Host) broken {
+		{"Join fails", []string{
+			ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleAtOnce,
+		}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, join: func(ctx ctxt, _ storage.Storage, _ invitation.Membership) error {
 				return errors.Join(ctx.Err(), errors.New("no such table"))
 			}}
 		}},
-		{"Join takes anybody for a member", []string{ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce}, func(h *invitationtest.Host) broken {
+		{"Join takes anybody for a member", []string{
+			ruleSeen, ruleNotSeen, ruleUndone, ruleNestedUndone, ruleAgain, ruleSeveral, ruleTwo, ruleJoinIDs, ruleAtOnce,
+		}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, join: func(ctx ctxt, _ storage.Storage, _ invitation.Membership) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -862,7 +886,9 @@ func breakages() []breakage {
 		{"Join of a member of the same transaction is no error", []string{ruleAgain}, func(h *invitationtest.Host) broken {
 			return broken{Host: h, join: func(ctx ctxt, tx storage.Storage, m invitation.Membership) error {
 				err := h.Join(ctx, tx, m)
-				if _, before := h.Role(ctx, h.Storage(), m.OrganizationID, m.UserID); before != nil && errors.Is(err, invitation.ErrAlreadyMember) {
+				if _, before := h.Role(
+					ctx, h.Storage(), m.OrganizationID, m.UserID,
+				); before != nil && errors.Is(err, invitation.ErrAlreadyMember) {
 					return nil
 				}
 				return err
@@ -903,7 +929,9 @@ func interrupted() []breakage {
 	for method, rule := range map[string]string{
 		"Role": ruleRoleIDs, "MemberEmails": ruleEmailsIDs, "VerifiedEmails": ruleVerifiedIDs, "Join": ruleJoinIDs,
 	} {
-		all = append(all, breakage{method + " does not see case, behind an abort", []string{rule}, func(h *invitationtest.Host) broken {
+		all = append(all, breakage{method + " does not see case, behind an abort", []string{
+			rule,
+		}, func(h *invitationtest.Host) broken {
 			asked := map[string]bool{}
 			// same is the id that the host takes id for, and an error of the first transaction that asks.
 			same := func(tx storage.Storage, id string) (string, error) {
