@@ -13,9 +13,9 @@
 //   - [github.com/orginvite/orginvite/memstore]: storage in memory.
 //   - [github.com/orginvite/orginvite/storage]: the interface of a storage, with its test suite in
 //     [github.com/orginvite/orginvite/storage/storagetest].
-//   - [github.com/orginvite/orginvite/clock]: time as a dependency.
+//   - [github.com/orginvite/orginvite/clock]: a clock that tests can replace.
 //
-// To watch the main job step by step on SQLite, run in a checkout:
+// To watch a tour of the main operations on SQLite, step by step, run in a checkout:
 //
 //	go test -v -run Tour .
 //

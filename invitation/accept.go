@@ -12,8 +12,8 @@ import (
 // AcceptParams names an invitation and the user who accepts it. The invitation is named by Ticket, or by OrganizationID
 // and InvitationID. If both are set, they must name the same invitation.
 //
-// AcceptParams contains a ticket, so %v and slog print none of its values. The exception is an unexported field of
-// another struct: fmt calls no methods there and prints the values.
+// AcceptParams contains a ticket, so %v and slog print none of its values. There is one exception: if AcceptParams are
+// in an unexported field of a struct, fmt calls no methods on them and prints the values.
 type AcceptParams struct {
 	Ticket         string `json:"-"`                                         // the ticket from the acceptance link
 	OrganizationID string `wire:"organization_id" validate:"bytes=128,text"` // required without a ticket
@@ -35,8 +35,8 @@ func (p AcceptParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.Acc
 // LogValue logs only the name of the type, because the params contain a ticket.
 func (p AcceptParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
-// MarshalJSON returns only the name of the type, because the params contain a ticket and JSON logs marshal what they
-// log.
+// MarshalJSON returns only the name of the type, because the params contain a ticket and a JSON log handler calls
+// MarshalJSON.
 func (p AcceptParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
 
 // Format prints only the name of the type, because the params contain a ticket.
@@ -45,13 +45,13 @@ func (p DeclineParams) Format(f fmt.State, _ rune) { concealed(f, "invitation.De
 // LogValue logs only the name of the type, because the params contain a ticket.
 func (p DeclineParams) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(p)) }
 
-// MarshalJSON returns only the name of the type, because the params contain a ticket and JSON logs marshal what they
-// log.
+// MarshalJSON returns only the name of the type, because the params contain a ticket and a JSON log handler calls
+// MarshalJSON.
 func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(p)) }
 
 // Accept makes the invited user a member. It calls [Directory.Join] and resolves the invitation in one transaction.
 //
-// One of the user's verified addresses must be the address of the invitation, also with a ticket. With
+// One of the user's verified addresses must be the address of the invitation, even if the user has a ticket. With
 // Config.TicketProvesEmail the ticket alone is enough. A user who is already a member keeps their role, and Join is not
 // called. Accept is idempotent: as long as the user is still a member, accepting again returns the same invitation,
 // whatever Terms says.
@@ -59,7 +59,7 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 // Accept returns these errors, in this order of precedence, and then changes nothing:
 //
 //   - [ErrInvalid]: parameters are invalid.
-//   - [ErrInvalidTicket]: the ticket is forged, void or unknown, or names another invitation than the ids.
+//   - [ErrInvalidTicket]: the ticket is forged, void or unknown, or the ids name a different invitation.
 //   - [ErrNotFound]: the user does not exist.
 //   - [ErrNotInvitee]: none of the user's verified addresses is the address of the invitation. Ids that name no
 //     invitation return this error too.
@@ -74,14 +74,14 @@ func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error
 	return inv, s.wrap(ctx, "accept", err)
 }
 
-// Decline declines an invitation for the invited user. It requires the same proof as Accept. It is idempotent:
-// declining again returns the same invitation, whatever Terms says.
+// Decline declines an invitation for the invited user. If a user declines, the same proof is required as for Accept.
+// Decline is idempotent: if the same user declines again, it returns the same invitation, whatever Terms says.
 //
 // The trusted back end may decline with a ticket and without a user, so that a person invited by mistake does not need
 // an account. ResolvedBy is then "". Through [Service.As] the signed-in user declines.
 //
-// Decline returns the errors of Accept up to [ErrChanged], in the same order, except that an accepted, declined or
-// revoked invitation is always [ErrNotPending].
+// Decline returns the errors of Accept up to [ErrChanged], in the same order. There is one difference: for an accepted
+// or revoked invitation, or one that somebody else declined, it returns [ErrNotPending].
 func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
 	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
 	return inv, s.wrap(ctx, "decline", err)

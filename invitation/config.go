@@ -21,49 +21,50 @@ import (
 // Directory answers questions about the host's users and memberships. The host implements it;
 // invitationtest.RunDirectory tests an implementation on the host's own tables.
 //
-// Each method gets the [storage.Storage] that the service works in. Inside a transaction this is the transaction, and
-// bunstore.DB(tx) returns its bun handle. What a method reads and writes through that handle is committed or rolled
-// back with the invitation. While a transaction is open, a method must use that handle and no other.
+// Each method gets the [storage.Storage] that the service works in. Inside a transaction, tx is that transaction, and
+// bunstore.DB(tx) returns its bun handle. A method's writes through that handle are committed or rolled back with the
+// invitation. While a transaction is open, a method must use that handle and no other.
 //
 // Methods must be safe for concurrent use, and may be called again when an aborted transaction is retried. They must
 // not commit or roll back. They must return the errors of their statements, including those of rows.Err, because a
 // failed statement may have ended the transaction. After ctx has ended they must return its error, not an answer such
 // as [ErrNotMember].
 //
-// An [*Error] is returned to the caller as it is. The errors named below have the meaning given there. Every other
-// error is internal: the operation changes nothing and returns an error that wraps it.
+// An [*Error] is returned to the caller as it is. The errors in the comments of the methods have the meaning given
+// there. Every other error is internal: the operation changes nothing and returns an error that wraps it.
 //
 // Ids compare byte for byte, and a method may be asked for any text: "acme", "ACME" and "acme " are three
-// organizations. A host that treats them as one lets limits be exceeded and hides invitations, because the service
-// counts and lists each of them separately. So columns of ids need these collations:
+// organizations. The service counts and lists each of them separately. If a host treats them as one, limits can be
+// exceeded and invitations are hidden. So columns of ids need these collations:
 //
 //   - MariaDB: utf8mb4_nopad_bin
 //   - MySQL 8: utf8mb4_0900_bin
 //   - PostgreSQL: any deterministic collation, and not the type citext
 //   - SQLite: any except NOCASE
 //
-// If ids are numbers or UUIDs, an id is known only in the spelling that the column itself prints.
+// If ids are numbers or UUIDs, accept only the text that the database prints for the id. Treat any other spelling as an
+// unknown id.
 //
 // The interface will not grow. Later additions will be fields of [Config].
 type Directory interface {
 	// Role returns the user's role in the organization, or [ErrNotMember]. An empty role without an error also means
-	// not a member.
+	// that the user is not a member.
 	Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (Role, error)
 
-	// MemberEmails returns those of emails that belong to members of the organization. The given addresses are
-	// canonical; the returned ones may have any spelling. If the organization does not exist it returns [ErrNotFound].
-	// It must also find an address that is stored as it was typed, such as Ann@Example.COM: compare LOWER(email), or
-	// rewrite old rows with [CanonicalEmail].
+	// MemberEmails gets canonical addresses. It returns the ones that belong to members of the organization. It may
+	// return them in any spelling. If the organization does not exist it returns [ErrNotFound]. It must also find an
+	// address that is stored as it was typed, such as Ann@Example.COM: compare LOWER(email), or rewrite old rows with
+	// [CanonicalEmail].
 	MemberEmails(ctx context.Context, tx storage.Storage, organizationID string, emails []string) ([]string, error)
 
-	// VerifiedEmails returns the addresses that the user has proved to own, and no others, in any spelling. If the user
-	// does not exist it returns [ErrNotFound]. The service ignores invalid addresses.
+	// VerifiedEmails returns all addresses that the user has proved to own, and no other addresses. It may return them
+	// in any spelling. If the user does not exist it returns [ErrNotFound]. The service ignores invalid addresses.
 	VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
 
 	// Join creates the membership. If the user is already a member it returns [ErrAlreadyMember]: the invitation is
-	// then accepted and the user keeps their role. Join runs in a nested transaction, so that a failed statement cannot
-	// make the transaction unusable unnoticed. It may be called again on a retry, so it must have no effects outside
-	// tx.
+	// then accepted and the user keeps their role. Join runs in a nested transaction. So a failed statement in Join
+	// cannot leave the whole transaction unusable, even if Join returns nil. It may be called again on a retry, so it
+	// must have no effects outside tx.
 	//
 	// The table of memberships needs a unique key on organization and user. Without it, a user who accepts two
 	// invitations to different addresses at the same time may become a member twice, unless Config.Seats or
@@ -72,18 +73,18 @@ type Directory interface {
 }
 
 // Config configures a [Service]. The zero value and a nil *Config are valid: there are then no tickets, and users
-// accept by id in the application.
+// accept by organization id and invitation id.
 //
 // Callbacks must be safe for concurrent use. They may be called again when a transaction is retried, so they must have
-// no effects outside tx. A callback's [*Error] is returned to the caller as it is. Any other error is internal unless
-// the field's comment says otherwise.
+// no effects outside tx. A callback's [*Error] is returned to the caller as it is. Any other error counts as an
+// internal error, unless the field's comment says otherwise.
 //
-// A Config contains keys, so %v and slog print none of its values. The exception is an unexported field of another
-// struct: fmt calls no methods there and prints the keys.
+// A Config contains keys, so %v and slog print none of its values. There is one exception: if a Config is in an
+// unexported field of a struct, fmt calls no methods on it and prints the keys.
 type Config struct {
 	// TicketKeys are HMAC keys, each at least 32 random bytes, all different. The first key signs tickets; all keys
-	// verify them. To rotate, put the new key first, and drop the old one after the last invitation that it signed has
-	// expired. Without keys there are no tickets and no links.
+	// verify them. To rotate keys, put the new key first. Drop the old key when all invitations with its tickets have
+	// lapsed. Without keys there are no tickets and no links.
 	TicketKeys [][]byte
 
 	// AcceptURL is the page that a link leads to if the invitation has no redirect URL: an absolute http or https URL
@@ -121,9 +122,10 @@ type Config struct {
 
 	// AllowRedirect refuses a redirect URL by returning an error. An [*Error] is returned as it is; any other error
 	// becomes the cause of an [ErrInvalid]. The URL is always an absolute http or https URL without user info, with its
-	// host in lower-case ASCII (IDNA); any other URL is refused without a call. AllowRedirect is also called whenever a
-	// link is made: if it refuses the stored redirect URL, the link leads to AcceptURL. Defaults to allowing only the
-	// origin of AcceptURL; without TicketKeys, to allowing every such URL.
+	// host in lower-case ASCII (IDNA); the service refuses any other URL itself, without calling AllowRedirect.
+	// AllowRedirect is also called whenever a link is made: if it refuses the stored redirect URL, the link leads to
+	// AcceptURL. By default only the origin of AcceptURL is allowed. Without TicketKeys, every such URL is allowed by
+	// default.
 	AllowRedirect func(*url.URL) error
 
 	// AllowEmail refuses to invite an address into an organization by returning an error that wraps [ErrForbidden].
@@ -141,8 +143,8 @@ type Config struct {
 	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
 
 	// OnEvents is called with the events of an operation, in order, inside its transaction and before it commits. Most
-	// operations call it once; RevokeAll and ExpireDue call it for every 500 invitations. Use it to enqueue jobs in the
-	// host's own tables, never to send mail or to call other systems. Returning an error rolls the operation back.
+	// operations call it once; RevokeAll and ExpireDue call it for every 500 invitations. Use it to enqueue jobs in
+	// your own tables, never to send mail or to call other systems. Returning an error rolls the operation back.
 	// OnEvents runs in a nested transaction, like [Directory.Join]. Deleting invitations emits no events.
 	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
 
@@ -156,13 +158,13 @@ type Config struct {
 	// TicketProvesEmail.
 	ManagersSeeLinks bool
 
-	// TicketProvesEmail makes a ticket alone prove the address: whoever has the link can join, with any account. So a
-	// forwarded link works, and joining is only as safe as links are secret. Sign-up must then not use the link to mark
-	// the address of a new account as verified. Otherwise the recipient of a forwarded link would own an account with
-	// the invited address.
+	// TicketProvesEmail makes a ticket alone prove the address. Anybody who has the link can join, with any account. So
+	// a forwarded link works, and every link must be kept secret. Sign-up must then not use the link to mark the
+	// address of a new account as verified. Otherwise the recipient of a forwarded link would own an account with the
+	// invited address.
 	//
-	// Defaults to false: the user needs the verified address. Sign-up behind a link still works, because the host
-	// creates the account with the address verified. NewService refuses TicketProvesEmail together with
+	// Defaults to false: the user needs the verified address. Sign-up through a link still works, because your
+	// application creates the account with the address verified. NewService refuses TicketProvesEmail together with
 	// ManagersSeeLinks, because a manager could then join through every link.
 	TicketProvesEmail bool
 

@@ -28,10 +28,10 @@ type CreateParams struct {
 
 	ExpiresIn time.Duration // 1 second to 365 days; 0 means Config.ExpiresIn. JSON: expires_in_days
 	Silent    bool          // sets Event.Notify to false: do not send mail. JSON: notify=false
-	Replace   bool          // revokes a pending invitation for the address instead of ErrDuplicate
+	Replace   bool          // revokes a pending invitation for the address instead of returning ErrDuplicate
 }
 
-// Format prints what LogValue logs, whatever the verb.
+// Format prints the same values as LogValue, with every verb.
 func (p CreateParams) Format(f fmt.State, _ rune) {
 	printGroup(f, "invitation.CreateParams", p.LogValue())
 }
@@ -41,7 +41,7 @@ func (p CreateParams) LogValue() slog.Value {
 	return slog.GroupValue(logged("email_address", p.EmailAddress), logged("role", p.Role))
 }
 
-// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log.
+// MarshalJSON returns the same values as LogValue, because a JSON log handler calls it.
 func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
 // Create invites an address into an organization. It returns the invitation with its acceptance link; a caller through
@@ -55,13 +55,13 @@ func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // Create returns these errors, in this order of precedence, and then changes nothing:
 //
 //   - [ErrForbidden]: private metadata through As.
-//   - [ErrInvalid]: parameters are invalid. All of them are reported together. An unknown role also is [ErrNotFound].
+//   - [ErrInvalid]: parameters are invalid. All of them are reported together. An unknown role is also [ErrNotFound].
 //   - [ErrNotMember] or ErrForbidden: the inviter is not a member, or does not manage invitations.
 //   - ErrNotFound: the organization does not exist.
 //   - ErrForbidden: the inviter may not grant the role, or Config.AllowEmail refuses the address.
 //   - [ErrAlreadyMember]: the address belongs to a member.
 //   - [ErrDuplicate]: a pending invitation exists for the address.
-//   - [ErrTooSoon]: Config.ResendAfter has not passed since the invitation to replace was sent.
+//   - [ErrTooSoon]: Config.ResendAfter has not passed since the replaced invitation was last sent.
 //   - [ErrQuotaExceeded]: Config.MaxPending or Config.Seats would be exceeded.
 //   - [ErrConflict]: concurrent calls kept replacing the same invitation.
 func (s *Service) Create(ctx context.Context, organizationID string, p CreateParams) (Invitation, error) {

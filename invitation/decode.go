@@ -35,7 +35,8 @@ const (
 //   - an unknown key, a value of the wrong type, and null for a required key
 //   - metadata that [ParseMetadata] refuses
 //
-// The operation itself refuses missing and malformed parameters. An error of the reader is internal.
+// The operation itself refuses missing and malformed parameters. If the body exceeds the limit of an
+// [http.MaxBytesReader], the error has [CodeBodyTooLarge]. Any other error of the reader is an internal error.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
 	text, err := readBody(body)
@@ -300,7 +301,8 @@ func checkKeys(text string) *Error {
 
 // ParseListParams reads ListParams from the query of a request: status (repeated), query, email_address, order_by or
 // its alias order (repeated or comma-separated), limit, offset and cursor. It ignores other parameters and empty
-// values. The error is an [*Error] or [Errors] that wraps [ErrInvalid]. The list operations check the rest.
+// values. The error is an [*Error] or [Errors] that wraps [ErrInvalid]. The list operations validate the values
+// further.
 func ParseListParams(v url.Values) (ListParams, error) {
 	p := ListParams{
 		Query:        v.Get("query"),

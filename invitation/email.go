@@ -12,10 +12,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// CanonicalEmail returns the canonical form of an address. The service treats two addresses as one exactly if their
-// canonical forms are equal. The canonical form is trimmed, in Unicode NFC and in lower case, with the domain in ASCII
-// (IDNA 2008 with UTS 46 mapping). Dots and "+tag" are kept, because most mail systems distinguish them. CanonicalEmail
-// returns a canonical form unchanged.
+// CanonicalEmail returns the canonical form of an address. Two addresses are the same address for the service if, and
+// only if, their canonical forms are equal. The canonical form is trimmed, in Unicode NFC and in lower case, with the
+// domain in ASCII (IDNA 2008 with UTS 46 mapping). Dots and "+tag" are kept, because most mail systems distinguish
+// them. CanonicalEmail returns a canonical form unchanged.
 //
 // CanonicalEmail validates the normalised address, so that no spelling bypasses a check. Its error is an [*Error] that
 // wraps [ErrInvalid]. CanonicalEmail refuses:
@@ -25,9 +25,9 @@ import (
 //   - an address that is not of the form local@domain with a fully qualified domain
 //   - quotes, control characters, invisible characters and spaces
 //   - letters that only look like an '@' or another delimiter
-//   - letters whose lower case would name another mailbox or domain
+//   - letters that, in lower case, give a different mailbox or domain
 //
-// Send mail to the canonical form, because that is what the invited person proves to own. Mail servers disagree about
+// Send mail to the canonical form. The invited person proves that they own this form, and mail servers disagree about
 // other spellings.
 func CanonicalEmail(addr string) (string, error) {
 	key, err := canonicalEmail(paramEmail, addr)

@@ -13,7 +13,7 @@ import (
 )
 
 // The errors of the service, for [errors.Is]. Most are wrapped by an [*Error] or by [Errors], which have the texts and
-// codes for a client. Causes stay in the chain.
+// codes for a client. errors.Is and errors.As also find the cause.
 var (
 	// ErrNotFound: the organization has no such invitation, or the role, organization or user does not exist.
 	ErrNotFound = storage.ErrNotFound
@@ -120,9 +120,9 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Errors is a list of errors: one for each failing parameter, or for each failing item of a bulk, in their order. It
-// has 1 to 100 elements. If there are more errors, the LongMessage and Meta["more_errors"] of the last element say how
-// many were left out.
+// Errors is a list of errors: one for each failing parameter, or for each failing item of a bulk, in the order of the
+// parameters or items. It has 1 to 100 elements. If there are more errors, the LongMessage and Meta["more_errors"] of
+// the last element say how many were left out.
 type Errors []*Error
 
 // Error joins the texts of all errors.
@@ -196,7 +196,7 @@ func newProblem(status int, code, message string, is ...error) problem {
 }
 
 // The codes of an [Error]. Each comment gives the HTTP status, the sentinel error and the meaning. The codes are
-// stable. Those that Clerk's API has are the same there.
+// stable. Clerk's API uses the same codes, where it has them.
 const (
 	// CodeInvitationNotUnique: 400, ErrDuplicate. A pending invitation exists for the address.
 	CodeInvitationNotUnique = "organization_invitation_not_unique"
@@ -205,12 +205,13 @@ const (
 	CodeDuplicateRecord = "duplicate_record"
 	// CodeAlreadyMember: 400, ErrAlreadyMember. The address belongs to a member.
 	CodeAlreadyMember = "already_a_member_in_organization"
-	// CodeBulkSizeExceeded: 400, ErrInvalid. One call has more than Config.MaxBulk invitations, or one body more than
-	// 10,000.
+	// CodeBulkSizeExceeded: 400, ErrInvalid. One call has more than Config.MaxBulk invitations, or one body has more
+	// than 10,000.
 	CodeBulkSizeExceeded = "bulk_size_exceeded"
 	// CodeInvitationRevoked: 400, ErrRevoked. The invitation to accept has been revoked.
 	CodeInvitationRevoked = "organization_invitation_revoked_code"
-	// CodeInvitationAccepted: 400, ErrAccepted. Another user has accepted the invitation.
+	// CodeInvitationAccepted: 400, ErrAccepted. The invitation has been accepted, by another user or by a user who is
+	// no longer a member.
 	CodeInvitationAccepted = "organization_invitation_already_accepted"
 	// CodeTicketExpired: 400, ErrExpired. The invitation to accept or decline has expired.
 	CodeTicketExpired = "ticket_expired_code"
@@ -219,8 +220,8 @@ const (
 	// CodeBodyInvalid: 400, ErrInvalid. The body is not one JSON value of the expected shape, has a key twice, or nests
 	// deeper than 64.
 	CodeBodyInvalid = "request_body_invalid"
-	// CodeNotAdmin: 403, ErrForbidden. The role of the acting user does not manage invitations, or may not grant the
-	// role.
+	// CodeNotAdmin: 403, ErrForbidden. The acting user's role does not manage invitations, or does not grant the
+	// invitation's role.
 	CodeNotAdmin = "not_an_admin_in_organization"
 	// CodeNotMember: 403, ErrNotMember. The acting user is not a member.
 	CodeNotMember = "not_a_member_in_organization"
@@ -241,7 +242,7 @@ const (
 	CodeConflict = "resource_conflict"
 	// CodeLocked: 409, ErrAborted. The database aborted the transaction; try again.
 	CodeLocked = "resource_locked"
-	// CodeBodyTooLarge: 413, ErrInvalid. The body is over 1 MiB.
+	// CodeBodyTooLarge: 413, ErrInvalid. The body is over 1 MiB, or over the limit of an http.MaxBytesReader.
 	CodeBodyTooLarge = "request_body_too_large"
 	// CodeParamMissing: 422, ErrInvalid. A required parameter is absent or empty.
 	CodeParamMissing = "form_param_missing"

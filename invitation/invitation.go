@@ -19,7 +19,8 @@
 //   - A link is the acceptance URL that you mail. Its ticket is a signed text that names the invitation.
 //   - The generation is a counter of each invitation. Every ticket carries the generation in which it was issued. A
 //     ticket of an older generation is void.
-//   - An invitation lapses at its ExpiresAt. From then on it reads as expired, even if that status is not yet written.
+//   - An invitation lapses at its ExpiresAt. From then on every result shows the status expired, even if that status is
+//     not yet written.
 //   - An invitation is resolved when it is accepted, declined, revoked or expired.
 //   - An invitation is domain-generated if your own rule for an e-mail domain created it. OrganizationDomainID is set
 //     then.
@@ -46,20 +47,20 @@
 //
 // The page behind a link calls [Service.Preview], which writes nothing. Accept and decline only on POST, because mail
 // scanners open links too. A visitor who is not signed in may preview and decline: for these two operations the ticket
-// is proof enough, and the route calls the service without As.
+// is enough. The route then calls the service without As.
 //
 // Marshal the [Invitation] or the [Page] itself. Its JSON has no link, no inviter and no private metadata.
 //
 // # Routes for your own servers
 //
-// Without As the service trusts its caller. It checks only the acting users that the parameters name, and without one
-// the caller may do everything. Keep browsers away from such routes. Marshal [Invitation.Backend] or [Page.Backend],
-// which show everything.
+// Without As the service trusts its caller. It checks only the acting users that the parameters name. If they name no
+// acting user, the caller may do everything. Keep browsers away from such routes. Marshal [Invitation.Backend] or
+// [Page.Backend], which show everything.
 //
 // # Requests and answers
 //
-// [Decode] reads the body of a request and [ParseListParams] its query. [HTTPStatus] and [ErrorBody] answer an error. A
-// handler takes care of three more things:
+// [Decode] reads the body of a request, and [ParseListParams] reads its query. [HTTPStatus] and [ErrorBody] turn an
+// error into a response. A handler must do three more things:
 //
 //   - Send exactly "application/json" as Content-Type. One client of Clerk's API fails on a charset suffix.
 //   - With status 429, send the header Retry-After. Error.Meta["retry_after"] has the seconds.
@@ -70,38 +71,38 @@
 //
 // # Accepting
 //
-// The user must have verified the address of the invitation, whether they come with a ticket or with ids. With
+// The user must have verified the address of the invitation, whether they accept by ticket or by ids. With
 // Config.TicketProvesEmail the ticket alone is enough. [Service.Accept] calls [Directory.Join] and resolves the
 // invitation in one transaction. A user who is already a member keeps their role.
 //
 // Pass the Terms of the invitation that the user was shown. If the role, the public metadata or the expiry has changed
 // since, the result is [ErrChanged].
 //
-// To let a new user sign up behind the link, create the account and accept in one transaction. The ticket proves the
-// address, so the account may be created with that address verified. This is safe only while links reach nothing but
-// the mailbox. Mail them to the canonical address, show them to nobody, and leave Config.ManagersSeeLinks and
+// To let a new user sign up through the link, create the account and accept in one transaction. The ticket proves the
+// address, so the account may be created with that address verified. This is safe only while links reach only the
+// mailbox. Mail them to the canonical address and do not show them to anybody. Leave Config.ManagersSeeLinks and
 // Config.TicketProvesEmail off.
 //
 // # Roles
 //
 // [DefaultRoles] are org:admin and org:member. [LegacyRoles] are Clerk's older names. [NewRoles] takes your own. A role
-// may manage invitations, and grants exactly the roles it lists. The inviter must be able to grant the role when the
-// invitation is created. They must still be able to grant it when the invitation is accepted, unless
-// Config.IgnoreInviterAuthority is set.
+// defines whether its members manage invitations. It grants exactly the roles that it lists. The inviter must be able
+// to grant the role when the invitation is created. They must still be able to grant it when the invitation is
+// accepted, unless Config.IgnoreInviterAuthority is set.
 //
 // # Metadata
 //
-// An invitation has two JSON objects, public and private [Metadata]. They keep their bytes, and [Directory.Join]
+// An invitation has two JSON objects, public and private [Metadata]. They are stored byte for byte. [Directory.Join]
 // receives both. Only the trusted back end sets and sees private metadata.
 //
 // # Tickets
 //
 // Config.TicketKeys and Config.AcceptURL turn links on. A ticket names the organization, the invitation and its
-// generation. An HMAC-SHA-256 over these and Config.Audience signs the ticket. Nothing that grants access is stored.
-// Without keys there are no links, and users accept in the application by ids.
+// generation. An HMAC-SHA-256 over these and Config.Audience signs the ticket. The library stores no tickets, links or
+// keys. Without keys there are no links, and users accept by organization id and invitation id.
 //
-// The first key signs and all keys verify. To rotate keys, put the new one first. Drop the old one when the last
-// invitation that it signed has lapsed.
+// The first key signs and all keys verify. To rotate keys, put the new key first. Drop the old key when all invitations
+// with its tickets have lapsed.
 //
 // # Events and mail
 //
@@ -131,18 +132,18 @@
 //
 // # Lists
 //
-// [Service.List], [Service.ListAll] and [Service.ListForUser] return a [Page] with the total of the whole filter.
-// Offset, [PageNumber] and Page.NextCursor lead to other pages. A cursor neither repeats nor skips rows while others
-// change, and deep pages cost no more than the first. [Service.Each] iterates over all pages of List.
-// Config.Organizations adds names and images to ListAll, ListForUser and Preview. Lists of one organization leave out
-// domain-generated invitations.
+// [Service.List], [Service.ListAll] and [Service.ListForUser] return a [Page] with the total number of invitations that
+// match the filter. Offset, [PageNumber] and Page.NextCursor lead to other pages. With a cursor, pages neither repeat
+// nor skip a row if other rows change. A later page costs no more than the first. [Service.Each] iterates over all
+// pages of List. Config.Organizations adds names and images to ListAll, ListForUser and Preview. Lists of one
+// organization leave out domain-generated invitations.
 //
 // # Transactions
 //
 // Every operation that writes is one transaction. The Directory and the callbacks of [Config] get the transaction as
-// tx. What they write through tx commits or rolls back with the invitation. With bunstore, bunstore.DB(tx) is the bun
-// handle of tx. They may be called more than once, because a storage may retry an aborted transaction. The
-// documentation of Directory and Config has their rules.
+// tx. Their writes through tx commit or roll back with the invitation. With bunstore, bunstore.DB(tx) is the bun handle
+// of tx. The Directory and the callbacks may be called more than once, because a storage may retry an aborted
+// transaction. The documentation of Directory and Config has their rules.
 //
 // [Service.WithStorage] runs an operation in your own transaction. The library never retries that transaction. After
 // [ErrAborted] roll it back. If Config.Seats or Config.MaxPending is set and your transaction adds members itself, call
@@ -151,15 +152,15 @@
 // # Limits
 //
 // Config.Seats limits the members and pending invitations of an organization. Config.MaxPending limits its pending
-// invitations. Both are exact under any concurrency. A negative value of MaxPending, MaxBulk, MaxMetadata or
-// ResendAfter means no limit. An address has at most 320 bytes, the id of an organization or user 128, a role 64 and a
-// URL 2048.
+// invitations. Concurrent calls cannot exceed either limit. A negative value of MaxPending, MaxBulk, MaxMetadata or
+// ResendAfter means no limit. The maximum sizes are 320 bytes for an address, 128 for the id of an organization or
+// user, 64 for a role and 2048 for a URL.
 //
 // # Errors
 //
-// [errors.Is] finds the sentinel of an error. [errors.As] finds an [*Error] (the first) or [Errors] (all). A refused
-// operation has changed nothing. The codes are stable API. Each Code constant, such as [CodeNotFound], says when it
-// occurs.
+// [errors.Is] finds the sentinel of an error. [errors.As] finds the first error as an [*Error], or all errors as
+// [Errors]. A refused operation has changed nothing. The codes are stable API. Each Code constant, such as
+// [CodeNotFound], says when it occurs.
 //
 //	status  code                                              sentinel
 //	400     organization_invitation_not_unique                ErrDuplicate
@@ -177,7 +178,7 @@
 //	403     not_a_member_in_organization                      ErrNotMember
 //	403     organization_invitation_identification_not_exist  ErrNotInvitee
 //	403     organization_membership_quota_exceeded            ErrQuotaExceeded
-//	404     resource_not_found                                ErrNotFound; a role ErrInvalid too
+//	404     resource_not_found                                ErrNotFound; for a role also ErrInvalid
 //	404     organization_invitation_not_pending               ErrNotPending
 //	409     resource_conflict                                 ErrChanged, ErrConflict
 //	409     resource_locked                                   ErrAborted
@@ -185,7 +186,7 @@
 //	422     form_param_missing                                ErrInvalid
 //	422     form_param_nil                                    ErrInvalid
 //	422     form_param_format_invalid                         ErrInvalid
-//	422     form_param_value_invalid                          ErrInvalid; a cursor ErrInvalidCursor too
+//	422     form_param_value_invalid                          ErrInvalid; for a cursor also ErrInvalidCursor
 //	422     form_param_type_invalid                           ErrInvalid
 //	422     form_param_unknown                                ErrInvalid
 //	422     form_param_duplicate                              ErrInvalid
@@ -205,31 +206,31 @@
 //   - [ErrAborted]: nothing was written. Call again after a short pause, a few times at most. bunstore has already
 //     retried deadlocks in its own transactions, but not lost connections. In your own transaction, roll back first,
 //     and retry the whole transaction.
-//   - [ErrUnavailable]: nothing was written. Call again later, and alert if it lasts. Log the error: its text says what
-//     to do, and ErrorBody leaves it out.
+//   - [ErrUnavailable]: nothing was written. Call again later. Alert if the error persists. Log the error, because its
+//     text says what to do and ErrorBody leaves that text out.
 //   - [ErrOutcomeUnknown]: the change was made completely or not at all. Check before retrying, as follows.
 //
 // After ErrOutcomeUnknown, call Accept, Decline, RevokeAll, ExpireDue, DeleteOrganization and EraseEmail again; they
 // are idempotent. After Create and CreateBulk, call List with EmailAddress, and create only what is missing. After
-// Revoke, Resend and Update, call Get and compare Status, SentAt and UpdatedAt. A job that OnEvents inserted exists
-// exactly if the change was committed.
+// Revoke, Resend and Update, call Get and compare Status, SentAt and UpdatedAt. A job that OnEvents inserted exists if
+// the change was committed, and does not exist otherwise.
 //
 // # Outcomes
 //
-// A result of nil means that the operation was committed. ErrOutcomeUnknown means that it may have been committed. Any
+// If an operation returns a nil error, it was committed. ErrOutcomeUnknown means that it may have been committed. Any
 // other error means that nothing was written. There are three exceptions:
 //
 //   - ExpireDue and Purge work in batches. Committed batches stay.
-//   - Migrate of bunstore may leave some tables created on MariaDB. Call it again.
+//   - bunstore's Migrate may leave some tables created on MariaDB. Call it again.
 //   - In your own transaction, nothing is committed before you commit it. If your COMMIT fails, the library cannot tell
 //     you the outcome. Treat it as unknown, unless the database itself refused.
 //
-// All of this requires callbacks that return the errors of their statements.
+// These rules hold only if your callbacks return the errors of their SQL statements.
 //
 // # Testing
 //
 // Package [github.com/orginvite/orginvite/invitation/invitationtest] has an application in memory, and RunDirectory, a
-// test suite for your Directory. [clock.Fake] is a clock that a test moves.
+// test suite for your Directory. [clock.Fake] is a clock that a test sets and advances.
 //
 // [Clerk]: https://clerk.com/docs
 package invitation
@@ -246,10 +247,12 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Invitation is an invitation as it was when it was read. Times are in UTC, with microsecond precision.
+// Invitation is a copy of an invitation, made when the invitation was read. Times are in UTC, with microsecond
+// precision.
 //
 // %v, slog and JSON show only what the invited person may see: no private metadata, no inviter and no acceptance link.
-// The exception is an unexported field of another struct: fmt calls no methods there and prints the link.
+// There is one exception: if an Invitation is in an unexported field of a struct, fmt calls no methods on it and prints
+// the link.
 type Invitation struct {
 	ID                   string // "orginv_" and a ULID, unless Config.NewID is set
 	OrganizationID       string // the organization that invites
@@ -367,14 +370,14 @@ func terms(r storage.Record) string {
 	return encode64(sum[:len(sum)/2])
 }
 
-// Format prints id, organization, address, role and status, whatever the verb. It never prints the link or metadata.
+// Format prints the id, organization, address, role and status, with every verb. It never prints the link or metadata.
 func (i Invitation) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "invitation(%s organization=%s email=%s role=%s status=%s)",
 		printable(i.ID, maxPrinted), printable(i.OrganizationID, maxPrinted), printable(i.EmailAddress, maxPrinted),
 		printable(string(i.Role), maxPrinted), printable(string(i.Status), maxPrinted))
 }
 
-// LogValue logs what Format prints, as a group.
+// LogValue logs the values that Format prints, as a group of attributes.
 func (i Invitation) LogValue() slog.Value {
 	return slog.GroupValue(
 		logged("id", i.ID),
@@ -384,7 +387,7 @@ func (i Invitation) LogValue() slog.Value {
 		logged("status", i.Status))
 }
 
-// Format prints what LogValue logs, whatever the verb.
+// Format prints the same values as LogValue, with every verb.
 func (m Membership) Format(f fmt.State, _ rune) { printGroup(f, "invitation.Membership", m.LogValue()) }
 
 // LogValue logs the membership without its metadata.
@@ -396,7 +399,7 @@ func (m Membership) LogValue() slog.Value {
 		logged("role", m.Role))
 }
 
-// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log. A Directory reads the fields.
+// MarshalJSON returns the same values as LogValue, because a JSON log handler calls it. A Directory reads the fields.
 func (m Membership) MarshalJSON() ([]byte, error) { return marshalGroup(m.LogValue()) }
 
 // marshalGroup returns the attributes of a group as a JSON object.

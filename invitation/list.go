@@ -38,7 +38,7 @@ type ListParams struct {
 	// SkipTotal saves counting: TotalCount is then Offset plus the number of invitations on the page.
 	SkipTotal bool
 
-	Statuses     []Status // any of these; empty means all, but pending in ListForUser
+	Statuses     []Status // any of these; empty means all; in ListForUser, empty means pending
 	OrderBy      []Order  // most significant first; none means newest first
 	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, in any case
 	EmailAddress string   // exactly this address, in any spelling
@@ -51,7 +51,7 @@ type Order struct {
 }
 
 // ParseOrder reads an Order in its wire format: the field, with prefix "-" for descending order, and "+" or no prefix
-// for ascending order. Any other field is an [*Error] that wraps [ErrInvalid].
+// for ascending order. For any other field it returns an [*Error] that wraps [ErrInvalid].
 func ParseOrder(s string) (Order, error) {
 	o := Order{Field: strings.TrimPrefix(s, "+")}
 	if field, descending := strings.CutPrefix(s, "-"); descending {

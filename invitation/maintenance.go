@@ -13,13 +13,13 @@ const (
 	batchRecord = 500     // records in one statement, and in one transaction of ExpireDue and Purge
 )
 
-// ExpireDue stores the status expired for up to limit (1 to 100,000) invitations that have expired, earliest first, and
-// returns how many. They read as expired even before that. ExpireDue emits EventExpired, and keeps queries for pending
-// invitations fast.
+// ExpireDue stores the status expired for lapsed invitations, earliest first. It changes up to limit (1 to 100,000)
+// invitations and returns their number. They have the status expired in results even before that. ExpireDue emits
+// EventExpired, and keeps queries for pending invitations fast.
 //
 // ExpireDue works in transactions of 500. If one fails, the earlier ones stay committed: it returns the error together
-// with the number of invitations written before. In a host's transaction (see [Service.WithStorage]), all of them
-// commit or roll back with it. ExpireDue is idempotent, and safe to run from any number of processes.
+// with the number of invitations written before. In your own transaction (see [Service.WithStorage]), all of them
+// commit or roll back with that transaction. ExpireDue is idempotent, and safe to run from any number of processes.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
 // [ErrInvalid].
@@ -46,12 +46,13 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 	})
 }
 
-// Purge deletes up to limit (1 to 100,000) invitations that were resolved before an instant, and returns how many it
-// deleted. Accepted, declined, revoked and expired invitations are resolved. Purge first calls ExpireDue with the same
-// limit. Like ExpireDue it works in transactions of 500. Deleting emits no events.
+// Purge deletes up to limit (1 to 100,000) invitations that were resolved before the given time, and returns how many.
+// Accepted, declined, revoked and expired invitations are resolved. Purge works in transactions of 500, as ExpireDue
+// does. It first calls ExpireDue with the same limit. The result does not count the invitations that ExpireDue changed.
+// Deleting emits no events.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
-// [ErrInvalid], and so is an instant that is zero or in the future.
+// [ErrInvalid], and so is a time that is zero or in the future.
 func (s *Service) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	n, err := s.purge(ctx, before, limit)
 	return n, s.wrap(ctx, "purge", err)
@@ -75,8 +76,9 @@ func (s *Service) purge(ctx context.Context, before time.Time, limit int) (int, 
 	}, remove)
 }
 
-// DeleteOrganization deletes all invitations of an organization, whatever their status, in one transaction, and returns
-// how many. Call it when the host deletes an organization. It is idempotent and emits no events.
+// DeleteOrganization deletes all invitations of an organization, with any status. It works in one transaction and
+// returns the number of deleted invitations. Call it when the host deletes an organization. It is idempotent and emits
+// no events.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid id is [ErrInvalid].
 func (s *Service) DeleteOrganization(ctx context.Context, organizationID string) (int, error) {
@@ -94,9 +96,9 @@ func (s *Service) deleteOrganization(ctx context.Context, organizationID string)
 	return s.removeAll(ctx, storage.Filter{OrganizationID: organizationID})
 }
 
-// EraseEmail deletes all invitations to an address, in any spelling, in every organization and whatever their status,
-// in one transaction, and returns how many. Call it when a person asks for their data to be erased. It is idempotent
-// and emits no events.
+// EraseEmail deletes all invitations to an address, in every organization and with any status. It matches the address
+// in any spelling. It works in one transaction and returns the number of deleted invitations. Call it when a person
+// asks for their data to be erased. It is idempotent and emits no events.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid address is
 // [ErrInvalid].

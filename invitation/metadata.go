@@ -17,15 +17,16 @@ const maxDepth = 64
 // It keeps its text, so big integers and the order of keys are preserved. Keys that differ only in case are different
 // keys. The zero value is {}. Two Metadata are == if their texts are equal.
 //
-// %v and slog print only its size. To read the content, use [Metadata.Decode] or [Metadata.MarshalJSON]. The exception
-// is an unexported field of another struct: fmt calls no methods there and prints the content. Give such a struct a
-// Format method.
+// %v and slog print only its size. To read the content, use [Metadata.Decode] or [Metadata.MarshalJSON]. There is one
+// exception: if Metadata is in an unexported field of a struct, fmt calls no methods on it and prints the content. Give
+// such a struct a Format method.
 type Metadata struct {
 	text string // "" for {}
 }
 
-// NewMetadata returns the JSON object that v marshals to. nil, a nil map and a nil pointer become {}. The error is an
-// [*Error] that wraps [ErrInvalid]: v does not marshal, or not to an object that [ParseMetadata] accepts.
+// NewMetadata returns the JSON object that v marshals to. nil, a nil map and a nil pointer become {}. It fails if v
+// does not marshal, or marshals to something that [ParseMetadata] refuses. The error is an [*Error] that wraps
+// [ErrInvalid].
 func NewMetadata(v any) (Metadata, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -40,8 +41,8 @@ func NewMetadata(v any) (Metadata, error) {
 }
 
 // ParseMetadata returns the JSON object in b, without surrounding white space. The error is an [*Error] that wraps
-// [ErrInvalid]. ParseMetadata refuses everything except one object in valid UTF-8, and what JSON readers disagree about
-// or cannot hold:
+// [ErrInvalid]. b must be one object in valid UTF-8. ParseMetadata also refuses content that JSON readers interpret
+// differently or cannot hold:
 //
 //   - nesting deeper than 64
 //   - a key that occurs twice in one object
@@ -69,9 +70,9 @@ func parseMetadata(text string) (Metadata, error) {
 
 func badMetadata(long string) *Error { return problemFormat.about("metadata", long) }
 
-// Decode unmarshals the object into the value that v points to, as [json.Unmarshal] does, but matches keys with fields
-// exactly: {"team":1} does not set a field named Team, unless the field has the tag `json:"team"`. A type with its own
-// UnmarshalJSON reads keys in its own way.
+// Decode unmarshals the object into the value that v points to, as [json.Unmarshal] does. But a key must match the name
+// of a field exactly, including case. So {"team":1} does not set a field named Team, unless the field has the tag
+// `json:"team"`. These rules do not apply to a type with its own UnmarshalJSON.
 func (m Metadata) Decode(v any) error {
 	text := m.json()
 	if validJSON(text) { // text from a store may be broken; json.Unmarshal reports that
@@ -92,10 +93,11 @@ func (e *decodeError) Error() string {
 
 func (e *decodeError) Unwrap() error { return e.cause }
 
-// Merge returns m changed by patch, a JSON merge patch (RFC 7396): a key in the patch replaces the same key in m, null
-// deletes it, and objects are merged recursively. Keys that the patch does not name keep their text and position. New
-// keys come last. The cost is linear in the size of both, whatever their depth. The result is no deeper than the deeper
-// of the two. The error is an [*Error] that wraps [ErrInvalid]; it occurs only if a store returned broken metadata.
+// Merge applies patch to m and returns the result. patch is a JSON merge patch (RFC 7396). A key in the patch replaces
+// the same key in m. The value null deletes the key. Objects are merged recursively. Keys that are not in the patch
+// keep their text and position. New keys come last. The cost is linear in the size of both, whatever their depth. The
+// result is no deeper than the deeper of the two. The error is an [*Error] that wraps [ErrInvalid]; it occurs only if a
+// store returned broken metadata.
 func (m Metadata) Merge(patch Metadata) (Metadata, error) {
 	if patch.text == "" {
 		return m, nil
@@ -197,7 +199,7 @@ func (m *Metadata) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Format prints the size of the object, whatever the verb, and never its content.
+// Format prints the size of the object with every verb. It never prints the content.
 func (m Metadata) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "metadata(%d bytes)", m.size()) }
 
 // LogValue logs the size of the object, and never its content.

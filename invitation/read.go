@@ -26,7 +26,7 @@ func (s *Service) Get(ctx context.Context, organizationID, invitationID string) 
 // Preview returns the invitation that a ticket names, with its Organization, for the page that the link leads to. It
 // never writes, because mail scanners open links too. Pass the Terms of the result to Accept.
 //
-// Preview returns the errors that Accept would return, in this order of precedence, except for those about the user:
+// Preview checks the user only through As. It returns these errors of Accept, in this order of precedence:
 //
 //   - [ErrInvalidTicket]: the ticket is forged, void or unknown.
 //   - [ErrNotFound] or [ErrNotInvitee]: through [Service.As], the user does not exist, or the invitation is for
@@ -91,7 +91,7 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 // allows that, and otherwise to Config.AcceptURL.
 //
 // A link is a secret between the back end and the mailbox. Through [Service.As] Link returns [ErrForbidden] unless
-// Config.ManagersSeeLinks is set, whose comment explains the risk.
+// Config.ManagersSeeLinks is set. The comment of that field explains the risk.
 //
 // Link returns these errors, in this order of precedence:
 //
@@ -101,7 +101,8 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 //   - [ErrNotFound]: the organization has no such invitation.
 //   - ErrInvalid: Config.TicketKeys is empty.
 //   - [ErrNotPending]: the invitation is not pending, or has expired.
-//   - ErrForbidden: the user of As may not grant the role, the inviter may no longer grant it, or it no longer exists.
+//   - ErrForbidden: the user of As may not grant the role, the inviter may no longer grant it, or the role no longer
+//     exists.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
 	return link, s.wrapRead(ctx, "link", err)

@@ -20,8 +20,8 @@ type ResendParams struct {
 // Config.ManagersSeeLinks). It is not idempotent.
 //
 // A requesting user must be a member whose role manages invitations and may grant the invitation's role. This user
-// becomes its inviter. Without a requesting user the caller is the trusted back end. The inviter then stays, and must
-// still be allowed to grant the role unless Config.IgnoreInviterAuthority is set.
+// becomes the inviter. Without a requesting user the caller is the trusted back end. The inviter then does not change,
+// and must still be allowed to grant the role unless Config.IgnoreInviterAuthority is set.
 //
 // Resend returns these errors, in this order of precedence, and then changes nothing:
 //
@@ -30,7 +30,7 @@ type ResendParams struct {
 //   - [ErrNotFound]: the organization has no such invitation.
 //   - [ErrNotPending]: the invitation is accepted, declined or revoked.
 //   - ErrNotFound: the invitation has expired, and the organization does not exist.
-//   - ErrForbidden: the requesting user or the inviter may not grant the role, or it no longer exists.
+//   - ErrForbidden: the requesting user or the inviter may not grant the role, or the role no longer exists.
 //   - ErrForbidden, [ErrAlreadyMember] or [ErrDuplicate]: the invitation has expired, and Create would refuse its
 //     address.
 //   - [ErrTooSoon]: Config.ResendAfter has not passed since it was last sent.

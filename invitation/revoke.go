@@ -13,7 +13,7 @@ type RevokeParams struct {
 }
 
 // Revoke revokes a pending invitation. Its link stops working, and the address may be invited again. A requesting user
-// must be a member whose role manages invitations. The role does not have to grant the role of the invitation.
+// must be a member whose role manages invitations. This role does not need to grant the invitation's role.
 //
 // Revoke returns these errors, in this order of precedence, and then changes nothing:
 //

@@ -42,8 +42,8 @@ type Roles struct {
 //   - a key that is empty, too long, or defined twice
 //   - Grants without Manages
 //   - a grant of a role that is not defined
-//   - a grant of a role whose Grants go beyond those of the granting role: a member could gain them by inviting another
-//     address of their own
+//   - a definition that grants role B but not every role that B grants, because a member could gain the other roles by
+//     inviting a second address of their own
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {
@@ -106,8 +106,8 @@ func DefaultRoles() *Roles {
 	return roles
 }
 
-// LegacyRoles returns the roles that older Clerk instances use: admin, who manages invitations and grants all three,
-// basic_member and guest_member.
+// LegacyRoles returns the roles that older Clerk instances use: admin, basic_member and guest_member. Only admin
+// manages invitations, and it grants all three roles.
 func LegacyRoles() *Roles {
 	roles, _ := NewRoles(
 		RoleDefinition{Key: "admin", Name: "Admin", Manages: true, Grants: []Role{"admin", "basic_member", "guest_member"}},

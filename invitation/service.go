@@ -42,8 +42,9 @@ func (s *Service) WithStorage(tx storage.Storage) *Service {
 // As returns a copy of the service that acts as a user. Use it for requests from a browser. It differs from the service
 // of the trusted back end:
 //
-//   - The user is the inviter of Create and CreateBulk, and every RequestingUserID.
-//   - In Accept, Decline and ListForUser, an empty user id means this user. Another user is [ErrForbidden].
+//   - Create and CreateBulk use this user as the inviter. Operations with a RequestingUserID use this user's id.
+//   - In Accept, Decline and ListForUser, an empty user id means this user. With the id of another user they return
+//     [ErrForbidden].
 //   - Get and List require a role that manages invitations.
 //   - Preview of an invitation to somebody else is [ErrNotInvitee].
 //   - Operations return no link, and Link is ErrForbidden, unless Config.ManagersSeeLinks is set.
@@ -58,12 +59,12 @@ func (s *Service) As(userID string) *Service {
 	return &c
 }
 
-// LockOrganization serialises what Config.Seats and Config.MaxPending count in an organization until the transaction
-// ends. The operations call it themselves. Call it on the service of a host's transaction (see [Service.WithStorage]),
-// outside any nested transaction, before the host itself reads or adds members. Lock several organizations in sorted
-// order.
+// LockOrganization locks an organization until the transaction ends. The lock protects the counts for Config.Seats and
+// Config.MaxPending. The operations call it themselves. In your own transaction, call it on the service from
+// [Service.WithStorage]. Call it before you read or add members, and not in a nested transaction. If you lock several
+// organizations, lock them in sorted order.
 //
-// It returns an error outside a transaction. It returns [ErrAborted] if the transaction has already read and its
+// It returns an error outside a transaction. It returns [ErrAborted] if the transaction has already read data and its
 // snapshot is too old.
 func (s *Service) LockOrganization(ctx context.Context, organizationID string) error {
 	if err := s.checkReady(); err != nil {

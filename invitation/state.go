@@ -11,8 +11,8 @@ import (
 // Status is the state of an invitation.
 type Status string
 
-// The statuses. An invitation is pending until another status resolves it. Only an expired invitation can become
-// pending again, by Resend.
+// The statuses. An invitation is pending until it gets another status. Only an expired invitation can become pending
+// again, by Resend.
 const (
 	StatusPending  Status = "pending"  // can be accepted
 	StatusAccepted Status = "accepted" // the invited user is a member

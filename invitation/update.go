@@ -25,7 +25,7 @@ type UpdateParams struct {
 	Terms string `wire:"terms"`
 }
 
-// Format prints what LogValue logs, whatever the verb.
+// Format prints the same values as LogValue, with every verb.
 func (p UpdateParams) Format(f fmt.State, _ rune) {
 	printGroup(f, "invitation.UpdateParams", p.LogValue())
 }
@@ -35,7 +35,7 @@ func (p UpdateParams) LogValue() slog.Value {
 	return slog.GroupValue(logged("role", p.Role), logged("terms", p.Terms))
 }
 
-// MarshalJSON returns what LogValue logs, because JSON logs marshal what they log.
+// MarshalJSON returns the same values as LogValue, because a JSON log handler calls it.
 func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogValue()) }
 
 // Update changes the role or the metadata of a pending invitation. It returns the invitation with its current link; a
@@ -46,13 +46,13 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // nothing changes.
 //
 // A requesting user must be a member whose role manages invitations and may grant both the old and the new role.
-// Without a requesting user the caller is the trusted back end. The inviter then stays, and must be allowed to grant a
-// new role unless Config.IgnoreInviterAuthority is set.
+// Without a requesting user the caller is the trusted back end. The inviter then does not change, and must be allowed
+// to grant a new role unless Config.IgnoreInviterAuthority is set.
 //
 // Update returns these errors, in this order of precedence, and then changes nothing:
 //
 //   - [ErrForbidden]: private metadata through As.
-//   - [ErrInvalid]: parameters are invalid. An unknown role also is [ErrNotFound].
+//   - [ErrInvalid]: parameters are invalid. An unknown role is also [ErrNotFound].
 //   - [ErrNotMember] or ErrForbidden: the requesting user is not a member, or does not manage invitations.
 //   - ErrNotFound: the organization has no such invitation.
 //   - [ErrNotPending]: the invitation is not pending, or has expired.

@@ -119,8 +119,8 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 }
 
 // BackendInvitation is an [Invitation] whose JSON is the backend view: everything, including private metadata, inviter
-// and acceptance link. Printed with %v, or logged as an attribute of its own, it shows no more than an Invitation. But
-// a JSON log that contains it inside another value shows everything.
+// and acceptance link. With %v it shows no more than an Invitation. The same is true if it is itself a log attribute.
+// But a JSON log that contains it inside another value shows everything.
 type BackendInvitation struct{ Invitation }
 
 // Backend returns i for a client that may see everything, such as the back end.
@@ -153,11 +153,11 @@ func (p *Page) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// BackendPage is a [Page] whose JSON has the backend view of its invitations. Logged as an attribute of its own, it
-// shows no more than a Page.
+// BackendPage is a [Page] whose JSON has the backend view of its invitations. If it is itself a log attribute, it shows
+// no more than a Page.
 type BackendPage struct{ Page }
 
-// Backend returns p for a client that may see everything. To answer a CreateBulk:
+// Backend returns p for a client that may see everything. For example, a handler answers a CreateBulk with:
 //
 //	invitation.Page{Data: invs, TotalCount: len(invs)}.Backend()
 func (p Page) Backend() BackendPage { return BackendPage{p} }

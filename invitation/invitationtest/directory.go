@@ -14,7 +14,7 @@ import (
 )
 
 // DirectoryHost is a host application that [RunDirectory] tests: its Directory, and functions that add users,
-// organizations and members. What the functions add is committed.
+// organizations and members. The functions commit their changes.
 //
 // AddOrganization and AddUser get suggested ids. They return the id that the host uses: the suggested one, or one that
 // the host generated because its ids are numbers or UUIDs.
@@ -26,13 +26,13 @@ type DirectoryHost struct {
 	// Directory may then treat an unknown organization as one without members.
 	AddOrganization func(ctx context.Context, id string) (string, error)
 
-	// AddUser adds a user with these verified addresses, stored in this spelling. Without addresses, the user has none,
-	// or has one that is not verified. AddUser must work with one address. If a user of the host cannot have the given
-	// number of addresses, it returns [errors.ErrUnsupported], and RunDirectory skips the rules that need them.
+	// AddUser adds a user with these verified addresses, stored in this spelling. If no addresses are given, the user
+	// has no address, or an unverified one. AddUser must work with one address. If a user of the host cannot have the
+	// given number of addresses, it returns [errors.ErrUnsupported], and RunDirectory skips the rules that need them.
 	AddUser func(ctx context.Context, id string, verified ...string) (string, error)
 
 	// AddUnverified adds an address that the user has not proved to own. It is nil if the host does not store such
-	// addresses, or if AddUser without addresses adds one.
+	// addresses, or if AddUser without addresses adds an unverified address.
 	AddUnverified func(ctx context.Context, userID, address string) error
 
 	// AddMember makes the user a member of the organization.
@@ -42,9 +42,9 @@ type DirectoryHost struct {
 	Roles [2]invitation.Role
 }
 
-// RunDirectory tests a host's [invitation.Directory]. Each rule of its contract is a subtest with the rule as its name.
-// A failure says what to do. Run it on the database that the host uses in production, because the rules depend on
-// columns and keys:
+// RunDirectory tests a host's [invitation.Directory]. Each rule of its contract has a subtest, and the subtest's name
+// is the rule. The failure message tells you how to fix the Directory. Run it on the database that the host uses in
+// production, because the rules depend on columns and keys:
 //
 //	func TestDirectory(t *testing.T) {
 //		invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {

@@ -29,9 +29,9 @@ import (
 
 // Host is a host application in memory. Create one with [NewHost]. It is safe for concurrent use.
 //
-// Its Directory methods work in the transaction that they are given, and otherwise on the committed state. The methods
-// AddOrganization, AddUser, AddMember and RemoveMember commit at once. They wait while a transaction is open, so a call
-// from inside a transaction deadlocks.
+// Its Directory methods work in the transaction that they get. Without a transaction they work on the committed state.
+// The methods AddOrganization, AddUser, AddMember and RemoveMember commit at once. They wait while a transaction is
+// open, so a call from inside a transaction deadlocks.
 type Host struct {
 	storage *store
 
@@ -95,8 +95,8 @@ func (h *Host) RemoveMember(organizationID, userID string) {
 	h.set(func(s *state) { delete(s.members, member{organizationID, userID}) })
 }
 
-// Members returns the committed members of an organization, sorted by user id. The Membership of a member who accepted
-// an invitation is the one that [invitation.Directory.Join] got.
+// Members returns the committed members of an organization, sorted by user id. For a member who accepted an invitation,
+// it is the same Membership that [invitation.Directory.Join] got.
 func (h *Host) Members(organizationID string) []invitation.Membership {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
