@@ -143,7 +143,7 @@ type Config struct {
 	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
 
 	// OnEvents is called with the events of an operation, in order, inside its transaction and before it commits. Most
-	// operations call it once; RevokeAll and ExpireDue call it for every 500 invitations. Use it to enqueue jobs in
+	// operations call it once; RevokeAll, ExpireDue and Purge call it for every 500 invitations. Use it to enqueue jobs in
 	// your own tables, never to send mail or to call other systems. Returning an error rolls the operation back.
 	// OnEvents runs in a nested transaction, like [Directory.Join]. Deleting invitations emits no events.
 	OnEvents func(ctx context.Context, tx storage.Storage, events []Event) error
