@@ -243,9 +243,9 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	case *bun.Conn:
 		s.db, s.turns = *db, newTurns(nil, nil)
 	case bun.Tx:
-		s.db, s.turns = db, newTurns(nil, newTxn(e, db))
+		s.db, s.turns = db, newTurns(nil, newTxState(e, db))
 	case *bun.Tx:
-		s.db, s.turns = *db, newTurns(nil, newTxn(e, *db))
+		s.db, s.turns = *db, newTurns(nil, newTxState(e, *db))
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
@@ -259,7 +259,7 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 //
 // If tx is not a transaction, or is one of another dialect, every call on the Store returns an error that says so.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxn(s.e, tx))}
+	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxState(s.e, tx))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")

@@ -101,15 +101,15 @@ func rowValues(q *statement, place []term) {
 func (e *engine) after(q *statement, place []term) {
 	mixed := slices.ContainsFunc(place, func(t term) bool { return t.descending != place[0].descending })
 	if mixed || !e.seeksRowValues {
-		nested(q, place)
+		mixedOrder(q, place)
 		return
 	}
 	rowValues(q, place)
 }
 
-// nested is the same condition for terms of any direction: a >= ? AND (a > ? OR b < ? OR (b = ? AND …)). The bound on
-// the first column is what an index is searched by.
-func nested(q *statement, place []term) {
+// mixedOrder is the same condition for terms of any direction: a >= ? AND (a > ? OR b < ? OR (b = ? AND …)). The bound
+// on the first column is what an index is searched by.
+func mixedOrder(q *statement, place []term) {
 	t := place[0]
 	sign := " > ?"
 	if t.descending {
@@ -120,7 +120,7 @@ func nested(q *statement, place []term) {
 		return
 	}
 	q.add(t.column+strings.Replace(sign, " ?", "= ?", 1)+" AND ("+t.column+sign+" OR (", t.value, t.value)
-	nested(q, place[1:])
+	mixedOrder(q, place[1:])
 	q.add("))")
 }
 

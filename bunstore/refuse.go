@@ -17,7 +17,7 @@ func collide(records []storage.Record) bool {
 
 // refuseInsert returns the ExistsError of records that cannot all be inserted.
 func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.Record) error {
-	if err := s.shown(ctx, db, records); err != nil {
+	if err := s.requireFreshSnapshot(ctx, db, records); err != nil {
 		return err
 	}
 	if len(records) == 1 {
@@ -40,7 +40,7 @@ func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.
 // refuseUpdate returns the ExistsError of records that cannot all be written by Update. The records they replace release
 // their slots.
 func (s *Store) refuseUpdate(ctx context.Context, db querier, records []storage.Record) error {
-	if err := s.shown(ctx, db, records); err != nil {
+	if err := s.requireFreshSnapshot(ctx, db, records); err != nil {
 		return err
 	}
 	if len(records) == 1 {
@@ -98,9 +98,9 @@ func slotsOf(records []storage.Record) []slot {
 	return slots
 }
 
-// shown fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
-// reads would not explain the refusal.
-func (s *Store) shown(ctx context.Context, db querier, records []storage.Record) error {
+// requireFreshSnapshot fails where the snapshot of a host's transaction does not show the holder of a slot as it is.
+// What the host reads would not explain the refusal.
+func (s *Store) requireFreshSnapshot(ctx context.Context, db querier, records []storage.Record) error {
 	if !s.inTx() || s.turns.tx.own || !s.e.mixesSnapshots {
 		return nil
 	}

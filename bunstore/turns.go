@@ -6,13 +6,13 @@ import "context"
 // turn of the one around it, so that every statement runs in the transaction it was meant for.
 type turns struct {
 	outer  *turns
-	tx     *txn          // nil: a connection, no transaction
+	tx     *txState      // nil: a connection, no transaction
 	turn   chan struct{} // full while somebody has the turn
 	closed bool          // set by the one that has the turn; those inside are closed by then
 	failed error         // makes the transaction, or the nested one, unusable until it is rolled back
 }
 
-func newTurns(outer *turns, tx *txn) *turns {
+func newTurns(outer *turns, tx *txState) *turns {
 	return &turns{outer: outer, tx: tx, turn: make(chan struct{}, 1)}
 }
 

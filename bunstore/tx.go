@@ -41,7 +41,7 @@ func (s *Store) atomically(ctx context.Context, op string, start func(context.Co
 }
 
 // within is a Store that works in tx, or in a transaction nested in that of s.
-func (s *Store) within(db bun.IDB, tx *txn) *Store {
+func (s *Store) within(db bun.IDB, tx *txState) *Store {
 	return &Store{db: db, e: s.e, safe: s.safe, turns: newTurns(s.turns, tx)}
 }
 
@@ -104,7 +104,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, s.beginFailed(ctx, conn, err))
 	}
 
-	state := newOwnTxn(s.e, tx)
+	state := newOwnTxState(s.e, tx)
 	state.watched = conn.pooled && s.e.failureMayEndTx
 	seen.tx.Store(state)
 	t := ownTx{Store: s.within(tx, state), tx: tx, conn: conn, op: op, bounded: bounded}

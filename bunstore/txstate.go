@@ -13,8 +13,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// txn is what is known of a transaction, and what its nested ones share.
-type txn struct {
+// txState is what is known of a transaction, and what its nested ones share.
+type txState struct {
 	own     bool // begun by us, so that we may retry it, and the engine's first statement has run in it
 	watched bool // a watch sees the host's statements
 	host    hostUse
@@ -43,24 +43,24 @@ func (h *hostUse) lend() {
 	h.unverified.Store(true)
 }
 
-// newTxn is for a transaction of the host's on tx.
-func newTxn(e *engine, tx bun.Tx) *txn {
-	t := &txn{}
+// newTxState is for a transaction of the host's on tx.
+func newTxState(e *engine, tx bun.Tx) *txState {
+	t := &txState{}
 	if e.abortEndsTx && tx.Tx != nil {
 		t.rollback = tx.Tx.Rollback
 	}
 	return t
 }
 
-// newOwnTxn is for one that we have begun.
-func newOwnTxn(e *engine, tx bun.Tx) *txn {
-	t := newTxn(e, tx)
+// newOwnTxState is for one that we have begun.
+func newOwnTxState(e *engine, tx bun.Tx) *txState {
+	t := newTxState(e, tx)
 	t.own = true
 	return t
 }
 
 // fail keeps the first reason why the transaction is unusable, and returns it.
-func (t *txn) fail(err error) error {
+func (t *txState) fail(err error) error {
 	t.mu.Lock()
 	first := t.failed == nil
 	if first {
@@ -77,14 +77,14 @@ func (t *txn) fail(err error) error {
 }
 
 // failure returns why the transaction is unusable, nil where it is not.
-func (t *txn) failure() error {
+func (t *txState) failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failed
 }
 
 // clean reports whether err, of ROLLBACK, leaves a connection without a transaction.
-func (t *txn) clean(err error) bool {
+func (t *txState) clean(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return err == nil || t.rolledBack && errors.Is(err, sql.ErrTxDone)
@@ -92,7 +92,7 @@ func (t *txn) clean(err error) bool {
 
 // ended is the failure of a transaction that has ended unnoticed. What the host wrote after that was committed by
 // itself.
-func (t *txn) ended(cause error) error {
+func (t *txState) ended(cause error) error {
 	if t.watched && !t.host.wrote.Load() {
 		return &failure{kind: storage.ErrAborted, cause: cause, retry: t.own && !t.host.suspect.Load()}
 	}
@@ -128,7 +128,7 @@ func (s *Store) verify(ctx context.Context) error {
 // deadlock must not commit what is left.
 type watch struct {
 	s  *Store
-	tx atomic.Pointer[txn]
+	tx atomic.Pointer[txState]
 }
 
 func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
