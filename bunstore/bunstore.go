@@ -43,16 +43,16 @@
 // Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. After a
 // failed statement, a nested transaction does nothing more until it is rolled back.
 //
-// If a context ends, a statement in a transaction may run for another quarter of a second. If it still waits for a lock
-// then, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With pgx's
-// CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
+// If a context ends, a statement in a transaction may run for another quarter of a second. If the statement is then
+// still waiting for a lock, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With
+// pgx's CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
 //
 // pgdriver honours deadlines but not cancellation. For COMMIT and ROLLBACK it honours neither. On a network that loses
 // packets, its read_timeout ends these two, by default after 10 seconds. PostgreSQL keeps waiting for a lock after its
 // client has gone, unless client_connection_check_interval is set.
 //
-// A list by a part of the address searches all invitations of the organization. With the extensions pg_trgm and
-// btree_gin, an index of your own makes it fast in large organizations:
+// A list that filters by a part of the address reads all invitations of the organization. In large organizations, an
+// index of your own makes such a list fast. It needs the extensions pg_trgm and btree_gin:
 //
 //	CREATE INDEX ON organization_invitations USING gin (organization_id, email_key gin_trgm_ops)
 //
@@ -88,16 +88,17 @@
 //
 // # Galera
 //
-// Galera 26.4 is tested with three nodes and writers on all of them. One node is killed in the middle of a bulk. Write
-// on any node. Nodes do not wait for each other's locks: of two conflicting transactions, the one that commits last is
-// aborted. The Store retries its own. Yours may fail at COMMIT with error 1213; retry it.
+// Galera 26.4 is tested with three nodes and writers on all of them. The tests also kill a node in the middle of a
+// bulk. You may write on any node. Nodes do not wait for each other's locks: of two conflicting transactions, the one
+// that commits last is aborted. The Store retries its own transactions. A transaction of yours may fail at COMMIT with
+// error 1213. Retry it.
 //
 //   - An operation that is refused may have seen states of two different moments, because Galera does not certify a
 //     transaction that is rolled back.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
-//   - Check rows.Err in your callbacks. bun's Scan into plain variables does not.
+//   - Check rows.Err in your callbacks, because bun's Scan into plain variables does not check it.
 //
 // # Read replicas
 //
@@ -110,7 +111,8 @@
 // users see right after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a
 // read that the replica cancels because of a recovery conflict.
 //
-// Streaming replicas of PostgreSQL are tested. Replicas of MariaDB, and TiDB, CockroachDB and YugabyteDB, are not.
+// Streaming replicas of PostgreSQL are tested. Replicas of MariaDB are not tested. TiDB, CockroachDB and YugabyteDB are
+// not tested either.
 //
 // # Your own tables
 //
@@ -125,14 +127,14 @@
 //
 // [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
 // COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if others have
-// changed a row since your snapshot, or held a lock that the call needs. The library cannot detect this in your own
-// tables. A Directory reads them in the same snapshot, so Create does not see a user who has joined since.
+// changed a row since your snapshot, or held a lock that the call needs. The library cannot detect such changes in your
+// own tables. A Directory reads your tables in the same snapshot, so Create does not see a user who has joined since.
 //
 // Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
 // transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host
 // has called DB, the Store checks that the transaction is still open, before it writes and before COMMIT. If the
-// transaction has ended, the error is ErrAborted if the Store knows that the host has only read since, and
-// ErrOutcomeUnknown otherwise.
+// transaction has ended, the Store returns an error. This is ErrAborted if the Store knows that the host has only read
+// since, otherwise ErrOutcomeUnknown.
 //
 // This check costs one statement in a Galera cluster, in a host's transaction on MariaDB, before COMMIT with pgdriver,
 // and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the Store does not
@@ -178,11 +180,12 @@
 //
 // Tests skip servers that are not installed or configured. ORGINVITE_POSTGRES is the URL of a server of yours.
 // ORGINVITE_MARIADB and ORGINVITE_GALERA are DSNs, with commas between the nodes of a cluster.
-// bunstore/internal/engines/galera.sh up DIR starts a cluster. Tests kill only servers that they started themselves in
-// temporary directories, and a node of the cluster in ORGINVITE_GALERA_DIR, if you set it to DIR.
+// bunstore/internal/engines/galera.sh up DIR starts a cluster. Tests kill servers that they started themselves in
+// temporary directories. If you set ORGINVITE_GALERA_DIR to DIR, they also kill a node of that cluster. They kill no
+// other server.
 //
-// The tests use PostgreSQL with three driver settings, and in host transactions at READ COMMITTED, REPEATABLE READ and
-// SERIALIZABLE.
+// The tests use PostgreSQL with three driver settings. They also run in host transactions at READ COMMITTED, REPEATABLE
+// READ and SERIALIZABLE.
 package bunstore
 
 import (
@@ -197,34 +200,35 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Config names the tables. Its zero value is organization_invitations and its companions, in the default schema.
+// Config sets the names of the tables. With the zero value the tables are organization_invitations,
+// organization_invitation_locks and organization_invitation_migrations, in the default schema.
 type Config struct {
-	// TablePrefix comes before the name of every table and index: lower case letters, digits and underscores, at
-	// most 29 of them, so that every name stays within 63 bytes. Default none.
+	// TablePrefix comes before the name of every table and index. It consists of lower case letters, digits and
+	// underscores. It has at most 29 bytes, so that every name stays within 63 bytes. Defaults to no prefix.
 	TablePrefix string
 
-	// Schema is the schema the tables are in: lower case letters, digits and underscores, at most 63 bytes.
-	// Migrate does not create it. On MySQL it is a database, on SQLite an attached one, which every connection of
-	// the pool has to attach. Default the connection's own.
+	// Schema is the schema of the tables. It consists of lower case letters, digits and underscores, and has at most 63
+	// bytes. Migrate does not create it. On MySQL it names a database. On SQLite it names an attached database, which
+	// every connection of the pool has to attach. Defaults to the schema of the connection.
 	Schema string
 }
 
-// Store is a [storage.Storage] in SQL. It is safe for concurrent use. A Store on one connection (bun.Conn) or in
-// one transaction (bun.Tx) lets its calls through one at a time, because there is no other way on a connection.
+// Store is a [storage.Storage] in SQL. It is safe for concurrent use. A Store on one connection (bun.Conn) or in one
+// transaction (bun.Tx) runs its calls one at a time, because a connection can run only one statement at a time.
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
 	e     *engine
 	safe  *atomic.Bool // the engine has found the connections safe
 	turns *turns       // nil on a *bun.DB
-	err   error        // what every call returns, where WithTx was given something it cannot use
+	err   error        // every call returns it; set if WithTx was given an unusable transaction
 }
 
 var _ storage.Storage = (*Store)(nil)
 
-// New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. It runs no statement;
-// see [Store.Migrate] and [Store.Check].
+// New returns a Store that works on db: a *bun.DB, a bun.Conn or a bun.Tx. cfg may be nil. New runs no statement; see
+// [Store.Migrate] and [Store.Check].
 //
-// It refuses a nil db, a dialect it has no support for, and an invalid Config.
+// New refuses a nil db, a dialect that it does not support, and an invalid Config.
 func New(db bun.IDB, cfg *Config) (*Store, error) {
 	name, ok := dialectOf(db)
 	if !ok {
@@ -243,23 +247,23 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	case *bun.Conn:
 		s.db, s.turns = *db, newTurns(nil, nil)
 	case bun.Tx:
-		s.db, s.turns = db, newTurns(nil, newTxn(e, db))
+		s.db, s.turns = db, newTurns(nil, newTxState(e, db))
 	case *bun.Tx:
-		s.db, s.turns = *db, newTurns(nil, newTxn(e, *db))
+		s.db, s.turns = *db, newTurns(nil, newTxState(e, *db))
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
 	return s, nil
 }
 
-// WithTx returns the same store inside tx, a transaction of the host's. What it writes commits and rolls back with
-// tx. Its RunInTx begins a nested transaction (a savepoint) of tx and never retries fn. Once a call on it has returned
-// [storage.ErrAborted] it refuses every further one: roll tx back. That memory is the returned Store's, so use one
-// Store per transaction.
+// WithTx returns the same store inside tx, a transaction of the host's. The returned Store's writes are committed or
+// rolled back with tx. Its RunInTx begins a nested transaction (a savepoint) of tx and never retries fn. Once a call
+// has returned [storage.ErrAborted], the returned Store refuses all further calls: roll tx back. Only this Store
+// remembers the error, so use one Store per transaction.
 //
 // If tx is not a transaction, or is one of another dialect, every call on the Store returns an error that says so.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxn(s.e, tx))}
+	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxState(s.e, tx))}
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")
@@ -270,9 +274,9 @@ func (s *Store) WithTx(tx bun.Tx) *Store {
 	return c
 }
 
-// DB returns the bun handle tx works on, so that what a host reads and writes through it belongs to the same
-// transaction: a bun.Tx inside one, a *bun.DB or bun.Conn outside. It looks through wrappers that have a method
-// Unwrap() storage.Storage, and returns nil for a Storage that is not one of this package.
+// DB returns the bun handle that tx works on. It is a bun.Tx inside a transaction, otherwise a *bun.DB or a bun.Conn.
+// Statements that the host runs on that bun.Tx belong to the transaction of tx. DB unwraps a Storage that has a method
+// Unwrap() storage.Storage. It returns nil for a Storage of another package.
 func DB(tx storage.Storage) bun.IDB {
 	for range 100 { // a wrapper may have itself inside
 		switch t := tx.(type) {

@@ -17,12 +17,12 @@ type column struct {
 	name     string
 	kind     kind
 	most     int    // the longest text a textKind holds, in bytes
-	nullable bool   // NULL where there is no value
+	nullable bool   // NULL if there is no value
 	added    string // the ID of the migration that adds the column; "" for the first, which creates the table
 
 	// write appends the value of r, as a literal.
 	write func(l literals, b []byte, r *storage.Record) []byte
-	// scan returns what a value is scanned into. It is nil where the column is written only.
+	// scan returns the destination that a value is scanned into. It is nil if the column is never read.
 	scan func(r *storage.Record) any
 }
 
@@ -36,9 +36,9 @@ const (
 	timeKind
 )
 
-// columns are the columns of the invitations table, in the order values are written and scanned in. Every statement
-// on the table, the scan of its rows and CREATE TABLE come from this list: a new column is one line here and the
-// migration that the line names by addedBy.
+// columns are the columns of the invitations table, in the order in which values are written and scanned. Every
+// statement on the table, the scan of its rows and CREATE TABLE are made from this list. To add a column, add a line
+// here and a migration to steps. The line names the migration with addedBy.
 var columns = []column{
 	textColumn("id", storage.MaxID, func(r *storage.Record) *string { return &r.ID }),
 	textColumn("organization_id", storage.MaxReference, func(r *storage.Record) *string { return &r.OrganizationID }),
@@ -67,7 +67,7 @@ var columns = []column{
 var (
 	writtenColumns = namesOf(columns)
 	readColumns    = namesOf(filtered(columns, func(c column) bool { return c.scan != nil }))
-	// setColumns are what an UPDATE replaces: id is what it looks records up by, and version is counted.
+	// setColumns are the columns that an UPDATE replaces. id identifies the record, and version is incremented.
 	setColumns = filtered(columns, func(c column) bool { return c.name != "id" && c.name != "version" })
 )
 
@@ -91,7 +91,7 @@ func textColumn(name string, most int, field func(*storage.Record) *string) colu
 	}
 }
 
-// jsonColumn keeps JSON as the text it is: as []byte bun would make it a blob, and JSON types rewrite it.
+// jsonColumn keeps JSON as text. bun would write a []byte as a blob, and a JSON type would rewrite the text.
 func jsonColumn(name string, field func(*storage.Record) *[]byte) column {
 	return column{
 		name: name, kind: jsonKind,
@@ -135,7 +135,7 @@ func nullableTimeColumn(name string, field func(*storage.Record) *time.Time) col
 	return c
 }
 
-// addedBy returns c as a column that a later migration adds, the one with this ID. CREATE TABLE leaves it out.
+// addedBy returns c as a column that the migration with this ID adds. CREATE TABLE leaves it out.
 func (c column) addedBy(id string) column {
 	c.added = id
 	return c
@@ -149,13 +149,13 @@ func writePendingKey(l literals, b []byte, r *storage.Record) []byte {
 	return appendText(l.dialect, b, r.EmailKey)
 }
 
-// literals is what a value needs to be written into SQL.
+// literals contains what is needed to write a value into SQL.
 type literals struct {
 	dialect schema.Dialect
 	time    func(b []byte, t time.Time) []byte
 }
 
-// recordRows is a list of rows, each of values in the order of columns. Every text in them is valid.
+// recordRows writes a list of rows, with the values in the order of columns. All texts must be valid.
 func recordRows(f *facts, records []storage.Record) appender {
 	return func(gen schema.QueryGen, b []byte) []byte {
 		l := literals{dialect: gen.Dialect(), time: f.time}
@@ -177,7 +177,7 @@ func recordRows(f *facts, records []storage.Record) appender {
 	}
 }
 
-// recordSelects is the same as SELECT … UNION ALL SELECT …, the columns named.
+// recordSelects writes the same rows as SELECT … UNION ALL SELECT …, with names for the columns.
 func recordSelects(f *facts, records []storage.Record) appender {
 	return func(gen schema.QueryGen, b []byte) []byte {
 		l := literals{dialect: gen.Dialect(), time: f.time}
@@ -201,7 +201,7 @@ func recordSelects(f *facts, records []storage.Record) appender {
 	}
 }
 
-// assignments is the SET list of one record.
+// assignments writes the SET list of one record.
 func assignments(f *facts, r *storage.Record) appender {
 	return func(gen schema.QueryGen, b []byte) []byte {
 		l := literals{dialect: gen.Dialect(), time: f.time}
@@ -216,9 +216,9 @@ func assignments(f *facts, r *storage.Record) appender {
 	}
 }
 
-// scanned is what the readColumns of a row are scanned into, one row after another.
+// scanned is the destination for the readColumns of a row. It is reused for every row.
 type scanned struct {
-	record storage.Record // Scan makes new texts and metadata, so that a copy shares no memory with the next one
+	record storage.Record // Scan allocates texts and metadata, so a copy shares no memory with the next row
 	dest   []any
 }
 

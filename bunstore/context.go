@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// How long after the end of its context a statement in a transaction may still take, and one that begins, nests or
-// ends a transaction. The latter is longer, because cutting a COMMIT short leaves its outcome unknown.
+// A statement in a transaction may run for linger after its context has ended. A statement that begins, nests or ends a
+// transaction may run for grace. grace is longer, because the outcome of a COMMIT that is cut short is unknown.
 const (
 	linger = 250 * time.Millisecond
 	grace  = 2 * time.Second
 )
 
-// readContext is what a statement in a transaction runs with that does not write. done frees it, and says whether the
+// readContext returns the context for a statement that reads in a transaction. done frees it, and reports whether the
 // connection was lost with the statement.
 //
-// Where cutting a statement short loses the connection, it is let through if it is done in no time, so that a nested
-// transaction whose context has ended can be rolled back and the outer one goes on. One that waits for a lock is not.
+// On some engines, cancelling a statement loses the connection. There a statement may run for linger after ctx has
+// ended. If it completes within that time, the nested transaction can be rolled back and the outer one continues. A
+// statement that waits for a lock longer than that is cancelled.
 func (e *engine) readContext(ctx context.Context) (inner context.Context, done func() (cut bool)) {
 	if e.cutLosesConn {
 		return outlive(ctx, linger)
@@ -25,8 +26,8 @@ func (e *engine) readContext(ctx context.Context) (inner context.Context, done f
 	return ctx, uncut
 }
 
-// writeContext is the same for a statement that writes. Where cutting it short would roll the whole transaction back,
-// it is never cancelled: the statements after it would commit one by one.
+// writeContext is readContext for a statement that writes. On the other engines, cancelling a write would roll the
+// whole transaction back, and the statements after it would commit one by one. There it is never cancelled.
 func (e *engine) writeContext(ctx context.Context) (inner context.Context, done func() (cut bool)) {
 	if e.cutLosesConn {
 		return outlive(ctx, linger)
@@ -36,7 +37,7 @@ func (e *engine) writeContext(ctx context.Context) (inner context.Context, done 
 
 func uncut() bool { return false }
 
-// outlive returns a context that ends a time after ctx has. done frees it, and says whether it has ended.
+// outlive returns a context that ends extra after ctx. done frees it, and reports whether it has ended.
 func outlive(ctx context.Context, extra time.Duration) (inner context.Context, done func() (cut bool)) {
 	if ctx.Done() == nil {
 		return ctx, uncut
@@ -60,8 +61,8 @@ func outlive(ctx context.Context, extra time.Duration) (inner context.Context, d
 	}
 }
 
-// contextError returns the error of a context that has ended. One whose deadline has passed has ended, though its
-// timer may be late: a driver with timers of its own can be faster.
+// contextError returns the error of ctx if it has ended, otherwise nil. It compares the deadline itself, because a
+// driver with its own timer may notice a deadline before the context does.
 func contextError(ctx context.Context) error {
 	if at, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(at) {
 		return context.DeadlineExceeded
@@ -69,8 +70,8 @@ func contextError(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// contextErrorIn returns the error of a context that has ended: of ctx, or of the one, perhaps shorter, that err says
-// ended.
+// contextErrorIn returns contextError(ctx) if it is not nil. Otherwise it returns the context error in the chain of
+// err, which may come from a shorter context, or nil.
 func contextErrorIn(ctx context.Context, err error) error {
 	if over := contextError(ctx); over != nil {
 		return over

@@ -13,8 +13,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// engine is what a Store knows of its database: facts, the statements that follow from them, and four seams of
-// behaviour. Each engine has a file, which says what is special there.
+// engine describes a database: its facts, the statements that follow from them, and four interfaces for behaviour. Each
+// engine has its own file for what is special about it.
 type engine struct {
 	facts
 	tables
@@ -26,117 +26,120 @@ type engine struct {
 	errors       errorReader
 }
 
-// facts are what differs between databases and can be said without running anything.
+// facts are the differences between databases that are known without running a statement.
 type facts struct {
 	dialect dialect.Name
 
-	// isolation is what our own transactions begin with.
+	// isolation is the isolation level of the Store's own transactions.
 	isolation sql.IsolationLevel
 	// commitsDDL: a CREATE commits the transaction it is in. Each step of a migration can be repeated instead.
 	commitsDDL bool
 	// abortEndsTx: a transaction that the engine has aborted is over, and statements after it would commit one by one.
 	abortEndsTx bool
-	// failureMayEndTx: a statement that fails may end the transaction without further notice, so that those of the host
-	// in a transaction of ours are watched.
+	// failureMayEndTx: a failed statement may end the transaction unnoticed. So the Store watches the host's statements
+	// in its own transactions.
 	failureMayEndTx bool
-	// cutLosesConn: the driver closes the connection where a context ends while a statement runs. Elsewhere a write that
-	// is cut short rolls its transaction back, and is never cut short.
+	// cutLosesConn: the driver closes the connection if a context ends while a statement runs. On other engines a
+	// cancelled write rolls its transaction back, so the Store never cancels a write there.
 	cutLosesConn bool
-	// mixesSnapshots: in one transaction a current read may show a row that other reads do not show yet. Other engines
-	// refuse such a read.
+	// mixesSnapshots: in one transaction, a current read may show a row that a snapshot read does not show. Other
+	// engines refuse such a current read.
 	mixesSnapshots bool
 
-	// rowLock ends a SELECT that is a current read and locks its rows. It is empty where one writer excludes all others.
+	// rowLock is the end of a SELECT that is a current read and locks its rows. It is empty if the engine has one
+	// writer at a time.
 	rowLock string
 	// locksAsSorted: rows are locked in the order of the SELECT, not in that of their ids.
 	locksAsSorted bool
-	// currentRead ends a SELECT that has to see what a unique index has refused, whatever the transaction's snapshot.
+	// currentRead is the end of a SELECT that ignores the snapshot, to see the row for which a unique index refused a
+	// write.
 	currentRead string
 
 	types        [timeKind + 1]string // of columns; %d is the longest text
-	nullType     string               // what the type of a column ends with that may be NULL
-	tableOptions string               // what CREATE TABLE ends with
-	insertAgain  string               // what ends an INSERT that may be repeated, where CREATE commits
-	indexSchema  bool                 // CREATE INDEX has the schema before the index's name, not before the table's
+	nullType     string               // the end of the type of a nullable column
+	tableOptions string               // the end of CREATE TABLE
+	insertAgain  string               // the end of an INSERT that may be repeated; for commitsDDL
+	indexSchema  bool                 // CREATE INDEX takes the schema with the index's name, not with the table's
 
-	// time appends a literal, as the columns keep it.
+	// time appends a time as a literal for a column.
 	time func(b []byte, t time.Time) []byte
 	// rows writes the rows of an UPDATE of several records.
 	rows func(f *facts, records []storage.Record) appender
 	// likeIsBinary: LIKE compares byte for byte. An index on trigrams can serve it.
 	likeIsBinary bool
-	// unindexed comes before a column that no index may be chosen for.
+	// unindexed is written before a column to keep the planner from using an index on it.
 	unindexed string
-	// seeksRowValues: an index is searched by (a, b) > (?, ?).
+	// seeksRowValues: the engine searches an index for (a, b) > (?, ?).
 	seeksRowValues bool
-	// joinPage joins the ids of a page with their records, from the offset joinFrom on, where that is faster than
-	// carrying records along. It is empty where it never is.
+	// joinPage is the join between the ids of a page and their records. It is used from the offset joinFrom on, where
+	// it is faster than reading whole records from the start. It is empty if it is never faster.
 	joinPage string
 	joinFrom int
-	// noLimit is the LIMIT of an OFFSET without one.
+	// noLimit is the LIMIT clause for an OFFSET without a limit.
 	noLimit string
 }
 
-// statements are texts that are always the same, for one Config.
+// statements are the SQL texts that depend only on Config.
 type statements struct {
 	read, get     string // SELECT the readColumns: of all, of the id that is the argument
-	byID          string // the table invitations, where its rows are to be found by id and in that order
+	byID          string // the invitations table in a FROM that finds rows by id, in id order
 	deleteByID    string // DELETE of the ids that are the argument
 	insert        string // of rows
 	updateOne     string // of assignments, an id and a version
 	updateSeveral string // of rows
-	holders       string // SELECT id, organization_id, pending_key of those of the slots in the argument that are held
-	begin         string // the first statement of a transaction of ours; "" for none
-	lockKey       string // locks a key in a transaction of ours; "" where begin has locked everything
+	holders       string // SELECT id, organization_id, pending_key of the records that hold the given slots
+	begin         string // the first statement of the Store's own transaction; "" for none
+	lockKey       string // locks a key in the Store's own transaction; "" if begin has locked everything
 }
 
-// catalog reads what exists: tables, indexes, and the settings of a connection. It may query the engine's own tables and
-// variables, and create the table of migrations. It touches no invitation.
+// catalog reads which tables and indexes exist, and the settings of a connection. It may query the engine's system
+// tables and variables, and create the migrations table. It does not touch invitations.
 type catalog interface {
-	// startMigrating makes the migrations table and keeps other processes out until the transaction ends.
+	// startMigrating creates the migrations table, and blocks other processes that migrate until the transaction ends.
 	startMigrating(ctx context.Context, db querier) error
-	// objects are the names of the tables and indexes that exist, of any owner.
+	// objects returns the names of all existing tables and indexes, whoever owns them.
 	objects(ctx context.Context, db querier) (map[string]bool, error)
-	// sound refuses tables that exist but would break a rule.
+	// sound returns an error if an existing table would break a rule of storage.
 	sound(ctx context.Context, db querier) error
-	// safe refuses connections that would corrupt values. It is asked before a Store's first statement.
+	// safe returns an error if the connection would corrupt values. It is called before the Store's first statement.
 	safe(ctx context.Context, db querier) error
-	// warning says what about the driver's connection may surprise, "" where nothing does.
+	// warning returns a warning about the driver's connection, or "" for none.
 	warning(conn any) string
 }
 
-// transactions looks after the transaction on a connection. It may run statements there that ask for its state or write
-// the row of a lock. It touches no invitation, and ends no transaction but one that it has begun itself, or that failed
-// to end.
+// transactions checks the transaction on a connection. It may run statements there that read its state or write a row
+// of the locks table. It does not touch invitations. It ends a transaction only if it began that transaction itself, or
+// if ending it has failed before.
 type transactions interface {
-	// lockJoined locks a key in a transaction of the host's, whose snapshot may be older than the lock.
+	// lockJoined locks a key in the host's transaction, whose snapshot may be older than the lock.
 	lockJoined(ctx context.Context, db querier, key string) error
-	// trustsHook: what bun's hooks tell of the host's statements is enough to know that the transaction is still open.
+	// trustsHook reports whether bun's query hooks show reliably that the transaction is still open.
 	trustsHook() bool
 	// open reports whether the transaction on db is still open, after the host has had its handle.
 	open(ctx context.Context, db querier) (bool, error)
-	// openAtCommit reports the same of a transaction of ours that is about to be committed, or why it cannot be.
+	// openAtCommit reports whether the Store's own transaction is still open just before its COMMIT. An error says why
+	// it cannot be committed.
 	openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error)
-	// reusable reports whether a connection on which BEGIN, COMMIT or ROLLBACK has failed is without a transaction and
-	// may go back to the pool.
+	// reusable is called after BEGIN, COMMIT or ROLLBACK has failed on conn. It reports whether conn has no open
+	// transaction and may go back to the pool.
 	reusable(ctx context.Context, conn bun.Conn) bool
 }
 
-// writes are the statements whose form is more than a text. They run on db and nowhere else, and touch no other table
-// than invitations.
+// writes are the statements that need code and not only a text. They run only on db, and touch only the invitations
+// table.
 type writes interface {
-	// insert stores records no two of which collide, in one statement. Where a stored one is in the way it writes
-	// nothing, leaves the transaction usable and returns false.
+	// insert stores records in one statement. No two of them collide. If a stored record collides with one of them,
+	// insert writes nothing, leaves the transaction usable and returns false.
 	insert(ctx context.Context, db querier, records []storage.Record) (bool, error)
-	// update writes records whose version is the stored one, in one statement, and returns how many those were.
-	// The caller has released the slots of several records. A breach is an error that leaves the transaction usable.
+	// update writes, in one statement, the records whose version is the stored one. It returns their number. For
+	// several records, the caller has released the slots. A breach is an error that leaves the transaction usable.
 	update(ctx context.Context, db querier, records []storage.Record) (int64, error)
-	// indexHint follows the name of the table, so that a page, or a branch of one, is read from the index that has
-	// its order.
+	// indexHint returns what is written after the name of the table to make the engine read a page, or a branch, from
+	// the index that has its order.
 	indexHint(p page) string
 }
 
-// errorReader gives the verdict on an error of the engine or its drivers, which is not nil. It looks at nothing else.
+// errorReader returns the verdict on an error of the engine or its drivers. The error is not nil.
 type errorReader interface {
 	judge(err error) verdict
 }
@@ -160,7 +163,7 @@ func newEngine(name dialect.Name, cfg *Config) (*engine, error) {
 	}
 }
 
-// newStatements has the texts that are the same on every engine.
+// newStatements returns the statements that are the same on every engine.
 func newStatements(t tables) statements {
 	read := "SELECT " + readColumns + " FROM " + t.invitations
 	return statements{
@@ -173,7 +176,7 @@ func newStatements(t tables) statements {
 	}
 }
 
-// setFrom is the SET list that takes every value from v, but version. cast is what makes a time of a literal there.
+// setFrom returns a SET list that takes every value except the version from v. cast converts a literal to a time.
 func setFrom(target, cast string) string {
 	var set strings.Builder
 	for _, c := range setColumns {
@@ -186,7 +189,7 @@ func setFrom(target, cast string) string {
 	return set.String()
 }
 
-// defaults is what most engines do. An engine embeds it and replaces what is special there.
+// defaults implements what most engines have in common. An engine embeds it and overrides what is special.
 type defaults struct{ *engine }
 
 func (d defaults) startMigrating(ctx context.Context, db querier) error {
@@ -213,13 +216,14 @@ func (d defaults) open(context.Context, querier) (bool, error) { return true, ni
 
 func (d defaults) openAtCommit(context.Context, bun.Tx, bun.Conn) (bool, error) { return true, nil }
 
-// reusable: no. The server may be in a transaction that only closing the connection ends for certain.
+// reusable returns false. The server may still have a transaction open, and only closing the connection ends it for
+// certain.
 func (d defaults) reusable(context.Context, bun.Conn) bool { return false }
 
 func (d defaults) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
 	_, err := db.ExecContext(ctx, d.statements.insert, recordRows(&d.facts, records))
 	if err != nil && d.errors.judge(err).breach {
-		return false, nil // a refused statement undoes itself, no more
+		return false, nil // only the statement itself was undone
 	}
 	return true, err
 }
@@ -237,7 +241,7 @@ func (d defaults) update(ctx context.Context, db querier, records []storage.Reco
 
 func (d defaults) indexHint(page) string { return "" }
 
-// txOptions are what a transaction of ours begins with.
+// txOptions returns the options of the Store's own transactions.
 func (e *engine) txOptions() *sql.TxOptions {
 	if e.isolation == sql.LevelDefault {
 		return nil
@@ -245,7 +249,7 @@ func (e *engine) txOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: e.isolation}
 }
 
-// takeWriteLock runs the first statement of a transaction, where the engine has one.
+// takeWriteLock runs the first statement of a transaction, if the engine has one.
 func (e *engine) takeWriteLock(ctx context.Context, db querier) error {
 	if e.begin == "" {
 		return nil
@@ -254,7 +258,7 @@ func (e *engine) takeWriteLock(ctx context.Context, db querier) error {
 	return err
 }
 
-// lock locks a key in a transaction of ours.
+// lock locks a key in the Store's own transaction.
 func (e *engine) lock(ctx context.Context, db querier, key string) error {
 	if e.lockKey == "" {
 		return nil

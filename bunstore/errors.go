@@ -26,27 +26,27 @@ var (
 	errRowGone = errors.New("the conflicting row is gone; retry the transaction")
 )
 
-// class is what an error means for the transaction it happened in.
+// class says what an error means for its transaction.
 type class int
 
 const (
-	plain       class = iota // nothing: only the statement failed
-	unusable                 // nothing more is done until the transaction, or the nested one it ran in, is rolled back
+	plain       class = iota // only the statement failed; the transaction goes on
+	unusable                 // the transaction, or the nested one, does nothing until it is rolled back
 	aborted                  // the same transaction may be retried
-	notReady                 // likewise, by a server that does nothing now, ROLLBACK included
-	unavailable              // the server cannot do it now; nothing was written, and a retry at once would not help
-	ended                    // the transaction is over, and retrying it would not help
-	lost                     // the connection is
+	notReady                 // may be retried too, but the server now refuses everything, even ROLLBACK
+	unavailable              // the server cannot do it now; nothing was written; an immediate retry does not help
+	ended                    // the transaction is over; a retry does not help
+	lost                     // the connection is lost
 )
 
 // verdict is what an error means.
 type verdict struct {
 	class  class
-	remedy string // what to do about it; "" where nothing is to be said
+	remedy string // what to do about it, or ""
 	// breach: a unique index has refused the statement.
 	breach bool
-	// uncertain: as the error of a COMMIT it does not prove that nothing was committed. It is not the database's own
-	// answer, or one by which a server says that it stops.
+	// uncertain: if COMMIT returns this error, the transaction may have been committed nevertheless. The error is not
+	// the database's own answer, or the server says with it that it is stopping.
 	uncertain bool
 	// noSavepoint: a savepoint of ours no longer exists.
 	noSavepoint bool
@@ -55,8 +55,8 @@ type verdict struct {
 // endsTx reports whether the transaction is over.
 func (v verdict) endsTx() bool { return v.class != plain && v.class != unusable }
 
-// judge returns the verdict on err, an error of a statement of ours: what the engine knows, and what database/sql and
-// the network know. The verdict on nil is the zero one.
+// judge returns the verdict on err, the error of one of the Store's own statements. It considers errors of the engine,
+// of database/sql and of the network. The verdict on nil is the zero value.
 func (s *Store) judge(err error) verdict {
 	if err == nil {
 		return verdict{}
@@ -68,8 +68,8 @@ func (s *Store) judge(err error) verdict {
 	return v
 }
 
-// judgeReturned is the verdict on err that a function of the host's has returned. The function may well talk to others
-// than the database, and quote what its user has written: only an error that a driver has made counts.
+// judgeReturned returns the verdict on err, which a function of the host has returned. Such a function may also call
+// other services, or quote a user's text. So only an error that a driver has made counts.
 func (s *Store) judgeReturned(err error) verdict {
 	if errors.Is(err, driver.ErrBadConn) {
 		return verdict{class: lost, uncertain: true}
@@ -82,7 +82,7 @@ func (s *Store) judgeReturned(err error) verdict {
 	return verdict{}
 }
 
-// networkClass is what err means where the network is what has failed.
+// networkClass returns the class of an error of the network, or plain for any other error.
 func networkClass(err error) class {
 	var network *net.OpError
 	switch {
@@ -118,11 +118,11 @@ func (f *failure) Unwrap() []error {
 	return []error{f.kind, f.cause}
 }
 
-// explain judges err, an error of a statement of ours, and returns it with its meaning.
+// explain judges err, the error of one of the Store's own statements, and returns it as verdict.explain does.
 func (s *Store) explain(ctx context.Context, err error) error { return s.judge(err).explain(ctx, err) }
 
-// explain returns err, on which v is the verdict, with its meaning: as a failure if it ends the transaction, otherwise
-// unchanged. Where ctx has ended its error is in the chain too, whatever the engine calls it.
+// explain adds the verdict v to err. If v ends the transaction, explain returns err as a failure, otherwise unchanged.
+// If ctx has ended, its error is added to the chain.
 func (v verdict) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -150,7 +150,7 @@ func (v verdict) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// joined is err with the error of a context that has ended, nil where none has, in its chain.
+// joined returns err with over in its chain. over is the error of a context that has ended, or nil.
 func joined(over, err error) error {
 	if over == nil || errors.Is(err, over) {
 		return err
@@ -158,7 +158,7 @@ func joined(over, err error) error {
 	return fmt.Errorf("%w: %w", over, err)
 }
 
-// made reports whether a driver has made err itself, and not only what it wraps.
+// made reports whether a driver has made err itself. It does not look at what err wraps.
 func made(err error) bool {
 	switch err.(type) {
 	case interface{ SQLState() string }, interface{ Field(k byte) string }, interface{ Code() int }:
@@ -168,7 +168,7 @@ func made(err error) bool {
 	case "conn closed", "invalid connection": // pgx, go-sql-driver
 		return true
 	}
-	if strings.HasPrefix(err.Error(), "ValidateConnect failed: ") { // pgx, where no server of several will do
+	if strings.HasPrefix(err.Error(), "ValidateConnect failed: ") { // pgx, if none of several servers is suitable
 		return true
 	}
 	v := reflect.Indirect(reflect.ValueOf(err))
@@ -202,8 +202,8 @@ func chain(err error) func(yield func(error) bool) {
 	}
 }
 
-// Classify adds [storage.ErrAborted] or [storage.ErrUnavailable] to an error that a host got from the driver, on the
-// handle of [DB], so that it means what an error of the Store means. It implements [storage.Classifier].
+// Classify adds [storage.ErrAborted] or [storage.ErrUnavailable] to an error that the host got from the driver on the
+// handle of [DB]. The host can then treat it like an error of the Store. Classify implements [storage.Classifier].
 func (s *Store) Classify(ctx context.Context, err error) error {
 	if s == nil || s.err != nil {
 		return err
@@ -221,7 +221,7 @@ func (s *Store) Classify(ctx context.Context, err error) error {
 	return v.explain(ctx, err)
 }
 
-// wrap says which operation it was, once.
+// wrap adds the name of the operation to err.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil

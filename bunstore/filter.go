@@ -9,7 +9,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// expiry is what a filter wants of a pending record's time.
+// expiry is the condition of a filter on expires_at of a pending record.
 type expiry int
 
 const (
@@ -18,14 +18,14 @@ const (
 	expired           // expires_at <= Now
 )
 
-// part is the records of one stored status that a filter wants.
+// part selects records of one stored status.
 type part struct {
 	status string
 	expiry expiry
 }
 
-// parts translates the Statuses and StoredStatuses of f into conditions on the stored status; all means that there are
-// none.
+// parts translates the Statuses and StoredStatuses of f into conditions on the stored status. all reports that there
+// are no such conditions.
 func parts(f storage.Filter) (list []part, all bool) {
 	if f.Statuses == nil && f.StoredStatuses == nil {
 		return nil, true
@@ -53,7 +53,7 @@ func parts(f storage.Filter) (list []part, all bool) {
 	return list, false
 }
 
-// distinct returns the valid texts of list, each once. No record matches the others, and SQL text never sees them.
+// distinct returns the valid texts of list, each once. No record matches an invalid text, and SQL must not contain one.
 func distinct(list []string) []string {
 	if list == nil {
 		return nil
@@ -82,10 +82,10 @@ type search struct {
 	storage.Filter
 	parts    []part
 	all      bool // any status
-	byExpiry bool // in the order of expires_at, or in none: an index on it may serve
+	byExpiry bool // sorted by expires_at, or not sorted: an index on expires_at may be used
 }
 
-// newSearch returns none where no record can match.
+// newSearch returns none if no record can match.
 func newSearch(f storage.Filter) (w search, none bool) {
 	for _, s := range []string{f.OrganizationID, f.EmailContains, f.InviterUserID} {
 		if !storage.ValidText(s) {
@@ -130,7 +130,7 @@ func (e *engine) where(q *statement, w search) {
 		and("organization_domain_id = ''")
 	}
 	if !w.ResolvedBefore.IsZero() {
-		// Times are stored in whole microseconds: earlier than a part of one means up to its beginning.
+		// Times are stored in whole microseconds, so the bound is rounded up.
 		and("resolved_at < ?", e.instant(ceil(w.ResolvedBefore)))
 	}
 	if w.EmailContains != "" {
@@ -145,7 +145,7 @@ func (e *engine) where(q *statement, w search) {
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// whereStatus writes the condition of the parts of w, at most one of which is about pending records.
+// whereStatus writes the condition for the parts of w. At most one part is about pending records.
 func (e *engine) whereStatus(q *statement, w search) {
 	if w.all {
 		return
@@ -188,7 +188,8 @@ func (s *Store) Count(ctx context.Context, f storage.Filter) (int, error) {
 		if none {
 			return nil
 		}
-		// Within an organization or for an address their own indexes count; only at large the one on expires_at does.
+		// The index on expires_at is used only for a count without organization and addresses. Those have their own
+		// indexes.
 		w.byExpiry = f.OrganizationID == "" && f.EmailKeys == nil
 		q := statement{}
 		q.add("SELECT count(*) FROM " + s.e.invitations)

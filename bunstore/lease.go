@@ -10,14 +10,14 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// lease is a connection to begin a transaction on: one of the pool, or the host's own.
+// lease is a connection on which to begin a transaction. It is from the pool, or the host's own.
 type lease struct {
 	bun.Conn
 	pooled bool
 }
 
-// lease waits for a connection. seen, which may be nil, sees what the host runs on one of the pool. The caller must
-// call release.
+// lease waits for a connection. seen may be nil. Otherwise it watches what the host runs on a connection from the pool.
+// The caller must call release.
 func (s *Store) lease(ctx context.Context, seen *watch) (lease, error) {
 	db, pooled := s.db.(*bun.DB)
 	if !pooled {
@@ -39,16 +39,16 @@ func (l lease) release() {
 	}
 }
 
-// discard keeps the pool from using the connection again: nobody knows whether it is in a transaction.
+// discard keeps the pool from reusing the connection, because it may still be in a transaction.
 func (l lease) discard() {
 	_ = l.Raw(func(any) error { return driver.ErrBadConn })
 }
 
-// unreached explains err, with which no connection was to be had, so that nothing was written.
+// unreached explains err, the error of getting a connection. Nothing was written.
 func (s *Store) unreached(ctx context.Context, err error) error {
 	v := s.judge(err)
 	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // nobody waits for a connection
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // ctx ended while waiting for a connection
 		return err
 	case v.class == lost:
 		return &failure{kind: storage.ErrUnavailable, cause: joined(contextError(ctx), err)}
@@ -56,8 +56,8 @@ func (s *Store) unreached(ctx context.Context, err error) error {
 	return v.explain(ctx, err)
 }
 
-// notBegun explains err, of BEGIN on a connection of the pool, so that nothing was written. Whatever the server has
-// not said itself is about the connection: this one may be old, and another one better.
+// notBegun explains err, the error of BEGIN on a connection from the pool. Nothing was written. An error that is not
+// the server's own answer concerns the connection, which may be old. Another connection may work, so a retry may help.
 func (s *Store) notBegun(ctx context.Context, err error) error {
 	if v := s.judge(err); v.class == lost || v.class == plain && v.uncertain {
 		if over := ctx.Err(); over == nil || !errors.Is(err, over) {

@@ -12,17 +12,18 @@ import (
 
 // Migration is one step of the schema.
 type Migration struct {
-	// ID names the step. IDs sort in the order they are applied in, and are kept in the table
-	// organization_invitation_migrations.
+	// ID names the step. The order of the IDs is the order in which the steps are applied. The table
+	// organization_invitation_migrations keeps the IDs of applied steps.
 	ID string
 
-	// SQL are its statements, to be run in this order, in one transaction where the engine has that. The last one
-	// records ID.
+	// SQL contains the statements of the step. Run them in this order, and in one transaction if the engine can create
+	// tables in a transaction. The last statement records ID.
 	SQL []string
 }
 
-// Migrations returns the steps of the schema, first to last, for hosts that run them with a tool of their own.
-// Each is complete with the record that [Store.Check] looks for. cfg may be nil. It refuses what [New] refuses.
+// Migrations returns the steps of the schema, first to last. It is for hosts that run them with their own tool. The
+// last statement of each step inserts the record that [Store.Check] looks for. cfg may be nil. Migrations refuses the
+// dialects and Configs that [New] refuses.
 func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
 	e, err := newEngine(d, cfg)
 	if err != nil {
@@ -31,12 +32,12 @@ func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
 	return e.steps(), nil
 }
 
-// Migrate brings the tables up to date: it applies the [Migrations] that are missing, in one transaction, and does
-// nothing where there are none. Several processes may call it at once. At the end everything [Store.Check] looks
-// for is there, or the error says what is not.
+// Migrate brings the tables up to date. It applies the missing [Migrations] in one transaction. If none is missing, it
+// does nothing. Several processes may call it at once. At the end it verifies what [Store.Check] verifies, and its
+// error says what is missing.
 //
-// On MySQL and MariaDB, where creating a table commits, it is refused in a transaction, and each step can be repeated
-// instead.
+// On MySQL and MariaDB, creating a table commits the open transaction. There Migrate uses no transaction. Inside one it
+// returns an error if a step is missing. Each step can be repeated.
 func (s *Store) Migrate(ctx context.Context) error {
 	const op = "migrate"
 	if s.Check(ctx) == nil {
@@ -45,7 +46,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if s.e.commitsDDL {
 		return s.migrateInPlace(ctx, op)
 	}
-	nothing := func(context.Context, querier) error { return nil } // what begin needs is not there yet
+	nothing := func(context.Context, querier) error { return nil } // the table that begin uses may not exist yet
 	return s.atomically(ctx, op, nothing, func(ctx context.Context, tx *Store) error {
 		return tx.write(ctx, op, func(ctx context.Context, db querier) error {
 			if err := tx.e.catalog.startMigrating(ctx, db); err != nil {
@@ -56,7 +57,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	})
 }
 
-// migrateInPlace is Migrate where a CREATE commits, and each migration may be run any number of times.
+// migrateInPlace is Migrate on an engine where CREATE commits. There each migration may be run any number of times.
 func (s *Store) migrateInPlace(ctx context.Context, op string) error {
 	if s.inTx() {
 		return wrap(op, fmt.Errorf("%v commits a transaction that creates a table: call Migrate on the database, "+
@@ -89,8 +90,8 @@ func (s *Store) apply(ctx context.Context, db querier) error {
 	return s.check(ctx, db)
 }
 
-// Check looks whether the tables, their indexes and the record of every migration are there, and writes nothing.
-// Its error says what is missing and what to do. It ignores migrations of newer versions.
+// Check verifies that the tables, their indexes and the record of every migration exist. It writes nothing. Its error
+// says what is missing and what to do. It ignores migrations of newer versions.
 //
 // Check logs a warning to [slog.Default] if go-sql-driver has no readTimeout: its COMMIT hangs on a network that loses
 // packets. This is not an error.
@@ -101,7 +102,7 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.warn(ctx)
 }
 
-// warn logs what the engine finds surprising about a connection. Inside a transaction there is none to look at.
+// warn logs the engine's warning about a connection. Inside a transaction it does nothing.
 func (s *Store) warn(ctx context.Context) error {
 	if s.inTx() {
 		return nil
@@ -156,7 +157,7 @@ func (s *Store) check(ctx context.Context, db querier) error {
 	return s.e.catalog.sound(ctx, db)
 }
 
-// applied are the recorded migrations.
+// applied returns the IDs of the recorded migrations.
 func (s *Store) applied(ctx context.Context, db querier) (map[string]bool, error) {
 	q := statement{}
 	q.add("SELECT id FROM " + s.e.migrations)

@@ -18,14 +18,16 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// mysql is for MariaDB, a Galera cluster of it, and MySQL. Times are DATETIME(6) in UTC, whatever zone a connection
-// is in. Our transactions are READ COMMITTED; in a host's REPEATABLE READ one, lookups that decide are current reads.
+// mysql is for MariaDB, a Galera cluster of it, and MySQL. Times are DATETIME(6) in UTC, whatever zone a connection is
+// in. The Store's own transactions are READ COMMITTED. In a host's REPEATABLE READ transaction, reads that decide
+// something are current reads.
 type mysql struct {
 	defaults
-	cluster atomic.Bool // Galera, as safe has found
+	cluster atomic.Bool // safe has found a Galera cluster
 }
 
-// mysqlCollation is equal, unique and ordered as Go compares. Each server takes the comment that is for it.
+// mysqlCollation compares, sorts and enforces uniqueness byte for byte, as Go does. Each server executes only the
+// comment that is meant for it.
 const mysqlCollation = "/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */"
 
 func newMySQL(t tables) *engine {
@@ -40,8 +42,8 @@ func newMySQL(t tables) *engine {
 		mixesSnapshots:  true,
 		rowLock:         " FOR UPDATE",
 		currentRead:     " LOCK IN SHARE MODE",
-		// With the lengths of package storage every index is within the 3072 bytes that InnoDB allows, where a character
-		// takes up to four. A longer one would hold a part of its columns, and pages would sort.
+		// With the sizes of package storage every index fits in the 3072 bytes that InnoDB allows, at up to four bytes
+		// per character. A longer index would hold only a part of its columns, and pages would have to be sorted.
 		types: [...]string{
 			textKind: "VARCHAR(%d)", jsonKind: "LONGTEXT", integerKind: "BIGINT", timeKind: "DATETIME(6)",
 		},
@@ -49,18 +51,18 @@ func newMySQL(t tables) *engine {
 		tableOptions: " ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE " + mysqlCollation,
 		insertAgain:  " ON DUPLICATE KEY UPDATE id = id",
 		time:         mysqlTime,
-		rows:         recordSelects, // UNION ALL is what both MariaDB and MySQL take for a list of rows
-		// 40,000 rows deep by Offset it takes 12 instead of 72 ms, and three branches 0.8 instead of 1.9 ms: a temporary
-		// table with LONGTEXT goes to the disk.
+		rows:         recordSelects, // both MariaDB and MySQL accept UNION ALL as a list of rows
+		// At an Offset of 40,000 rows a page takes 12 instead of 72 ms, and three branches take 0.8 instead of 1.9 ms.
+		// Without the join, a temporary table with LONGTEXT is written to disk.
 		joinPage: " STRAIGHT_JOIN ",
 		noLimit:  " LIMIT 18446744073709551615", // as the manual has it
 	}}
 	const primary = " FORCE INDEX (PRIMARY)"
 	e.byID += primary
 	e.deleteByID = "DELETE t FROM " + t.invitations + " AS t" + primary + " WHERE id IN (?)"
-	// A key is locked by writing its row, because what is only locked is not certified across the nodes of a cluster.
+	// A key is locked by writing its row, because Galera certifies written rows across its nodes, but not locked ones.
 	e.lockKey = "INSERT INTO " + t.locks + " (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n + 1"
-	// STRAIGHT_JOIN looks each of the rows up.
+	// STRAIGHT_JOIN looks up each row of v.
 	e.updateSeveral = "UPDATE (?) AS v STRAIGHT_JOIN " + t.invitations + " AS t" + primary +
 		" ON t.id = v.id AND t.version = v.version SET " + setFrom("t.", "") + "t.version = v.version + 1"
 	e.holders = "SELECT id, organization_id, pending_key FROM " + t.invitations + " FORCE INDEX (" + t.named(indexSlot) +
@@ -92,7 +94,7 @@ func (e *mysql) database(q *statement) {
 	q.add("?", e.schema)
 }
 
-// sound refuses tables that somebody has made or changed in a way that would break a rule.
+// sound refuses tables that were created or changed by hand in a way that would break a rule.
 func (e *mysql) sound(ctx context.Context, db querier) error {
 	const do = ": create it as its statement from Migrations does, or ALTER it so"
 	for _, look := range []struct{ columns, from, where, fault string }{
@@ -180,8 +182,8 @@ func (e *mysql) open(ctx context.Context, db querier) (bool, error) {
 	return open != 0, err
 }
 
-// openAtCommit looks at what the server has last said of the transaction, where the driver is go-sql-driver: a host
-// may have run statements past bun, and overlooked their errors.
+// openAtCommit reads the transaction status that the server sent last, if the driver is go-sql-driver. The host may
+// have run statements without bun and ignored their errors.
 func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (open bool, err error) {
 	open = true
 	err = conn.Raw(func(c any) error {
@@ -198,9 +200,9 @@ func (e *mysql) openAtCommit(_ context.Context, _ bun.Tx, conn bun.Conn) (open b
 	return open, err
 }
 
-// lockJoined finds out whether the snapshot is older than the lock: a host's transaction may be REPEATABLE READ and
-// have read already. The snapshot is new enough if it shows the key's row as a current read does. n = n writes no
-// version of the row, but waits for the lock.
+// lockJoined checks whether the snapshot is older than the lock. The host's transaction may be REPEATABLE READ and may
+// already have read. The snapshot is new enough if it shows the same row for the key as a current read. n = n waits for
+// the lock without writing a new version of the row.
 func (e *mysql) lockJoined(ctx context.Context, db querier, key string) error {
 	_, err := db.ExecContext(ctx, "INSERT INTO "+e.locks+" (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n",
 		literal(key))
@@ -219,15 +221,15 @@ func (e *mysql) lockJoined(ctx context.Context, db querier, key string) error {
 	if err != nil {
 		return err
 	}
-	if snapshot != current { // no row is 0, and no row has n = 0
+	if snapshot != current { // 0 means no row, because n is never 0 in a row
 		return &failure{kind: storage.ErrAborted, cause: errOldSnapshot}
 	}
 	_, err = db.ExecContext(ctx, "UPDATE "+e.locks+" SET n = n + 1 WHERE k = ?", literal(key))
 	return err
 }
 
-// mysqlTime cuts to the microsecond. Times that no column can hold, which only filters have, come before or after
-// every one that it can.
+// mysqlTime truncates to the microsecond. Only filters have times that no column can hold. They become a time before or
+// after every time that a column can hold.
 func mysqlTime(b []byte, t time.Time) []byte {
 	switch t = t.UTC().Truncate(time.Microsecond); {
 	case t.Year() < 1:
@@ -240,7 +242,7 @@ func mysqlTime(b []byte, t time.Time) []byte {
 	return append(b, '\'')
 }
 
-// indexHint names the index, because the optimizer takes another one for a filter's sake, and sorts.
+// indexHint names the index, because the optimizer may choose another one to suit the filter, and then has to sort.
 func (e *mysql) indexHint(p page) string {
 	name := ""
 	one := !p.all && len(p.parts) == 1
@@ -267,7 +269,7 @@ func (e *mysql) indexHint(p page) string {
 	return " FORCE INDEX (" + e.named(name) + ")"
 }
 
-// mysqlVerdicts are the verdicts on the error numbers that mean something here.
+// mysqlVerdicts maps the error numbers that matter to their verdicts.
 var mysqlVerdicts = map[int]verdict{
 	1062: {breach: true},
 
@@ -306,7 +308,7 @@ const (
 	mysqlFull     = "the server's disk is full: free space"
 )
 
-// judge goes by the number, which is the server's own answer. Numbers from 2000 to 2999 are made up by clients.
+// judge uses the error number, which is the server's own answer. Numbers from 2000 to 2999 come from clients.
 func (e *mysql) judge(err error) verdict {
 	n := mysqlNumber(err)
 	if v, ok := mysqlVerdicts[n]; ok {
@@ -314,12 +316,12 @@ func (e *mysql) judge(err error) verdict {
 	}
 	switch {
 	case n == 1305 && strings.Contains(err.Error(), "SAVEPOINT orginvite_"):
-		return verdict{class: aborted, noSavepoint: true} // where a savepoint of ours is gone, so is the transaction
+		return verdict{class: aborted, noSavepoint: true} // if our savepoint is gone, the transaction is gone
 	case n != 0:
 		return verdict{uncertain: n/1000 == 2}
 	}
 	for e := range chain(err) {
-		// ErrInvalidConn of go-sql-driver, for whatever way a connection has ended in a statement.
+		// ErrInvalidConn of go-sql-driver: the connection ended during a statement, for any reason.
 		if e.Error() == "invalid connection" {
 			return verdict{class: lost, uncertain: true}
 		}
@@ -327,9 +329,10 @@ func (e *mysql) judge(err error) verdict {
 	return verdict{uncertain: true}
 }
 
-// mysqlNumber returns the number of the server's error in the chain of err, which is not nil, and 0 where there is
-// none. The driver has it in a field, of a type that is not known here, and at the beginning of its text. An error
-// that is only quoted in another's text is found too: of several the first, because what follows may be a value.
+// mysqlNumber returns the number of the server's error in the chain of err, or 0 if there is none. err is not nil. The
+// driver's error type is not imported here, so the number is read from the beginning of its text. mysqlNumber also
+// finds an error that is quoted in the text of another one. It takes the first quoted number, because later text may be
+// a value.
 func mysqlNumber(err error) int {
 	for e := range chain(err) {
 		if n, ok := leadingNumber(e.Error()); ok {

@@ -9,21 +9,21 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// term is one field of an order, and where a page begins in it.
+// term is one field of an order, with the value of After in that field.
 type term struct {
 	column     string
 	descending bool
 	value      any
 }
 
-// order returns the fields of q's order, the tie by id among them, without those that can no longer decide.
-// place has the terms After leaves out everything up to, or nil.
+// order returns the fields of q's order, including the tie-break by id, and each field once. place has the terms of the
+// position After, or nil without After. A page begins after that position.
 func (e *engine) order(q storage.Query) (fields, place []term, err error) {
 	after := q.After
 	if after != nil && (!storage.ValidText(after.ID) || !storage.ValidText(after.EmailKey)) {
 		return nil, nil, errors.New("the text of After is not valid UTF-8, or holds a NUL")
 	}
-	open := after != nil // whether place still grows
+	open := after != nil // whether further terms are added to place
 	add := func(t term, at *time.Time) {
 		if slices.ContainsFunc(fields, func(f term) bool { return f.column == t.column }) {
 			return
@@ -39,7 +39,7 @@ func (e *engine) order(q storage.Query) (fields, place []term, err error) {
 			} else {
 				t.value = e.instant(floor)
 			}
-			open = floor.Equal(up) // no stored time equals a finer one: nothing after it can decide
+			open = floor.Equal(up) // no stored time equals a time finer than a microsecond, so later terms never decide
 		}
 		place = append(place, t)
 	}
@@ -77,7 +77,7 @@ func when(r *storage.Record, field func(*storage.Record) *time.Time) *time.Time 
 	return field(r)
 }
 
-// rowValues is the condition (a, b) > (?, ?), or <, for terms of one direction.
+// rowValues writes the condition (a, b) > (?, ?), or <. All terms have the same direction.
 func rowValues(q *statement, place []term) {
 	sep, sign := "(", ") > ("
 	if place[0].descending {
@@ -97,19 +97,19 @@ func rowValues(q *statement, place []term) {
 	q.add(")")
 }
 
-// after leaves out what does not come after place, in the form an index can be searched by.
+// after writes the condition that a record comes after place, in a form for which the engine can search an index.
 func (e *engine) after(q *statement, place []term) {
 	mixed := slices.ContainsFunc(place, func(t term) bool { return t.descending != place[0].descending })
 	if mixed || !e.seeksRowValues {
-		nested(q, place)
+		mixedOrder(q, place)
 		return
 	}
 	rowValues(q, place)
 }
 
-// nested is the same condition for terms of any direction: a >= ? AND (a > ? OR b < ? OR (b = ? AND …)). The bound on
-// the first column is what an index is searched by.
-func nested(q *statement, place []term) {
+// mixedOrder writes the same condition for terms of any direction: a >= ? AND (a > ? OR (b <= ? AND (b < ? OR (…)))).
+// The engine searches an index for the bound on the first column.
+func mixedOrder(q *statement, place []term) {
 	t := place[0]
 	sign := " > ?"
 	if t.descending {
@@ -120,7 +120,7 @@ func nested(q *statement, place []term) {
 		return
 	}
 	q.add(t.column+strings.Replace(sign, " ?", "= ?", 1)+" AND ("+t.column+sign+" OR (", t.value, t.value)
-	nested(q, place[1:])
+	mixedOrder(q, place[1:])
 	q.add("))")
 }
 

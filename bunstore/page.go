@@ -8,7 +8,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// List implements [storage.Storage]. Besides, it refuses an After with text no record can hold.
+// List implements [storage.Storage]. It also refuses an After whose text no record can hold.
 func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
 	var list []storage.Record
 	fill := func(ctx context.Context, db querier) (err error) {
@@ -49,7 +49,8 @@ func (s *Store) list(ctx context.Context, db querier, q storage.Query) ([]storag
 	if err != nil || !q.ForUpdate || s.turns.tx.own || !s.e.mixesSnapshots {
 		return list, err
 	}
-	// A current read in a transaction of the host's. What the host reads is as old as its snapshot: the two must agree.
+	// This was a current read in the host's transaction. The host itself reads from its snapshot, so the two must
+	// agree.
 	shown, err := s.e.readPage(ctx, db, p, "")
 	if err != nil {
 		return nil, err
@@ -76,11 +77,11 @@ func (e *engine) readPage(ctx context.Context, db querier, p page, suffix string
 type page struct {
 	search
 	fields        []term // of the order
-	place         []term // where the page begins
+	place         []term // the page begins after it; nil for the first page
 	limit, offset int    // 0 is no limit
 }
 
-// newPage returns none where no record can match.
+// newPage returns none if no record can match.
 func (e *engine) newPage(q storage.Query) (p page, none bool, err error) {
 	p = page{limit: q.Limit, offset: q.Offset}
 	if p.fields, p.place, err = e.order(q); err != nil {
@@ -91,18 +92,18 @@ func (e *engine) newPage(q storage.Query) (p page, none bool, err error) {
 	return p, none, nil
 }
 
-// The most branches of one page. A user has a few addresses and a record five statuses.
+// maxBranches bounds the branches of one page. A user has a few addresses, and there are five statuses.
 const maxBranches = 32
 
-// branch is what one branch of a page reads of its addresses and statuses.
+// branch is the part of a page for some of its addresses and statuses.
 type branch struct {
 	emailKeys []string
 	parts     []part
 }
 
-// branches splits a page of several statuses or addresses: an index can read each branch in order and stop, and only
-// the branches' few rows are sorted. It returns nil where the page is better read as a whole. IDs name the rows already,
-// and without a limit all of them are sorted anyway.
+// branches splits a page of several statuses or addresses. The engine can then read each branch in order from an index
+// and stop at the limit, and sorts only these few rows. branches returns nil if the page is better read as a whole.
+// That is so with IDs, which already name the rows, and without a limit, because all rows are then sorted anyway.
 func (p *page) branches() []branch {
 	byEmail, byPart := 1, 1
 	if p.IDs != nil || p.limit == 0 {
@@ -133,8 +134,8 @@ func (p *page) branches() []branch {
 	return list
 }
 
-// selectPage is the SELECT of a page. Where the records are joined, what the page passes over and what its branches are
-// sorted by is read from the index, and records of what is left.
+// selectPage returns the SELECT of a page. With joinPage, an inner SELECT skips the Offset and sorts the branches with
+// columns of an index alone. The records are then read only for the rows of the page.
 func (e *engine) selectPage(p page) *statement {
 	st := &statement{}
 	branches := p.branches()
@@ -164,7 +165,7 @@ func (e *engine) selectPage(p page) *statement {
 	return st
 }
 
-// selectBranches writes one SELECT for each branch, which reads as many rows as the whole page may need of it.
+// selectBranches writes one SELECT for each branch. It reads as many rows as the whole page may need from that branch.
 func (e *engine) selectBranches(st *statement, read string, p page, branches []branch) {
 	p.limit, p.offset = p.limit+min(p.offset, math.MaxInt-p.limit), 0
 	for i, b := range branches {

@@ -25,8 +25,8 @@ func newPostgres(t tables) *engine {
 	const text = `text COLLATE "C"`
 	e := &engine{tables: t, statements: newStatements(t), facts: facts{
 		dialect: dialect.PG,
-		// Whatever the default is: each statement sees what was committed before it. In a snapshot that is taken once,
-		// Lock would give the lock and hide what its last holder has written.
+		// Set regardless of the server's default, so that each statement sees what was committed before it. With one
+		// snapshot for the transaction, Lock would get the lock but not show what its last holder has written.
 		isolation:      sql.LevelReadCommitted,
 		cutLosesConn:   true,
 		rowLock:        " FOR UPDATE",
@@ -36,15 +36,16 @@ func newPostgres(t tables) *engine {
 		rows:           recordRows,
 		likeIsBinary:   true, // by the collation
 		seeksRowValues: true,
-		// 80,000 rows deep by Offset it takes 10 instead of 19 ms, and more where rows lie about; a page near the
-		// beginning is slower for it.
+		// At an Offset of 80,000 rows a page takes 10 instead of 19 ms. It saves more if the rows are scattered. A page
+		// near the beginning is slower with the join.
 		joinPage: " JOIN ",
 		joinFrom: 1000,
 	}}
-	// A key is locked by writing its row: a transaction with an older snapshot (the host's, if it is REPEATABLE READ or
-	// SERIALIZABLE and has read) is then refused with 40001, where an advisory lock would let it go on with old figures.
+	// A key is locked by writing its row. A transaction with an older snapshot is then refused with 40001. This is a
+	// host's transaction that is REPEATABLE READ or SERIALIZABLE and has already read. With an advisory lock it would
+	// continue with old data.
 	e.lockKey = "INSERT INTO " + t.locks + " AS l (k, n) VALUES (?, 1) ON CONFLICT (k) DO UPDATE SET n = l.n + 1"
-	// A unique index that refuses would be the end of the transaction: this asks it not to.
+	// An error from a unique index would abort the transaction. ON CONFLICT avoids the error.
 	e.insert += " ON CONFLICT DO NOTHING RETURNING id"
 	e.updateSeveral = "UPDATE " + t.invitations + " AS t SET " +
 		setFrom("", "::timestamptz") + // a literal among VALUES is text
@@ -56,7 +57,7 @@ func newPostgres(t tables) *engine {
 	return e
 }
 
-// startMigrating takes an advisory lock first: of two who say IF NOT EXISTS at the same time one fails.
+// startMigrating takes an advisory lock first, because one of two concurrent CREATE TABLE IF NOT EXISTS fails.
 func (e *postgres) startMigrating(ctx context.Context, db querier) error {
 	const key = 0x6f7267696e766974 // "orginvit"
 	if _, err := db.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", int64(key)); err != nil {
@@ -72,7 +73,7 @@ func (e *postgres) objects(ctx context.Context, db querier) (map[string]bool, er
 	if e.schema != "" {
 		q.add("n.nspname = ?", e.schema)
 	} else {
-		q.add("pg_catalog.pg_table_is_visible(c.oid)") // what its name alone finds
+		q.add("pg_catalog.pg_table_is_visible(c.oid)") // found without a schema in front of its name
 	}
 	found := map[string]bool{}
 	var name string
@@ -80,7 +81,8 @@ func (e *postgres) objects(ctx context.Context, db querier) (map[string]bool, er
 	return found, err
 }
 
-// sound refuses columns that compare otherwise than Go, and an index that a failed CREATE INDEX CONCURRENTLY left.
+// sound refuses columns that do not compare byte for byte, and the invalid index that a failed CREATE INDEX
+// CONCURRENTLY leaves.
 func (e *postgres) sound(ctx context.Context, db querier) error {
 	encoding, err := e.show(ctx, db, "server_encoding")
 	if err != nil {
@@ -119,8 +121,9 @@ func (e *postgres) sound(ctx context.Context, db querier) error {
 	return nil
 }
 
-// safe asks what our literals depend on: with standard_conforming_strings off a backslash in one is an escape, and
-// in some encodings a quote can be half of a character. SHOW takes no snapshot, so that Lock may still come first.
+// safe checks the settings on which literals depend. With standard_conforming_strings off, a backslash in a literal is
+// an escape. In some encodings, a quote can be half of a character. SHOW takes no snapshot, so a Lock after it still
+// gets a new one.
 func (e *postgres) safe(ctx context.Context, db querier) error {
 	for _, s := range []struct{ name, want string }{{"standard_conforming_strings", "on"}, {"client_encoding", "UTF8"}} {
 		got, err := e.show(ctx, db, s.name)
@@ -140,8 +143,9 @@ func (e *postgres) show(ctx context.Context, db querier, setting string) (value 
 	return value, err
 }
 
-// openAtCommit finds out whether a statement of the host's has failed, or has ended the transaction, and the host has
-// ignored it: COMMIT would then be a ROLLBACK, or do nothing, and not every driver says so. pgx knows by itself.
+// openAtCommit finds out whether a statement of the host has failed, or has ended the transaction, and the host has
+// ignored it. COMMIT would then roll back or do nothing, and not every driver reports that. pgx knows the status
+// without a query.
 func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (bool, error) {
 	status := byte(0)
 	err := conn.Raw(func(c any) error {
@@ -149,7 +153,7 @@ func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (
 		return nil
 	})
 	if err != nil || status != 0 {
-		return status != 'I', err // what failed, COMMIT says
+		return status != 'I', err // COMMIT reports a failed transaction
 	}
 	_, err = tx.ExecContext(ctx, "SAVEPOINT orginvite_end")
 	if err != nil && e.state(err) == postgresNoTx {
@@ -158,8 +162,8 @@ func (e *postgres) openAtCommit(ctx context.Context, tx bun.Tx, conn bun.Conn) (
 	return true, err
 }
 
-// pgxStatus is the status that the server gave a connection of pgx's with its last answer: I outside of a transaction.
-// It is 0 for any other driver. Package pgx is not imported here.
+// pgxStatus returns the transaction status that the server sent last on a connection of pgx: 'I' outside a transaction.
+// It returns 0 for any other driver. Package pgx is not imported here.
 func pgxStatus(conn any) byte {
 	v := reflect.ValueOf(conn)
 	for _, name := range []string{"Conn", "PgConn", "TxStatus"} {
@@ -175,7 +179,7 @@ func pgxStatus(conn any) byte {
 	return byte(v.Uint())
 }
 
-// insert is told which records were written. It deletes them if those are not all.
+// insert learns from RETURNING which records were written. If some were not, it deletes the others again.
 func (e *postgres) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
 	var written []string
 	var id string
@@ -190,7 +194,7 @@ func (e *postgres) insert(ctx context.Context, db querier, records []storage.Rec
 	return false, err
 }
 
-// update does run into the index. Within a transaction, what may breach has a savepoint.
+// update may violate the unique index, which would abort the transaction. So in a transaction it uses a savepoint.
 func (e *postgres) update(ctx context.Context, db querier, records []storage.Record) (int64, error) {
 	pending := func(r storage.Record) bool { return r.Status == storage.Pending }
 	if _, inTx := db.(bun.Tx); !inTx || !slices.ContainsFunc(records, pending) {
@@ -215,8 +219,8 @@ func (e *postgres) update(ctx context.Context, db querier, records []storage.Rec
 	return n, breach
 }
 
-// postgresTime cuts to the microsecond. Times outside of the years 1 to 9999, which only filters have, are the ends of
-// time.
+// postgresTime truncates to the microsecond. Only filters have times outside the years 1 to 9999. They become -infinity
+// or infinity.
 func postgresTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	switch year := t.Year(); {
@@ -228,7 +232,7 @@ func postgresTime(b []byte, t time.Time) []byte {
 	return t.AppendFormat(b, "'2006-01-02 15:04:05.999999+00'")
 }
 
-// state is the SQLSTATE in the chain of err, which is not nil, and "" where there is none. See
+// state returns the SQLSTATE in the chain of err, or "" if there is none. err is not nil. See
 // https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func (e *postgres) state(err error) string {
 	var pgx interface{ SQLState() string } // and lib/pq
@@ -245,7 +249,7 @@ func (e *postgres) state(err error) string {
 	return ""
 }
 
-// postgresVerdicts are the verdicts on SQLSTATEs by their first characters; the first that fits counts.
+// postgresVerdicts maps prefixes of SQLSTATEs to verdicts. The first prefix that matches counts.
 var postgresVerdicts = []struct {
 	state string
 	verdict
@@ -267,7 +271,7 @@ var postgresVerdicts = []struct {
 
 	{"25P03", verdict{class: lost}}, // sessions the server has ended
 	{"25P04", verdict{class: lost}},
-	// Those of a server or a connection that fails say nothing about what was committed.
+	// These come from a failing server or connection, and do not tell whether COMMIT succeeded.
 	{"57P", verdict{class: lost, uncertain: true}},
 	{"08", verdict{class: lost, uncertain: true}},     // of a proxy's connection too
 	{"58", verdict{class: unusable, uncertain: true}}, // of the system
@@ -280,7 +284,8 @@ const (
 	postgresReadOnly = "the server is read-only, as a replica is: connect to the primary"
 )
 
-// judge goes by the SQLSTATE, which is the server's own answer or a proxy's, and without one by what pgx says itself.
+// judge uses the SQLSTATE, which is the answer of the server or of a proxy. Without one it uses the texts of pgx's own
+// errors.
 func (e *postgres) judge(err error) verdict {
 	if state := e.state(err); state != "" {
 		for _, v := range postgresVerdicts {

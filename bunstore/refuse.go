@@ -17,7 +17,7 @@ func collide(records []storage.Record) bool {
 
 // refuseInsert returns the ExistsError of records that cannot all be inserted.
 func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.Record) error {
-	if err := s.shown(ctx, db, records); err != nil {
+	if err := s.requireFreshSnapshot(ctx, db, records); err != nil {
 		return err
 	}
 	if len(records) == 1 {
@@ -37,10 +37,10 @@ func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.
 	return refusal(records, taken, held)
 }
 
-// refuseUpdate returns the ExistsError of records that cannot all be written by Update. The records they replace release
-// their slots.
+// refuseUpdate returns the ExistsError of records that Update cannot write. The records that they replace release their
+// slots.
 func (s *Store) refuseUpdate(ctx context.Context, db querier, records []storage.Record) error {
-	if err := s.shown(ctx, db, records); err != nil {
+	if err := s.requireFreshSnapshot(ctx, db, records); err != nil {
 		return err
 	}
 	if len(records) == 1 {
@@ -87,7 +87,7 @@ func refusal(records []storage.Record, taken map[string]bool, held map[slot]bool
 	return err
 }
 
-// slotsOf are the slots of those of records that are pending.
+// slotsOf returns the slots of the pending records.
 func slotsOf(records []storage.Record) []slot {
 	var slots []slot
 	for _, r := range records {
@@ -98,9 +98,9 @@ func slotsOf(records []storage.Record) []slot {
 	return slots
 }
 
-// shown fails where the snapshot of a host's transaction does not show the holder of a slot as it is. What the host
-// reads would not explain the refusal.
-func (s *Store) shown(ctx context.Context, db querier, records []storage.Record) error {
+// requireFreshSnapshot returns ErrAborted if the snapshot of a host's transaction does not show the current holders of
+// the slots of records. The host could not see there why its records are refused.
+func (s *Store) requireFreshSnapshot(ctx context.Context, db querier, records []storage.Record) error {
 	if !s.inTx() || s.turns.tx.own || !s.e.mixesSnapshots {
 		return nil
 	}

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// How long an aborted transaction is retried, and the longest pause between two tries.
+// An aborted transaction is retried for retryFor, with pauses of at most retryPause.
 const (
 	retryFor   = 10 * time.Second
 	retryPause = 64 * time.Millisecond
 )
 
-// retry calls fn until it returns anything but a failure that another try may mend, within bounds.
+// retry calls fn again as long as it returns a failure with retry set, for at most retryFor.
 func retry(ctx context.Context, fn func() error) error {
 	var began time.Time
 	for try := 0; ; try++ {

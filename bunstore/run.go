@@ -10,10 +10,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// querier is what statements run on: a *bun.DB, bun.Conn or bun.Tx, so that bun's query hooks see them all.
+// querier runs statements. It is a *bun.DB, bun.Conn or bun.Tx, so bun's query hooks see all statements.
 type querier = bun.IConn
 
-// read runs fn, whose statements write nothing and need no transaction of their own.
+// read runs fn, which only reads and needs no transaction of its own.
 func (s *Store) read(ctx context.Context, op string, fn func(context.Context, querier) error) error {
 	if err := s.enter(ctx); err != nil {
 		return wrap(op, err)
@@ -33,9 +33,10 @@ func (s *Store) read(ctx context.Context, op string, fn func(context.Context, qu
 	}))
 }
 
-// write runs fn, whose statements write. Outside a transaction it begins one for fn, and retries it while the engine
-// aborts it. That includes a single statement: a server does not notice that a client has gone while its statement
-// waits for a lock, and would commit it afterwards; and a driver may say that ctx has ended of one that was committed.
+// write runs fn, which writes. Outside a transaction it begins a transaction for fn, and retries it if the engine
+// aborts it. Even a single statement gets a transaction, for two reasons. If a client goes away while its statement
+// waits for a lock, the server does not notice, and would commit the statement later. And a driver may report that ctx
+// has ended although the statement was committed.
 func (s *Store) write(ctx context.Context, op string, fn func(context.Context, querier) error) error {
 	if err := s.enter(ctx); err != nil {
 		return wrap(op, err)
@@ -55,7 +56,8 @@ func (s *Store) write(ctx context.Context, op string, fn func(context.Context, q
 	return wrap(op, s.finish(ctx, s.safely(inner, fn), done))
 }
 
-// safely runs fn on a connection that corrupts no values. One is asked, because all of a pool are made alike.
+// safely runs fn after checking that the connections corrupt no values. It checks only one, because all connections of
+// a pool have the same settings.
 func (s *Store) safely(ctx context.Context, fn func(context.Context, querier) error) error {
 	if !s.safe.Load() {
 		if err := s.e.catalog.safe(ctx, s.db); err != nil {
@@ -66,8 +68,8 @@ func (s *Store) safely(ctx context.Context, fn func(context.Context, querier) er
 	return fn(ctx, s.db)
 }
 
-// finish ends a statement in the transaction of s, whose error is err: it frees the statement's context by done,
-// explains err, and remembers where err makes the transaction or the nested one unusable.
+// finish ends a statement in the transaction of s. err is the error of the statement. finish calls done to free the
+// statement's context, and explains err. It remembers if err makes the transaction, or the nested one, unusable.
 func (s *Store) finish(ctx context.Context, err error, done func() (cut bool)) error {
 	cut := done()
 	if err == nil {
@@ -81,7 +83,7 @@ func (s *Store) finish(ctx context.Context, err error, done func() (cut bool)) e
 	if f, ok := errors.AsType[*failure](err); ok {
 		return s.turns.tx.fail(f)
 	}
-	// In the host's own transaction we cannot know: it may have rolled back to a savepoint of its own.
+	// In the host's own transaction this is unknown, because the host may have rolled back to its own savepoint.
 	if v.class == unusable && (s.turns.tx.own || s.turns.outer != nil) && s.turns.failed == nil {
 		s.turns.failed = fmt.Errorf("%w: %w", errUnusable, err)
 	}

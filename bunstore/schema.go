@@ -29,12 +29,12 @@ const (
 	indexEmail     = "organization_invitations_email"     // a user's page
 	indexCreated   = "organization_invitations_created"   // a page of everything
 	indexStatus    = "organization_invitations_status"    // a page of everything of some statuses
-	indexDue       = "organization_invitations_due"       // what has expired and is not written as expired
+	indexDue       = "organization_invitations_due"       // expired records that are still stored as pending
 )
 
-// indexes are the indexes of the invitations table, the same on every engine. The last columns of some are there so
-// that counting and searching by a part of the address read no record. There is none on (organization_id, status,
-// expires_at): SQLite would take it for the page of expired ones, and sort.
+// indexes are the indexes of the invitations table, the same on every engine. Some have extra columns at the end, so
+// that a count or a search by a part of the address reads only the index. There is no index on (organization_id,
+// status, expires_at), because SQLite would use it for a page of expired records and would then have to sort.
 var indexes = []index{
 	{indexSlot, true, "organization_id, pending_key"},
 	{indexOrg, false, "organization_id, created_at, id, organization_domain_id, email_key"},
@@ -45,7 +45,7 @@ var indexes = []index{
 	{indexDue, false, "status, expires_at, id"},
 }
 
-// tables are the names in use, quoted and with their schema where SQL needs them so.
+// tables are the names for SQL, quoted and with their schema if there is one.
 type tables struct {
 	schema, prefix                 string // as in Config
 	quote                          string // around a name
@@ -72,14 +72,14 @@ func plainName(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
-// quoted returns t with its names, quoted by quote.
+// quoted returns t with the names of its tables in quote.
 func (t tables) quoted(quote string) tables {
 	t.quote = quote
 	t.invitations, t.locks, t.migrations = t.qualified(baseName), t.qualified(locksName), t.qualified(appliedName)
 	return t
 }
 
-// named is a name with its prefix, quoted; qualified has the schema too.
+// named returns a name with its prefix, quoted. qualified adds the schema.
 func (t *tables) named(name string) string { return t.quote + t.prefix + name + t.quote }
 
 func (t *tables) qualified(name string) string {
@@ -93,8 +93,8 @@ func (t *tables) qualified(name string) string {
 // them with a tool of its own satisfies Check.
 func (e *engine) steps() []Migration { return []Migration{e.createTables()} }
 
-// createTables is the first migration. It has the columns that no later one adds. Databases have been made with it, so
-// what it creates never changes.
+// createTables returns the first migration. It has the columns that no later migration adds. Databases have been
+// created with it, so it must never change.
 func (e *engine) createTables() Migration {
 	const id = "0001_create"
 	create := "CREATE TABLE "
@@ -112,7 +112,7 @@ func (e *engine) createTables() Migration {
 			parts = append(parts, e.declaration(c))
 		}
 	}
-	if e.commitsDDL { // indexes within the statement that creates their table: it may run several times at once
+	if e.commitsDDL { // the same statement creates the indexes, because it may run several times concurrently
 		for _, i := range indexes {
 			parts = append(parts, unique(i)+"KEY "+e.named(i.name)+" ("+i.columns+")")
 		}
@@ -132,7 +132,7 @@ func (e *engine) createMigrations() string {
 		" NOT NULL PRIMARY KEY)" + e.tableOptions
 }
 
-// declaration is a column in CREATE TABLE.
+// declaration returns the declaration of a column in CREATE TABLE.
 func (e *engine) declaration(c column) string {
 	text := c.name + " " + e.typeOf(c.kind, c.most)
 	switch {

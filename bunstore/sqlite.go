@@ -12,8 +12,8 @@ import (
 	"github.com/uptrace/bun/dialect"
 )
 
-// sqlite keeps times as INTEGER microseconds and has one writer at a time, so that whoever has the write lock
-// decides on what is stored and needs to lock no rows. Its text compares and sorts byte for byte by itself.
+// sqlite keeps times as INTEGER microseconds. It has one writer at a time, so the holder of the write lock does not
+// need to lock rows. Text compares and sorts byte for byte by default.
 type sqlite struct{ defaults }
 
 func newSQLite(t tables) *engine {
@@ -31,12 +31,12 @@ func newSQLite(t tables) *engine {
 		seeksRowValues: true,
 		noLimit:        " LIMIT -1",
 	}}
-	// The first statement takes the write lock: a transaction that reads before it writes is refused to write when
-	// somebody else has written meanwhile, whatever busy_timeout says.
+	// The first statement takes the write lock. Otherwise a transaction that reads first could not write if somebody
+	// else has written meanwhile, regardless of busy_timeout.
 	e.begin = "UPDATE " + t.locks + " SET n = n WHERE 0"
 	e.updateSeveral = "WITH v (" + writtenColumns + ") AS (VALUES ?) UPDATE " + t.invitations + " AS t SET " +
 		setFrom("", "") + "version = v.version + 1 FROM v WHERE t.id = v.id AND t.version = v.version"
-	// CROSS JOIN keeps the order: each slot is looked up in the unique index.
+	// CROSS JOIN keeps the order of the tables, so each slot is looked up in the unique index.
 	e.holders = "WITH v (o, k) AS (VALUES ?) SELECT t.id, t.organization_id, t.pending_key FROM v CROSS JOIN " +
 		t.invitations + " AS t ON t.organization_id = v.o AND t.pending_key = v.k"
 	special := &sqlite{defaults{e}}
@@ -48,7 +48,7 @@ func (e *sqlite) startMigrating(ctx context.Context, db querier) error {
 	if _, err := db.ExecContext(ctx, e.createMigrations()); err != nil {
 		return err
 	}
-	// Where the table was there already, this is what takes the write lock.
+	// If the table already existed, this statement takes the write lock.
 	_, err := db.ExecContext(ctx, "UPDATE "+e.migrations+" SET id = id WHERE 0")
 	return err
 }
@@ -66,8 +66,8 @@ func (e *sqlite) objects(ctx context.Context, db querier) (map[string]bool, erro
 	return found, err
 }
 
-// open tries to begin a transaction, which SQLite refuses inside one. A write of the host's that was interrupted has
-// rolled back the whole of it.
+// open tries to begin a transaction, which SQLite refuses inside a transaction. If a write of the host was interrupted,
+// SQLite has rolled back the whole transaction.
 func (e *sqlite) open(ctx context.Context, db querier) (bool, error) {
 	tx, ok := db.(bun.Tx)
 	if !ok {
@@ -84,14 +84,15 @@ func (e *sqlite) open(ctx context.Context, db querier) (bool, error) {
 	return false, err
 }
 
-// reusable asks: drivers roll back what they could not commit, and a database in memory goes with its connection.
+// reusable tries a ROLLBACK. Drivers roll back a transaction that they could not commit, and closing the connection
+// would lose a database in memory.
 func (e *sqlite) reusable(ctx context.Context, conn bun.Conn) bool {
 	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
 	return err == nil || strings.Contains(err.Error(), "no transaction is active")
 }
 
-// micros is t in microseconds since 1970, cut. Times that no column can hold, which only filters have, are the last
-// ones that it can.
+// micros returns t in microseconds since 1970, truncated. Only filters have times that no column can hold. They become
+// the first or the last time that a column can hold.
 func micros(t time.Time) int64 {
 	const most = math.MaxInt64 / 1_000_000
 	switch s := t.Unix(); {
@@ -103,9 +104,9 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// sqliteVerdicts are the verdicts on the result codes of SQLite that mean something here, the lowest 8 bits of them:
-// https://www.sqlite.org/rescode.html. The text has to agree, because the host's own errors may well have a method
-// Code that means something else. Where uncoded is set the text is enough, for drivers without that method.
+// sqliteVerdicts maps the result codes that matter, in their lowest 8 bits, to verdicts. See
+// https://www.sqlite.org/rescode.html. The text must match too, because an error of the host may have a method Code
+// with another meaning. If uncoded is set the text alone is enough, for drivers without that method.
 var sqliteVerdicts = []struct {
 	code    int
 	text    string
@@ -117,7 +118,7 @@ var sqliteVerdicts = []struct {
 	{19, "UNIQUE constraint failed", true, verdict{breach: true}},
 	// SQLite may have rolled back by itself after those that follow.
 	{7, "out of memory", false, verdict{class: ended}},
-	// What it has written may still be found when the file is opened again.
+	// What the transaction has written may be there when the file is opened again.
 	{10, "disk I/O error", false, verdict{class: ended, uncertain: true}},
 	{13, "database or disk is full", true, verdict{class: unavailable,
 		remedy: "the disk is full, or max_page_count is reached: free space or raise it"}},
@@ -131,7 +132,7 @@ var sqliteVerdicts = []struct {
 
 const sqliteDamaged = "the file is damaged or is not a database: run PRAGMA integrity_check, and restore a backup"
 
-// judge goes by the result code: SQLite runs in this process, so that a code is its own answer.
+// judge uses the result code. SQLite runs in this process, so a code is always its own answer.
 func (e *sqlite) judge(err error) verdict {
 	v := verdict{uncertain: true}
 	var coded interface {
@@ -152,7 +153,7 @@ func (e *sqlite) judge(err error) verdict {
 			break
 		}
 	}
-	if strings.Contains(err.Error(), "no transaction is active") { // whatever has ended it
+	if strings.Contains(err.Error(), "no transaction is active") { // unknown how it has ended
 		v.uncertain = true
 	}
 	v.noSavepoint = strings.Contains(err.Error(), "no such savepoint: orginvite_")

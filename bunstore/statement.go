@@ -9,7 +9,7 @@ import (
 	"github.com/uptrace/bun/schema"
 )
 
-// statement is SQL as bun takes it: '?' where an argument is written into the text. Values are arguments, always.
+// statement is SQL for bun, which writes an argument in place of each '?'. Values are always arguments.
 type statement struct {
 	sql  strings.Builder
 	args []any
@@ -57,8 +57,8 @@ func (q *statement) exec(ctx context.Context, db querier) (int64, error) {
 	return res.RowsAffected()
 }
 
-// appender is an argument that writes itself into the text. It is no struct, because bun would take the fields of a
-// single struct for named arguments.
+// appender is an argument that writes itself into the text. It is not a struct, because bun would treat the fields of a
+// single struct as named arguments.
 type appender func(gen schema.QueryGen, b []byte) []byte
 
 // AppendQuery implements schema.QueryAppender.
@@ -74,8 +74,9 @@ func literal(s string) appender {
 	return func(gen schema.QueryGen, b []byte) []byte { return appendText(gen.Dialect(), b, s) }
 }
 
-// appendText writes a text literal. On PostgreSQL a backslash in a plain one means itself or begins an escape, as
-// standard_conforming_strings says, which a host may set in its transaction. In E'…' it always begins one.
+// appendText writes a text literal. On PostgreSQL a backslash in a plain literal is a backslash or begins an escape.
+// That depends on standard_conforming_strings, which a host may change in its transaction. In E'…' a backslash always
+// begins an escape.
 func appendText(d schema.Dialect, b []byte, s string) []byte {
 	if d.Name() != dialect.PG || !strings.Contains(s, `\`) {
 		return d.AppendString(b, s)

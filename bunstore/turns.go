@@ -2,28 +2,28 @@ package bunstore
 
 import "context"
 
-// turns lets calls take turns on a connection, a transaction on it, or a nested one. An open nested transaction has the
-// turn of the one around it, so that every statement runs in the transaction it was meant for.
+// turns makes calls take turns on a connection, a transaction or a nested transaction. An open nested transaction holds
+// the turn of its outer one, so every statement runs in the transaction it was meant for.
 type turns struct {
 	outer  *turns
-	tx     *txn          // nil: a connection, no transaction
+	tx     *txState      // nil: a connection, no transaction
 	turn   chan struct{} // full while somebody has the turn
-	closed bool          // set by the one that has the turn; those inside are closed by then
+	closed bool          // set by the holder of the turn; nested ones are closed before
 	failed error         // makes the transaction, or the nested one, unusable until it is rolled back
 }
 
-func newTurns(outer *turns, tx *txn) *turns {
+func newTurns(outer *turns, tx *txState) *turns {
 	return &turns{outer: outer, tx: tx, turn: make(chan struct{}, 1)}
 }
 
-// close makes every later call an error. It waits for one that a goroutine of fn's has left behind.
+// close makes every later call return an error. It first waits for a call that a goroutine of fn is still running.
 func (t *turns) close() {
 	t.turn <- struct{}{}
 	t.closed = true
 	<-t.turn
 }
 
-// usable returns why the transaction cannot be used, nil where it can. Only the one that has the turn may ask.
+// usable returns why the transaction cannot be used, or nil if it can. Only the holder of the turn may call it.
 func (t *turns) usable(ctx context.Context) error {
 	if t.closed {
 		return errFinished
@@ -39,8 +39,8 @@ func (t *turns) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// turnsKey is where the context of fn says which transaction it is in. It tells a goroutine that has to wait for its
-// turn from one that would wait for itself.
+// turnsKey is the key of the turns in the context of fn. With them, enter can tell a call that has to wait for its turn
+// from a call that would wait for itself.
 type turnsKey struct{}
 
 // enter acquires exclusive use of the connection, if the Store has one. If it returns nil, the caller must call leave.

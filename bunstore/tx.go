@@ -13,21 +13,21 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// RunInTx implements [storage.Storage]. On a Store outside a transaction it begins one, and retries it for up to
-// about 10 seconds while the engine aborts it or somebody else holds the lock it needs. On a Store in a transaction,
-// its own or the host's, it begins a nested transaction by SAVEPOINT.
+// RunInTx implements [storage.Storage]. On a Store outside a transaction it begins a transaction. It retries this
+// transaction for up to about 10 seconds if the engine aborts it, or if somebody else holds a lock that it needs. On a
+// Store in a transaction, its own or the host's, it begins a nested transaction with SAVEPOINT.
 //
-// If ctx has ended by the time fn returns, the transaction or the nested one is rolled back, and the error is that of
-// ctx. Goroutines of fn may share tx: their calls take turns, and while a nested transaction of one of them is open
-// the others wait.
+// If ctx has ended when fn returns, RunInTx rolls back its transaction or nested transaction, and returns the error of
+// ctx. The goroutines of fn may share tx. Their calls run one at a time. While one goroutine has a nested transaction
+// open, the others wait.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
 	return s.atomically(ctx, "transaction", s.e.takeWriteLock, func(ctx context.Context, tx *Store) error {
 		return fn(ctx, tx)
 	})
 }
 
-// atomically runs fn in an outermost transaction that starts with start, or in a nested one. Errors of fn come back as
-// they are.
+// atomically runs fn in an outermost transaction that starts with start, or in a nested one. It returns errors of fn
+// unchanged.
 func (s *Store) atomically(ctx context.Context, op string, start func(context.Context, querier) error,
 	fn func(context.Context, *Store) error) error {
 	if err := s.enter(ctx); err != nil {
@@ -40,12 +40,12 @@ func (s *Store) atomically(ctx context.Context, op string, start func(context.Co
 	return retry(ctx, func() error { return s.outermost(ctx, op, start, fn) })
 }
 
-// within is a Store that works in tx, or in a transaction nested in that of s.
-func (s *Store) within(db bun.IDB, tx *txn) *Store {
+// within returns a Store that works in tx, or in a transaction nested in that of s.
+func (s *Store) within(db bun.IDB, tx *txState) *Store {
 	return &Store{db: db, e: s.e, safe: s.safe, turns: newTurns(s.turns, tx)}
 }
 
-// call runs fn in the transaction of s, or the nested one, and returns why that must not be committed.
+// call runs fn in the transaction of s, or the nested one. It returns an error if that must not be committed.
 func (s *Store) call(ctx context.Context, op string, fn func(context.Context, *Store) error) error {
 	err := fn(context.WithValue(ctx, turnsKey{}, s.turns), s)
 	if failure := s.outcome(ctx, err); failure != nil {
@@ -61,10 +61,11 @@ func (s *Store) call(ctx context.Context, op string, fn func(context.Context, *S
 	return wrap(op, s.turns.failed)
 }
 
-// outcome returns why the transaction of s is unusable, nil where it is not. err is what fn returned: the engine may
-// have aborted the transaction at a statement that the host has run by itself, on DB(tx).
+// outcome returns why the transaction of s is unusable, or nil if it is usable. err is what fn returned. It may show
+// that the engine aborted the transaction at a statement that the host ran itself on DB(tx).
 //
-// Where a context has ended its error is in the chain: it is why the connection, and so the transaction, was lost.
+// If a context has ended, its error is in the chain, because that is why the connection and so the transaction was
+// lost.
 func (s *Store) outcome(ctx context.Context, err error) error {
 	failure := s.turns.tx.failure()
 	if v := s.judgeReturned(err); failure == nil && v.endsTx() {
@@ -76,21 +77,21 @@ func (s *Store) outcome(ctx context.Context, err error) error {
 	return joined(contextErrorIn(ctx, err), failure)
 }
 
-// ownTx is a transaction of ours, and the Store that works in it.
+// ownTx is a transaction that the Store has begun, and the Store that works in it.
 type ownTx struct {
 	*Store
 	tx   bun.Tx
 	conn lease
 	op   string
-	// bounded ends a time after the caller's context has.
+	// bounded ends grace after the caller's context.
 	bounded context.Context
 }
 
 // outermost begins a transaction, runs fn in it once, and ends it.
 func (s *Store) outermost(ctx context.Context, op string, start func(context.Context, querier) error,
 	fn func(context.Context, *Store) error) (err error) {
-	// Only waiting for a connection is cut short by ctx. A transaction that database/sql begins with it would be
-	// rolled back behind our back, in the middle of a statement.
+	// ctx limits only the wait for a connection. database/sql would roll back a transaction begun with ctx at any
+	// moment, even in the middle of a statement.
 	bounded, free := outlive(ctx, grace)
 	defer free() // after the end of the transaction, which a driver may run with it
 	seen := &watch{s: s}
@@ -104,7 +105,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 		return wrap(op, s.beginFailed(ctx, conn, err))
 	}
 
-	state := newOwnTxn(s.e, tx)
+	state := newOwnTxState(s.e, tx)
 	state.watched = conn.pooled && s.e.failureMayEndTx
 	seen.tx.Store(state)
 	t := ownTx{Store: s.within(tx, state), tx: tx, conn: conn, op: op, bounded: bounded}
@@ -128,7 +129,7 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	return wrap(op, t.commit(ctx))
 }
 
-// beginFailed explains err, of BEGIN on conn.
+// beginFailed explains err, the error of BEGIN on conn.
 func (s *Store) beginFailed(ctx context.Context, conn lease, err error) error {
 	if !conn.pooled {
 		return s.unreached(ctx, err)
@@ -139,7 +140,7 @@ func (s *Store) beginFailed(ctx context.Context, conn lease, err error) error {
 	return s.notBegun(ctx, err)
 }
 
-// complete makes sure that COMMIT will commit what was done, where the host has had the handle.
+// complete makes sure that COMMIT will commit the whole transaction, if the host has had the handle.
 func (t ownTx) complete(ctx context.Context) error {
 	if err := t.verify(ctx); err != nil {
 		return err
@@ -173,8 +174,8 @@ func (t ownTx) commit(ctx context.Context) error {
 	return v.explain(uncancelled, err)
 }
 
-// rollBack ends the transaction, whose error is err, and returns that error. ROLLBACK may show that there was more to
-// it: the host has ended the transaction, or the connection was lost in a statement of the host's own.
+// rollBack ends the transaction, whose error is err, and returns that error. ROLLBACK may show another cause: the host
+// has ended the transaction, or a statement of the host has lost the connection.
 func (t ownTx) rollBack(ctx context.Context, err error) error {
 	state := t.turns.tx
 	if state.host.suspect.Load() && state.failure() == nil {
@@ -191,7 +192,7 @@ func (t ownTx) rollBack(ctx context.Context, err error) error {
 	}
 	_, known := errors.AsType[*failure](err)
 	switch {
-	case err == nil || known || t.bounded.Err() != nil: // which has rolled back by itself
+	case err == nil || known || t.bounded.Err() != nil: // bounded has ended, so database/sql has rolled back
 		return err
 	case errors.Is(rollback, sql.ErrTxDone):
 		return wrap(t.op, state.ended(fmt.Errorf("%w: %w", errEnded, err)))
@@ -205,10 +206,11 @@ var savepoints atomic.Uint64
 
 // nested runs fn between SAVEPOINT and RELEASE, or ROLLBACK TO.
 //
-// bun's nested RunInTx is not used: it rolls back with the context of the nested transaction, and if that is cancelled
-// nothing is undone and the outer transaction commits it.
+// bun's nested RunInTx is not used, because it rolls back with the context of the nested transaction. If that context
+// is cancelled, nothing is rolled back, and the outer transaction commits the writes.
 func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
-	// A name of its own: MariaDB forgets a savepoint when another one gets its name, as in a Store of WithTx in here.
+	// The name is unique, because MariaDB forgets a savepoint when another one gets the same name. A Store of WithTx
+	// inside fn could do that.
 	name := "orginvite_" + strconv.FormatUint(savepoints.Add(1), 10)
 	if err := s.verify(ctx); err != nil {
 		return wrap(op, err)
@@ -223,7 +225,7 @@ func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, 
 		if released {
 			return
 		}
-		// Also in a transaction that has failed: a host may commit it nevertheless.
+		// Roll back even in a failed transaction, because the host may commit it nevertheless.
 		if undo := s.rollBackTo(ctx, name); undo != nil {
 			err = wrap(op, joined(contextErrorIn(ctx, err), s.notRolledBack(ctx, undo)))
 		}
@@ -234,7 +236,7 @@ func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, 
 	if err := child.verify(ctx); err != nil {
 		return wrap(op, err)
 	}
-	// What this makes unusable is rolled back with the nested transaction.
+	// If this fails, the nested transaction is rolled back.
 	if err := child.control(ctx, "RELEASE SAVEPOINT "+name); err != nil {
 		return wrap(op, err)
 	}
@@ -242,7 +244,8 @@ func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, 
 	return nil
 }
 
-// control runs a statement that nests a transaction. It outlives ctx, because the nested transaction must be whole.
+// control runs SAVEPOINT or RELEASE. It may run for grace after ctx has ended, because the nested transaction must be
+// whole.
 func (s *Store) control(ctx context.Context, statement string) error {
 	inner, done := outlive(ctx, grace)
 	_, err := s.db.ExecContext(inner, statement)
@@ -260,7 +263,8 @@ func (s *Store) rollBackTo(ctx context.Context, name string) error {
 	return err
 }
 
-// notRolledBack fails the transaction of s, where err kept a nested one from being rolled back, and returns why.
+// notRolledBack marks the transaction of s as failed, because a nested one could not be rolled back. err is the error
+// of that rollback. It returns why the transaction is unusable.
 func (s *Store) notRolledBack(ctx context.Context, err error) error {
 	tx, v := s.turns.tx, s.judge(err)
 	if tx.host.lent.Load() && (v.noSavepoint || errors.Is(err, sql.ErrTxDone) && contextError(ctx) == nil) {
@@ -273,7 +277,7 @@ func (s *Store) notRolledBack(ctx context.Context, err error) error {
 	return tx.fail(explained)
 }
 
-// Lock implements [storage.Storage]. On SQLite, which has one writer at a time, every key is the same one.
+// Lock implements [storage.Storage]. SQLite has one writer at a time, so there all keys share one lock.
 func (s *Store) Lock(ctx context.Context, key string) error {
 	return s.write(ctx, "lock", func(ctx context.Context, db querier) error {
 		switch {
@@ -288,8 +292,8 @@ func (s *Store) Lock(ctx context.Context, key string) error {
 	})
 }
 
-// lockRows prepares for a SELECT that is a current read of the rows with these ids and locks them, in the order of the
-// ids, and returns what it ends with. ids is nil where the SELECT itself has that order.
+// lockRows prepares a SELECT that reads the latest rows with these ids and locks them in the order of the ids. It
+// returns the end of that SELECT. ids is nil if the SELECT itself has that order.
 func (s *Store) lockRows(ctx context.Context, db querier, ids []string) (suffix string, err error) {
 	if !s.turns.tx.own {
 		if err := s.e.takeWriteLock(ctx, db); err != nil {

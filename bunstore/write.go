@@ -10,10 +10,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// About how much text one writing statement holds.
+// maxText is the approximate size of the text in one statement that writes.
 const maxText = 512 << 10
 
-// textOf is about how much text records are.
+// textOf returns the approximate size of records as text.
 func textOf(records ...storage.Record) int {
 	n := 0
 	for i := range records {
@@ -23,7 +23,7 @@ func textOf(records ...storage.Record) int {
 	return n
 }
 
-// chunks splits records into what one statement holds.
+// chunks splits records into groups, one for each statement.
 func chunks(records []storage.Record) [][]storage.Record {
 	var list [][]storage.Record
 	from, size := 0, 0
@@ -84,7 +84,7 @@ func (s *Store) insert(ctx context.Context, db querier, records []storage.Record
 	if collide(records) {
 		return s.refuseInsert(ctx, db, records)
 	}
-	// In the order of their slots, so that two calls cannot wait for each other.
+	// Write in the order of the slots, so that two calls never wait for each other.
 	sorted := slices.SortedStableFunc(slices.Values(records), func(a, b storage.Record) int {
 		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.EmailKey, b.EmailKey),
 			cmp.Compare(a.ID, b.ID))
@@ -96,7 +96,7 @@ func (s *Store) insert(ctx context.Context, db querier, records []storage.Record
 			return err
 		}
 		if !ok {
-			if written > 0 { // these must not be found when looking for what is in the way
+			if written > 0 { // refuseInsert must not find them when it looks for the holders
 				if _, err := s.delete(ctx, db, idsOf(sorted[:written])); err != nil {
 					return err
 				}
@@ -137,7 +137,7 @@ func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 	})
 }
 
-// updateOne is one statement where all is well: the version in it decides.
+// updateOne runs a single statement if nothing is refused. Its WHERE compares the version.
 func (s *Store) updateOne(ctx context.Context, db querier, records []storage.Record) error {
 	n, err := s.e.writes.update(ctx, db, records)
 	switch {
@@ -152,7 +152,7 @@ func (s *Store) updateOne(ctx context.Context, db querier, records []storage.Rec
 	}
 }
 
-// stale returns ErrNotFound or ErrConflict where one applies. suffix is what its SELECT ends with.
+// stale returns ErrNotFound or ErrConflict if one applies. suffix is the end of its SELECT.
 func (s *Store) stale(ctx context.Context, db querier, records []storage.Record, suffix string) error {
 	q := statement{}
 	q.add("SELECT id, version FROM "+s.e.byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
@@ -163,14 +163,14 @@ func (s *Store) stale(ctx context.Context, db querier, records []storage.Record,
 	if err := q.each(ctx, db, []any{&id, &version}, func() { stored[id] = version }); err != nil {
 		return err
 	}
-	conflict := len(records) == 1 // one that matched nothing, whatever is there by now
+	conflict := len(records) == 1 // its UPDATE matched nothing, whatever is stored by now
 	for _, r := range records {
 		v, ok := stored[r.ID]
 		if !ok {
 			return storage.ErrNotFound
 		}
 		conflict = conflict || v != r.Version
-		stored[r.ID] = -r.Version - 1 // a second one is stale
+		stored[r.ID] = -r.Version - 1 // a repeated id never matches
 	}
 	if conflict {
 		return storage.ErrConflict
@@ -178,8 +178,8 @@ func (s *Store) stale(ctx context.Context, db querier, records []storage.Record,
 	return nil
 }
 
-// update writes several records, in a transaction of its own. It decides by what is stored, releases the slots, so
-// that they may be swapped, and writes.
+// update writes several records in a transaction of its own. It checks the stored versions and releases the slots, so
+// that records may swap them. Then it writes.
 func (s *Store) update(ctx context.Context, db querier, records []storage.Record) error {
 	suffix, err := s.lockRows(ctx, db, nil)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package clock makes time a dependency, so that tests can control it.
 //
-// Production code takes a [Clock] and is given [System]. A test gives it a [Fake] and moves that.
+// Production code accepts a [Clock] and runs with [System]. A test passes a [Fake] and moves it.
 package clock
 
 import (

@@ -5,7 +5,7 @@
 // writes at a time. It works on a copy that shares all unchanged data with the committed state. Waiting to begin a
 // transaction ends when ctx ends.
 //
-// The cost of a page grows with its size, and only logarithmically with the number of stored records, for:
+// For these lists, the cost of a page grows with its size, and only logarithmically with the number of stored records:
 //
 //   - one organization, with or without statuses, sorted by any one field
 //   - a list of EmailKeys, sorted by created_at

@@ -46,10 +46,11 @@ func (e *ExistsError) Error() string {
 // Unwrap returns [ErrExists].
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
-// Taken is the meaning of [ErrExists], in Go: the reference for every store. It returns the [*ExistsError] of the
-// records that one Insert or Update must refuse, or nil if it refuses none. held reports whether a stored record that
-// the call does not replace has the id or the pending slot of a record. So do the records that Taken accepted before
-// it.
+// Taken defines in Go when a store returns [ErrExists]. Every store must agree with it. It returns the [*ExistsError]
+// of the records that one Insert or Update must refuse, or nil if it refuses none. Taken refuses a record if held
+// returns true for it, or if an earlier record that Taken accepted has the same id or pending slot. held must report
+// whether a stored record has the id or the pending slot of its argument. It must ignore the stored records that the
+// call replaces.
 func Taken(records []Record, held func(Record) bool) error {
 	type slot struct{ organizationID, emailKey string }
 	var refused []int

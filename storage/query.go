@@ -20,7 +20,7 @@ type Filter struct {
 	InviterUserID  string    // "" selects any
 	Direct         bool      // only records without an OrganizationDomainID
 	ResolvedBefore time.Time // only records resolved before this, compared to the nanosecond; the zero time selects any
-	Now            time.Time // the instant for Statuses, used as it is: the zero value is the zero time
+	Now            time.Time // the instant at which Statuses are evaluated; the zero value means the zero time
 }
 
 // Match defines the meaning of a Filter: a store returns and counts exactly the records that Match accepts.

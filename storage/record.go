@@ -14,7 +14,7 @@ const (
 	// Pending is the status of a record that holds the pending slot (see [Storage]). It counts as Expired from
 	// ExpiresAt on.
 	Pending = "pending"
-	// Expired is the effective status of a pending record from ExpiresAt on. The service stores it later.
+	// Expired is the effective status of a pending record from ExpiresAt on. The service stores this status later.
 	Expired = "expired"
 )
 
@@ -116,8 +116,8 @@ func (r Record) Validate() error {
 	return nil
 }
 
-// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. No record matches any other
-// text. A store that builds SQL text from values must not include such text.
+// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. A value of a Filter that is not
+// valid matches no record. A store that writes values into SQL must not write such a text.
 func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // holds reports whether the list of a Filter accepts s. A nil list accepts any value, an empty list none.

@@ -6,8 +6,9 @@
 // invitation in an organization. So a new rule of the service does not break a store, and a store cannot bypass a rule.
 //
 // Package memstore stores records in memory, and package bunstore stores them in SQL through bun. To write a store of
-// your own, implement [Storage] and run [github.com/orginvite/orginvite/storage/storagetest] against it. You need one
-// if your transactions are a *sql.Tx: no bun.Tx can be made from one, so bunstore cannot join them.
+// your own, implement [Storage] and run [github.com/orginvite/orginvite/storage/storagetest] against it. You need your
+// own store if your transactions are of type *sql.Tx. bunstore cannot join them, because a bun.Tx cannot be made from a
+// *sql.Tx.
 //
 // The package imports only the standard library.
 package storage
@@ -19,8 +20,8 @@ import "context"
 // An implementation MUST be safe for concurrent use. It MUST enforce the rules below in its database, not in one
 // process, so that they hold under any concurrency. It MUST NOT share memory with its caller. It MUST honour the
 // cancellation of ctx, also while it waits for a lock. It MUST refuse the records that [Record.Validate] refuses and
-// the queries that [Query.Validate] refuses. It may refuse more, but it MUST NOT truncate or alter a value. A filter
-// with text that no record can hold (see [ValidText]) is not an error; it matches nothing.
+// the queries that [Query.Validate] refuses. It may refuse more, but it MUST NOT truncate or alter a value. A value of
+// a Filter that no record can hold (see [ValidText]) is not an error. It matches no record.
 //
 // The rules of a store:
 //
@@ -30,7 +31,7 @@ import "context"
 //   - Times are kept to the microsecond and returned in UTC, including the zero time. Finer times are truncated, not
 //     rounded. Metadata is returned byte for byte; empty metadata is returned as {}.
 //   - If several errors apply, [ErrNotFound] takes precedence over [ErrConflict], and ErrConflict over [ErrExists].
-//     After any of the three nothing of the refused call is written, and the transaction stays usable.
+//     After any of these three errors the refused call has written nothing, and the transaction stays usable.
 //
 // Insert, Update and Delete without records or ids do nothing, inside and outside a transaction.
 type Storage interface {
@@ -54,10 +55,11 @@ type Storage interface {
 	Insert(ctx context.Context, records ...Record) error
 
 	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It
-	// returns [ErrNotFound] if an id is missing, [ErrConflict] if a Version differs from the stored one or an id occurs
-	// twice, and an [*ExistsError] that names every argument whose pending slot is held by a record outside the call or
-	// by an earlier accepted argument. The pending slots are checked against the state after the whole call, so one
-	// Update may swap two of them. If several writers update the same version concurrently, exactly one succeeds.
+	// returns [ErrNotFound] if an id is missing. It returns [ErrConflict] if a Version differs from the stored one, or
+	// if an id occurs twice. It returns an [*ExistsError] that names every argument whose pending slot is held by a
+	// record outside the call or by an earlier accepted argument. The pending slots are checked against the state after
+	// the whole call, so one Update may swap two of them. If several writers update the same version concurrently,
+	// exactly one succeeds.
 	Update(ctx context.Context, records ...Record) error
 
 	// Delete removes the records with these ids and returns how many it removed. It ignores missing and repeated ids.

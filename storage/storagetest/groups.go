@@ -10,34 +10,35 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A Group names a part of the suite. Each case is in one group, whose name is that of the subtest.
+// A Group names a part of the suite. Each case is in one group.
 type Group string
 
 const (
-	// State is what counts as pending and as expired.
+	// State tests which records count as pending, and which as expired.
 	State Group = "state"
-	// Filters is what a [storage.Filter] finds.
+	// Filters tests which records a [storage.Filter] selects.
 	Filters Group = "filters"
-	// Pages is the order of a list, and its pages by After, Offset and Limit.
+	// Pages tests the order of a list, and its pages by After, Offset and Limit.
 	Pages Group = "pages"
-	// Writes is what Insert, Update and Delete write, and what they refuse.
+	// Writes tests what Insert, Update and Delete write, and what they refuse.
 	Writes Group = "writes"
-	// Values is that times, integers and metadata come back as they were.
+	// Values tests that times, integers and metadata are returned as they were stored.
 	Values Group = "values"
-	// Text is that text compares and orders byte for byte.
+	// Text tests that text is compared and sorted byte for byte.
 	Text Group = "text"
-	// Model is random queries and writes, compared with the contract in Go.
+	// Model compares random queries and writes with an implementation of the contract in Go.
 	Model Group = "model"
-	// Transactions is RunInTx, outermost.
+	// Transactions tests an outermost RunInTx.
 	Transactions Group = "transactions"
-	// Nesting is RunInTx inside a transaction.
+	// Nesting tests RunInTx inside a transaction.
 	Nesting Group = "nesting"
-	// Locks is Lock and ForUpdate, and what they protect.
+	// Locks tests Lock and ForUpdate, and what they protect.
 	Locks Group = "locks"
-	// Waiting has one transaction wait for another, or read what another is about to replace. Between the nodes of
-	// some clusters nobody waits: a transaction that was overtaken is aborted when it commits.
+	// Waiting tests a transaction that waits for another one, or that reads what another one is about to replace.
+	// Transactions on different nodes of some clusters do not wait for each other. There the later one is aborted when
+	// it commits.
 	Waiting Group = "waiting"
-	// Concurrency is many readers and writers at once.
+	// Concurrency tests many readers and writers at once.
 	Concurrency Group = "concurrency"
 )
 
@@ -76,8 +77,8 @@ type options struct {
 	errs   []error
 }
 
-// Only leaves out the cases of all other groups. A case that takes a second group for granted, such as the random
-// writes of [Model], which nest transactions, runs only where that group is chosen too.
+// Only leaves out the cases of all other groups. Some cases rely on a second group. For example, the random writes of
+// [Model] nest transactions and rely on [Nesting]. Such a case runs only if its second group is chosen too.
 func Only(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)
@@ -85,7 +86,7 @@ func Only(list ...Group) Option {
 	}
 }
 
-// Without leaves out the cases of these groups, and those of other groups that take one of them for granted.
+// Without leaves out the cases of these groups. It also leaves out the cases of other groups that rely on one of them.
 func Without(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)

@@ -1,5 +1,5 @@
 // Package storagetest is the test suite for implementations of [storage.Storage]. It has a case for each rule of the
-// contract that a store can show from outside. It imports only the standard library and package storage.
+// contract that a test can observe through the interface. It imports only the standard library and package storage.
 //
 // The author of a store calls [Run] in a test:
 //
@@ -9,9 +9,9 @@
 //		})
 //	}
 //
-// [RunBenchmarks] is called the same way from a benchmark. Each case calls newStorage once, with its own t. The
-// function returns a store without records, and closes what it opened in t.Cleanup. Cases run one after another, so
-// they may share one database that newStorage empties.
+// [RunBenchmarks] is called the same way from a benchmark. Each case calls newStorage once, with its own t. newStorage
+// returns a store without records. It uses t.Cleanup to close what it opens. Cases run one after another, so they may
+// share one database that newStorage empties.
 //
 // Options choose groups of cases, for a store that is not finished or that supports only a part of the contract:
 //
@@ -21,11 +21,11 @@
 //
 // A store has some freedom:
 //
-//   - It may run only one transaction, or only one statement, at a time. A case that looks from outside at an open
-//     transaction does so with a deadline, and judges only what it saw. It proves that nothing wrong is seen or
-//     written. It does not prove that a reader gets through.
+//   - It may run only one transaction, or only one statement, at a time. A case may read beside an open transaction. It
+//     then uses a deadline and checks only what it has read by then. Such a case proves that no wrong data is read or
+//     written. It does not prove that the reader is served.
 //   - It may abort a transaction with [storage.ErrAborted] whenever others run. The store or the suite then retries it.
-//   - It may use its own rules to refuse the records that [storage.Record.Validate] refuses. It must refuse them.
+//   - It must refuse the records that [storage.Record.Validate] refuses, but may detect them in its own way.
 //
 // Run the suite with the race detector too (go test -race).
 package storagetest
@@ -38,9 +38,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Run tests the stores that newStorage makes. Each [Group] is a subtest named after it, and each of its cases one
-// below that, named after the rule of [storage.Storage] it proves. Groups about single calls run twice, on the store
-// and inside a transaction. Without options Run runs every group.
+// Run tests the stores that newStorage makes. Each [Group] is a subtest with the name of the group. Each case is a
+// subtest of its group. Its name is the rule of [storage.Storage] that it proves. Groups about single calls run twice:
+// on the store, and inside a transaction. Without options, Run runs all groups.
 func Run(t *testing.T, newStorage func(t *testing.T) storage.Storage, opts ...Option) {
 	t.Helper()
 	chosen, err := choose(opts)

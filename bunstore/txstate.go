@@ -13,14 +13,14 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// txn is what is known of a transaction, and what its nested ones share.
-type txn struct {
-	own     bool // begun by us, so that we may retry it, and the engine's first statement has run in it
+// txState is the state of a transaction. Its nested transactions share it.
+type txState struct {
+	own     bool // the Store has begun it, may retry it, and has run the engine's first statement in it
 	watched bool // a watch sees the host's statements
 	host    hostUse
 
-	// rollback, where it is set, rolls the transaction back as soon as it has failed. What the host still runs on its own
-	// handle would commit by itself otherwise, and its COMMIT would find nothing wrong.
+	// rollback, if set, rolls the transaction back as soon as it has failed. Otherwise statements that the host still
+	// runs on its handle would commit one by one, and its COMMIT would succeed.
 	rollback func() error
 
 	mu         sync.Mutex
@@ -28,39 +28,39 @@ type txn struct {
 	rolledBack bool // by rollback
 }
 
-// hostUse is what is known of the host's use of the transaction, through DB.
+// hostUse records how the host has used the transaction through DB.
 type hostUse struct {
 	lent       atomic.Bool // the host has had its handle
-	unverified atomic.Bool // it has had it since the transaction was last known to be open
-	// As far as a watch sees, since then:
+	unverified atomic.Bool // the host has had its handle since the transaction was last known to be open
+	// What a watch has seen since then:
 	wrote   atomic.Bool // the host has written
 	suspect atomic.Bool // a statement of the host's has failed, or may have ended the transaction
 }
 
-// lend is what DB calls.
+// lend records that DB has given the handle to the host.
 func (h *hostUse) lend() {
 	h.lent.Store(true)
 	h.unverified.Store(true)
 }
 
-// newTxn is for a transaction of the host's on tx.
-func newTxn(e *engine, tx bun.Tx) *txn {
-	t := &txn{}
+// newTxState is for a transaction of the host's on tx.
+func newTxState(e *engine, tx bun.Tx) *txState {
+	t := &txState{}
 	if e.abortEndsTx && tx.Tx != nil {
 		t.rollback = tx.Tx.Rollback
 	}
 	return t
 }
 
-// newOwnTxn is for one that we have begun.
-func newOwnTxn(e *engine, tx bun.Tx) *txn {
-	t := newTxn(e, tx)
+// newOwnTxState is for one that we have begun.
+func newOwnTxState(e *engine, tx bun.Tx) *txState {
+	t := newTxState(e, tx)
 	t.own = true
 	return t
 }
 
-// fail keeps the first reason why the transaction is unusable, and returns it.
-func (t *txn) fail(err error) error {
+// fail records why the transaction is unusable. It keeps the first reason and returns it.
+func (t *txState) fail(err error) error {
 	t.mu.Lock()
 	first := t.failed == nil
 	if first {
@@ -76,32 +76,32 @@ func (t *txn) fail(err error) error {
 	return err
 }
 
-// failure returns why the transaction is unusable, nil where it is not.
-func (t *txn) failure() error {
+// failure returns why the transaction is unusable, or nil if it is usable.
+func (t *txState) failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failed
 }
 
-// clean reports whether err, of ROLLBACK, leaves a connection without a transaction.
-func (t *txn) clean(err error) bool {
+// clean reports whether the connection has no transaction after ROLLBACK returned err.
+func (t *txState) clean(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return err == nil || t.rolledBack && errors.Is(err, sql.ErrTxDone)
 }
 
-// ended is the failure of a transaction that has ended unnoticed. What the host wrote after that was committed by
-// itself.
-func (t *txn) ended(cause error) error {
+// ended returns the failure of a transaction that has ended unnoticed. Writes of the host after that were committed one
+// by one.
+func (t *txState) ended(cause error) error {
 	if t.watched && !t.host.wrote.Load() {
 		return &failure{kind: storage.ErrAborted, cause: cause, retry: t.own && !t.host.suspect.Load()}
 	}
 	return &failure{kind: storage.ErrOutcomeUnknown, cause: cause}
 }
 
-// verify makes sure that the transaction of s is still open, before a statement that would otherwise be committed on
-// its own. The host may have overlooked that the engine aborted it, may have ended it, or a driver may not have said
-// so: bun's Scan into plain variables drops an error that comes behind the row.
+// verify makes sure that the transaction of s is still open. Otherwise the next statement would be committed on its
+// own. The host may have ended the transaction, or may have ignored that the engine aborted it. A driver may not have
+// reported it either: bun's Scan into plain variables drops an error that follows the row.
 func (s *Store) verify(ctx context.Context) error {
 	tx := s.turns.tx
 	if !tx.host.unverified.Swap(false) {
@@ -124,11 +124,11 @@ func (s *Store) verify(ctx context.Context) error {
 	return nil
 }
 
-// watch is a hook that sees the statements which the host has run by itself on DB(tx). A host that overlooks a
-// deadlock must not commit what is left.
+// watch is a query hook that sees the statements that the host runs itself on DB(tx). If the host ignores a deadlock,
+// it must not be able to commit the remaining statements.
 type watch struct {
 	s  *Store
-	tx atomic.Pointer[txn]
+	tx atomic.Pointer[txState]
 }
 
 func (w *watch) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
@@ -149,7 +149,7 @@ func (w *watch) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 	}
 }
 
-// saw takes note of a statement.
+// saw records a statement of the host.
 func (h *hostUse) saw(event *bun.QueryEvent) {
 	switch op := strings.ToUpper(event.Operation()); {
 	case event.Err != nil && !errors.Is(event.Err, sql.ErrNoRows), op == "ROLLBACK":
