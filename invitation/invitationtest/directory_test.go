@@ -932,6 +932,7 @@ func interrupted() []breakage {
 		all = append(all, breakage{method + " does not see case, behind an abort", []string{
 			rule,
 		}, func(h *invitationtest.Host) broken {
+			var mu sync.Mutex
 			asked := map[string]bool{}
 			// same is the id that the host takes id for, and an error of the first transaction that asks.
 			same := func(tx storage.Storage, id string) (string, error) {
@@ -939,8 +940,11 @@ func interrupted() []breakage {
 					if !strings.EqualFold(id, stored) || id == stored || tx == h.Storage() {
 						continue
 					}
-					if !asked[id] {
-						asked[id] = true
+					mu.Lock()
+					again := asked[id]
+					asked[id] = true
+					mu.Unlock()
+					if !again {
 						return "", storage.ErrAborted
 					}
 					return stored, nil
@@ -953,7 +957,7 @@ func interrupted() []breakage {
 				*u, errUser = same(tx, *u)
 				return errors.Join(err, errUser)
 			}
-			b, none := broken{Host: h}, ""
+			b := broken{Host: h}
 			switch method {
 			case "Role":
 				b.role = func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
@@ -964,6 +968,7 @@ func interrupted() []breakage {
 				}
 			case "MemberEmails":
 				b.memberEmails = func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+					var none string
 					if err := both(tx, &o, &none); err != nil {
 						return nil, err
 					}
@@ -971,6 +976,7 @@ func interrupted() []breakage {
 				}
 			case "VerifiedEmails":
 				b.verified = func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+					var none string
 					if err := both(tx, &none, &u); err != nil {
 						return nil, err
 					}
