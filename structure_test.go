@@ -18,14 +18,14 @@ import (
 	"github.com/matryer/is"
 )
 
-// TestImportDirections keeps the packages pointing one way: a store knows nothing of invitations, and nothing but
-// tests knows an SQL dialect or driver.
+// TestImportDirections tests that imports point one way: a store does not import package invitation, and only tests
+// import an SQL dialect or driver.
 func TestImportDirections(t *testing.T) {
 	const (
 		module = "github.com/orginvite/orginvite/"
 		bun    = "github.com/uptrace/bun"
 	)
-	// What the code in a directory may import besides the standard library. Test files may import more.
+	// allowed lists what the code in a directory may import besides the standard library. Test files may import more.
 	allowed := map[string][]string{
 		".":                         {},
 		"clock":                     {},
@@ -50,14 +50,14 @@ func TestImportDirections(t *testing.T) {
 		case d.IsDir() && (d.Name() == "testdata" || file != "." && strings.ContainsAny(d.Name()[:1], "._")):
 			return fs.SkipDir // as the go command does
 		case d.IsDir() && file != "." && isModule(file):
-			return fs.SkipDir // it has requirements of its own
+			return fs.SkipDir // another module has its own requirements
 		case path.Ext(file) != ".go":
 			return nil
 		}
 		dir, test := path.Dir(file), strings.HasSuffix(file, "_test.go")
 		may, known := allowed[dir]
 		if !known {
-			t.Errorf("%s: the directory is new; say in this test what it may import", file)
+			t.Errorf("%s: the directory is new; list in this test what it may import", file)
 			return nil
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(file), nil, parser.ImportsOnly)
@@ -75,10 +75,10 @@ func TestImportDirections(t *testing.T) {
 			switch {
 			case !strings.Contains(root, "."): // standard library
 			case !test && !slices.Contains(may, imported):
-				t.Errorf("%s imports %s", file, imported)
+				t.Errorf("%s must not import %s", file, imported)
 			case test && domain && !slices.Contains([]string{".", "invitation", "invitation/invitationtest"}, dir) &&
 				f.Name.Name != "bunstore_test":
-				t.Errorf("%s, a test, imports %s", file, imported)
+				t.Errorf("%s, a test file, must not import %s", file, imported)
 			}
 		}
 		return nil
@@ -88,17 +88,17 @@ func TestImportDirections(t *testing.T) {
 	}
 	for dir := range allowed {
 		if !checked[dir] {
-			t.Errorf("%s: no Go file there; drop it from this test", dir)
+			t.Errorf("%s: the directory has no Go files; remove it from this test", dir)
 		}
 	}
 }
 
-// exampleFiles are the files of examples, with slashes.
+// exampleFiles returns the slash-separated paths of the files with examples.
 func exampleFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("*", "example_*test.go"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("files of examples: %q, %v", files, err)
+		t.Fatalf("found the example files %q, error %v", files, err)
 	}
 	for i := range files {
 		files[i] = filepath.ToSlash(files[i])
@@ -106,8 +106,8 @@ func exampleFiles(t *testing.T) []string {
 	return files
 }
 
-// TestExamples keeps example_THEME_test.go a whole-file example, of which the documentation shows the types too: one
-// example and what it needs, and no test.
+// TestExamples tests that each example_THEME_test.go is a whole-file example: one example with the declarations that it
+// needs, and no test. The documentation then shows the declarations too.
 func TestExamples(t *testing.T) {
 	for _, file := range exampleFiles(t) {
 		if path.Base(file) == "example_test.go" {
@@ -119,12 +119,12 @@ func TestExamples(t *testing.T) {
 		}
 		examples := doc.Examples(f)
 		if len(examples) != 1 || examples[0].Output == "" || examples[0].Code != ast.Node(f) {
-			t.Errorf("%s is not a whole-file example with an output: see go.dev/blog/examples", file)
+			t.Errorf("%s is not a whole-file example with an output; see go.dev/blog/examples", file)
 		}
 	}
 }
 
-// TestThreatsOfComments keeps a comment that names a threat, such as C05, one that names a case of TestThreat.
+// TestThreatsOfComments tests that every threat that a comment names, such as C05, has a case in TestThreat.
 func TestThreatsOfComments(t *testing.T) {
 	threat, leading := regexp.MustCompile(`\bC\d+\b`), regexp.MustCompile(`^"(C\d\d)_`)
 	named, comments := map[string]bool{}, map[string]string{}
@@ -152,11 +152,11 @@ func TestThreatsOfComments(t *testing.T) {
 		}
 	}
 	if len(named) == 0 || len(comments) == 0 {
-		t.Fatalf("%d threats are named, and %d in comments", len(named), len(comments))
+		t.Fatalf("found %d cases of TestThreat and %d threats in comments, want some of both", len(named), len(comments))
 	}
 	for id, file := range comments {
 		if !named[id] {
-			t.Errorf("%s: a comment names %s, which is no case of TestThreat", file, id)
+			t.Errorf("%s: a comment names %s, which has no case in TestThreat", file, id)
 		}
 	}
 }
@@ -167,8 +167,8 @@ func isModule(dir string) bool {
 	return err == nil
 }
 
-// TestREADME keeps the README's code the code that the tests run: its quickstart is all of the example's file but
-// package and imports, and every other block of Go stands in one of the example files.
+// TestREADME tests that the README shows code that the tests run. Its quickstart is the file of the quickstart example
+// without the package clause and imports. Every other block of Go occurs in one of the example files.
 func TestREADME(t *testing.T) {
 	is := is.New(t)
 	const quickstart = "invitation/example_quickstart_test.go"
@@ -177,7 +177,7 @@ func TestREADME(t *testing.T) {
 		is.NoErr(err)
 		return string(b)
 	}
-	flat := func(code string) string { // indentation differs, the rest does not
+	flat := func(code string) string { // ignores the indentation
 		lines := strings.Split(strings.TrimSpace(code), "\n")
 		for i := range lines {
 			lines[i] = strings.TrimSpace(lines[i])
@@ -194,18 +194,18 @@ func TestREADME(t *testing.T) {
 
 	_, body, ok := strings.Cut(read(quickstart), "\n)\n") // the end of the imports
 	is.True(ok)
-	is.Equal(strings.TrimSpace(blocks[0]), strings.TrimSpace(body)) // copy the example's code to the README
+	is.Equal(strings.TrimSpace(blocks[0]), strings.TrimSpace(body)) // copy the example's code into the README
 	var examples string
 	for _, file := range exampleFiles(t) {
 		examples += flat(read(file))
 	}
 	for _, block := range blocks[1:] {
 		if !strings.Contains(examples, flat(block)) {
-			t.Errorf("no example has this code of the README:\n%s", block)
+			t.Errorf("no example contains this code of the README:\n%s", block)
 		}
 	}
 
-	// What curl is answered is what the golden files have, broken into lines and cut short at each …
+	// The answers to curl come from the golden files. The README breaks them into lines and shortens them with …
 	golden, err := filepath.Glob("invitation/testdata/wire/*.json")
 	is.NoErr(err)
 	var bodies []string
@@ -228,7 +228,7 @@ func TestREADME(t *testing.T) {
 			}
 			return true
 		}) {
-			t.Errorf("no golden file has this answer of the README:\n%s", answer)
+			t.Errorf("no golden file contains this answer of the README:\n%s", answer)
 		}
 	}
 }

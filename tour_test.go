@@ -24,7 +24,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// TestTour walks the main job on a SQLite file and tells what it sees. Read it with
+// TestTour demonstrates the main operations on a SQLite file and prints the results. Run it with
 //
 //	go test -v -run Tour .
 func TestTour(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTour(t *testing.T) {
 	date := func(at time.Time) string { return at.Format("2 Jan 2006 15:04") }
 	code := func(err error) string {
 		var e *invitation.Error
-		is.True(errors.As(err, &e)) // a refusal can be shown
+		is.True(errors.As(err, &e)) // a refusal has a code to show
 		return e.Code
 	}
 	link := func(inv invitation.Invitation) string {
@@ -230,7 +230,7 @@ type (
 	organization struct {
 		ID    string `bun:",pk"`
 		Name  string
-		Seats int // that it pays for; 0 any number
+		Seats int // the number it pays for; 0 means no limit
 	}
 
 	user struct {
@@ -243,7 +243,7 @@ type (
 		OrganizationID string `bun:",pk"`
 		UserID         string `bun:",pk"`
 		Role           invitation.Role
-		InvitationID   string // "" where they did not join by one
+		InvitationID   string // "" if they did not join by an invitation
 		Public         invitation.Metadata
 		Private        invitation.Metadata
 	}
@@ -255,8 +255,8 @@ type (
 	}
 )
 
-// directory answers for users and memberships. It works on bunstore.DB(tx), the transaction the service is in, so it
-// has no state of its own.
+// directory answers questions about users and memberships. It uses bunstore.DB(tx), the transaction of the service, so
+// it has no state of its own.
 type directory struct{}
 
 func (directory) Role(ctx context.Context, tx storage.Storage, org, userID string) (invitation.Role, error) {
@@ -336,7 +336,8 @@ func organizations(ctx context.Context, tx storage.Storage, ids []string) (map[s
 	return found, err
 }
 
-// enqueueMail serves as Config.OnEvents: a job for every link to be mailed, committed with the invitation.
+// enqueueMail serves as Config.OnEvents. It inserts a job for every link to be mailed, which is committed with the
+// invitation.
 func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 	var jobs []mailJob
 	for _, e := range events {
@@ -358,7 +359,7 @@ type app struct {
 	svc   *invitation.Service
 }
 
-// open opens the application on a SQLite file, with an organization acme of which ann is an admin, and a user bob.
+// open opens the application on a SQLite file, with an organization acme, its admin ann, and a user bob.
 func open(file string, now clock.Clock) (*app, error) {
 	ctx := context.Background()
 	dsn := "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)&_txlock=immediate"
@@ -387,7 +388,7 @@ func open(file string, now clock.Clock) (*app, error) {
 		return nil, err
 	}
 	a.svc, err = invitation.NewService(a.store, directory{}, &invitation.Config{
-		TicketKeys:    [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real one is random, and secret
+		TicketKeys:    [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real key is random and secret
 		AcceptURL:     "https://app.acme.example/join",
 		Seats:         seats,
 		Organizations: organizations,
@@ -406,7 +407,7 @@ func (a *app) count(ctx context.Context, table string) int64 {
 	return n
 }
 
-// ticketIn is what the page behind a link does first.
+// ticketIn returns the ticket in a link, as the page that the link opens does.
 func ticketIn(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -440,7 +441,7 @@ func TestDirectory(t *testing.T) {
 				case 1:
 					return id, insert(ctx, &user{id, verified[0], true})
 				}
-				return "", errors.ErrUnsupported // an application whose users have one address
+				return "", errors.ErrUnsupported // users of this application have one address
 			},
 			AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
 				return insert(ctx, &membership{OrganizationID: organizationID, UserID: userID, Role: role})

@@ -54,7 +54,7 @@ func TestFakeIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	is.Equal(c.Now(), noon.Add(800*time.Second)) // no step was lost
+	is.Equal(c.Now(), noon.Add(800*time.Second)) // no Advance was lost
 }
 
 func ExampleFake() {

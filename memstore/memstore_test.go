@@ -131,11 +131,11 @@ func TestSnapshots(t *testing.T) {
 	wg.Wait()
 }
 
-// A transaction that waits stops when its ctx ends, and does not block the next one.
+// A waiting transaction stops when its ctx is done, and does not block the next one.
 func TestWaitingHonoursContext(t *testing.T) {
 	is := is.New(t)
 	s := memstore.New()
-	cause := errors.New("the host lost patience")
+	cause := errors.New("the host cancelled")
 	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 		waiting, cancel := context.WithCancelCause(ctx)
 		errs := make(chan error)
@@ -153,7 +153,7 @@ func TestWaitingHonoursContext(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), numbered(1)))
 }
 
-// A transaction serves several goroutines, and an outer transaction works while a nested one is open.
+// Several goroutines may share a transaction, and the outer transaction is usable while a nested one is open.
 func TestTransactionIsShared(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -179,7 +179,7 @@ func TestTransactionIsShared(t *testing.T) {
 	}))
 }
 
-// A goroutine that ends inside fn, as t.FailNow does, rolls back and lets the next transaction begin.
+// If the goroutine ends inside fn, as with t.FailNow, the transaction is rolled back and the next one can begin.
 func TestGoexit(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -198,7 +198,7 @@ func TestGoexit(t *testing.T) {
 	is.NoErr(s.Insert(ctx, numbered(1)))
 }
 
-// Errors name the package and match what they wrap.
+// Errors start with the name of the package and match the errors that they wrap.
 func TestErrors(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
@@ -226,7 +226,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Times outside the range of microseconds, in a query, still sort before or after everything.
+// A time in a query may be out of the range of microseconds in an int64. It still sorts before or after everything.
 func TestFarTimes(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()

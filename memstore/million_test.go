@@ -20,7 +20,8 @@ const million = 1_000_000
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbered returns one of a million records: a thousand organizations, ids in the order of time, one in four resolved.
+// numbered returns one of a million records, in a thousand organizations. Ids are in the order of time, and one record
+// in four is resolved.
 func numbered(i int) storage.Record {
 	r := storage.Record{
 		ID:              numberedID(i),
@@ -41,7 +42,7 @@ func numbered(i int) storage.Record {
 	return r
 }
 
-// numberedID differs between records as early as a ULID does.
+// numberedID returns an id. Ids differ near their beginning, as ULIDs do.
 func numberedID(i int) string { return fmt.Sprintf("orginv_%09d%017d", i, 0) }
 
 // full returns a store of a million records, built once.
@@ -59,8 +60,8 @@ var full = sync.OnceValue(func() *memstore.Store {
 	return s
 })
 
-// A floor is the minimal structure that can answer, as in perf.md: two maps and three trees, without concurrent
-// readers.
+// A floor is the baseline of perf.md: the minimal structure that can answer the same queries, with two maps and three
+// trees, and without concurrent readers.
 type floor struct {
 	ids   map[string]*storage.Record
 	slots map[[2]string]*storage.Record
@@ -105,8 +106,8 @@ func (f *floor) page(organization string) (page []storage.Record) {
 	return page
 }
 
-// BenchmarkFloor measures the ratio of the store to its floor. Blocks of both alternate, and the median of the ratios
-// is reported, because others use the machine too.
+// BenchmarkFloor measures the time of the store relative to its floor. It alternates blocks of both and reports the
+// quartiles of the ratios, to reduce the effect of other load on the machine.
 func BenchmarkFloor(b *testing.B) {
 	s, f, ctx := full(), newFloor(), context.Background()
 	for i := range million {
@@ -177,7 +178,7 @@ func BenchmarkFloor(b *testing.B) {
 	_ = sink
 }
 
-// BenchmarkMillion measures what perf.md sets limits for.
+// BenchmarkMillion measures the operations for which perf.md sets limits.
 func BenchmarkMillion(b *testing.B) {
 	s, ctx := full(), context.Background()
 	run := func(name string, op func(i int) error) {

@@ -169,12 +169,12 @@ type wrapped struct{ storage.Storage }
 
 func (w wrapped) Unwrap() storage.Storage { return w.Storage }
 
-// looped is a wrapper that contains itself.
+// looped is a wrapper that unwraps to itself.
 type looped struct{ storage.Storage }
 
 func (l *looped) Unwrap() storage.Storage { return l }
 
-// Classify asks the store or the one that it wraps. Without a Classifier it returns the error unchanged.
+// Classify asks the store, or the store that it wraps. Without a Classifier it returns the error unchanged.
 func TestClassify(t *testing.T) {
 	is := is.New(t)
 	boom := errors.New("boom")
@@ -227,7 +227,7 @@ func TestTaken(t *testing.T) {
 			taken = &storage.ExistsError{}
 		}
 		if !slices.Equal(taken.Indexes, c.want) {
-			t.Errorf("%s: %v, want %v", name, taken.Indexes, c.want)
+			t.Errorf("%s: Indexes %v, want %v", name, taken.Indexes, c.want)
 		}
 	}
 }

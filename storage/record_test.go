@@ -51,7 +51,7 @@ func TestStored(t *testing.T) {
 	is.Equal(s.ID, "a")
 	is.Equal(s.Version, int64(7)) // unchanged
 	is.True(s.CreatedAt == noon)
-	is.True(s.UpdatedAt == time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC)) // cut, not rounded to zero
+	is.True(s.UpdatedAt == time.Date(1969, 12, 31, 23, 59, 59, 999_999_000, time.UTC)) // rounded down, not towards zero
 	is.True(s.ExpiresAt == time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC))
 	is.True(s.SentAt == time.Time{})
 	is.True(s.ResolvedAt == time.Time{})
@@ -60,8 +60,8 @@ func TestStored(t *testing.T) {
 	is.Equal(string(storage.Record{}.Stored().PublicMetadata), "{}")
 
 	s.PublicMetadata[0] = 'X'
-	is.Equal(string(r.PublicMetadata), ` {"b":1}`)     // shares no memory
-	is.True(reflect.DeepEqual(r.Stored(), r.Stored())) // and leaves r alone
+	is.Equal(string(r.PublicMetadata), ` {"b":1}`)     // s shares no memory with r
+	is.True(reflect.DeepEqual(r.Stored(), r.Stored())) // Stored does not change r
 	is.Equal(r.CreatedAt.Nanosecond(), 123456999)
 }
 
@@ -92,9 +92,9 @@ func TestValidate(t *testing.T) {
 					strings.Repeat("x", most+1), strings.Repeat("\u00e9", most/2) + "x", "\x00", "secret\x00", "\xff", "\xc3",
 				} {
 					err := with(text)
-					is.True(err != nil)                                // refused
-					is.True(strings.Contains(err.Error(), field.Name)) // and named
-					is.True(!strings.Contains(err.Error(), "secret"))  // without the value
+					is.True(err != nil)                                // the text is refused
+					is.True(strings.Contains(err.Error(), field.Name)) // the error names the field
+					is.True(!strings.Contains(err.Error(), "secret"))  // the error does not contain the value
 				}
 				is.Equal(with("") != nil, field.Name == "ID") // only ID is required
 			})

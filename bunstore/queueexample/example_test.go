@@ -39,7 +39,7 @@ type (
 	}
 )
 
-// directory answers for them.
+// directory answers from these tables.
 type directory struct{}
 
 func (directory) Role(ctx context.Context, tx storage.Storage, org, userID string) (invitation.Role, error) {
@@ -80,7 +80,7 @@ func (directory) Join(ctx context.Context, tx storage.Storage, m invitation.Memb
 	return invitation.ErrAlreadyMember
 }
 
-// mailArgs are the arguments of a job, which stay in River's table for a day and more: ids, and no link.
+// mailArgs are the arguments of a job. They stay in River's table for a day or more, so they have ids but no link.
 type mailArgs struct {
 	OrganizationID string `json:"organization_id"`
 	InvitationID   string `json:"invitation_id"`
@@ -88,7 +88,8 @@ type mailArgs struct {
 
 func (mailArgs) Kind() string { return "invitation_mail" }
 
-// enqueueMail serves as Config.OnEvents: a job for every invitation to be mailed, committed with the invitation.
+// enqueueMail returns a Config.OnEvents that inserts a job for every invitation to be mailed. The job is committed with
+// the invitation.
 func enqueueMail(jobs *river.Client[*sql.Tx]) func(context.Context, storage.Storage, []invitation.Event) error {
 	return func(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 		var params []river.InsertManyParams
@@ -109,9 +110,9 @@ func enqueueMail(jobs *river.Client[*sql.Tx]) func(context.Context, storage.Stor
 	}
 }
 
-// mail is what a mail provider is asked to send.
+// mail is a request to the mail provider.
 type mail struct {
-	Key      string // the provider drops a request whose key it knows
+	Key      string // the provider drops a request whose key it has seen before
 	To, Link string
 }
 
@@ -125,14 +126,14 @@ type mailWorker struct {
 func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 	inv, err := w.svc.Get(ctx, job.Args.OrganizationID, job.Args.InvitationID)
 	if errors.Is(err, invitation.ErrNotFound) {
-		return nil // deleted since
+		return nil // deleted in the meantime
 	}
 	if err != nil {
-		return err // River tries again later
+		return err // River retries later
 	}
 	link, err := w.svc.Link(ctx, inv.OrganizationID, inv.ID)
 	if errors.Is(err, invitation.ErrNotPending) || errors.Is(err, invitation.ErrNotFound) {
-		return nil // accepted, declined, revoked, expired or deleted since
+		return nil // accepted, declined, revoked, expired or deleted in the meantime
 	}
 	if errors.Is(err, invitation.ErrForbidden) {
 		return river.JobCancel(err) // the inviter may no longer grant the role: the link would be refused
@@ -140,9 +141,9 @@ func (w *mailWorker) Work(ctx context.Context, job *river.Job[mailArgs]) error {
 	if err != nil {
 		return err
 	}
-	// One key for each link that is issued: River may work a job twice, and Resend enqueues another one.
+	// One key for each link issued: River may work a job twice, and Resend enqueues another job with a new link.
 	key := fmt.Sprintf("%s-%d", inv.ID, inv.SentAt.UnixMicro())
-	to, err := invitation.CanonicalEmail(inv.EmailAddress) // what the link proves, however the inviter spelled it
+	to, err := invitation.CanonicalEmail(inv.EmailAddress) // the address the link is for, in canonical form
 	if err != nil {
 		return river.JobCancel(err)
 	}
@@ -175,9 +176,9 @@ type app struct {
 	svc   *invitation.Service
 }
 
-// open opens the application on a SQLite file, with an organization acme of which ann is an admin.
+// open opens the application on a SQLite file, with an organization acme and its admin ann.
 func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error) {
-	// River does not try again by itself what finds the file locked, so it has to wait long enough.
+	// River does not retry a statement that finds the file locked, so the busy_timeout has to be long enough.
 	dsn := "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate"
 	sqldb, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -210,7 +211,7 @@ func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error)
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return nil, err
 	}
-	jobs, err := river.NewClient(driver, &river.Config{Logger: logger}) // without Queues it only inserts
+	jobs, err := river.NewClient(driver, &river.Config{Logger: logger}) // without Queues, the client only inserts
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error)
 		return nil, err
 	}
 	a.svc, err = invitation.NewService(a.store, directory{}, &invitation.Config{
-		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real one is random, and secret
+		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real key is random and secret
 		AcceptURL:  "https://app.acme.example/join",
 		OnEvents:   enqueueMail(jobs),
 		Clock:      now,
@@ -231,10 +232,10 @@ func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error)
 	return a, err
 }
 
-// logger keeps River from writing to the standard output, which is its default.
+// logger writes to the standard error; by default, River writes to the standard output.
 var logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 
-// workers returns what works the jobs, in this process or in another one.
+// workers returns the workers for the jobs. They can run in this process or in another one.
 func (a *app) workers(send func(context.Context, mail) error) *river.Workers {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &mailWorker{svc: a.svc, send: send})
@@ -253,7 +254,7 @@ func Example() {
 	a, err := open(ctx, filepath.Join(dir, "app.db"), clock.System())
 	must(err)
 
-	// Ann invites four: the invitations and their jobs are one transaction. Erin is told by ann herself.
+	// Ann invites four people. The invitations and their jobs are one transaction. Erin gets no mail; Ann tells her.
 	invited, err := a.svc.CreateBulk(ctx, "acme", []invitation.CreateParams{
 		{EmailAddress: "bob@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
 		{EmailAddress: "carol@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
@@ -265,11 +266,11 @@ func Example() {
 	must(err)
 	fmt.Println("invitations:", len(invited), "jobs:", queued)
 
-	// She takes one back before it is mailed.
+	// She revokes one before it is mailed.
 	_, err = a.svc.Revoke(ctx, "acme", invited[1].ID, invitation.RevokeParams{RequestingUserID: "ann"})
 	must(err)
 
-	// The worker starts, here only until all is done.
+	// Start a worker, here only until all jobs are done.
 	var out outbox
 	mailer, err := river.NewClient(riversqlite.New(a.db.DB), &river.Config{
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 1}},

@@ -25,10 +25,10 @@ import (
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
 
-// patience bounds every wait for what the tests know has to come.
+// patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
 
-// start opens the application on a file. The test may close it before its end.
+// start opens the application on a file. The test may close the application before the test ends.
 func start(t *testing.T, file string, now clock.Clock) *app {
 	t.Helper()
 	a, err := open(t.Context(), file, now)
@@ -45,7 +45,7 @@ func fresh(t *testing.T) *app {
 	return start(t, filepath.Join(t.TempDir(), "app.db"), clock.System())
 }
 
-// bob is whom the tests invite.
+// bob is the user that the tests invite.
 var bob = invitation.CreateParams{EmailAddress: "bob@example.com", Role: invitation.RoleMember, InviterUserID: "ann"}
 
 func (a *app) invite(t *testing.T, p invitation.CreateParams) invitation.Invitation {
@@ -57,7 +57,7 @@ func (a *app) invite(t *testing.T, p invitation.CreateParams) invitation.Invitat
 	return inv
 }
 
-// The directory of the example keeps the rules.
+// The directory of the example passes the test suite for directories.
 func TestDirectory(t *testing.T) {
 	invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
 		a := fresh(t)
@@ -88,12 +88,12 @@ func count(t *testing.T, db bun.IDB, table string) int {
 	return int(n)
 }
 
-// atOnce is the retry policy of the tests: River tries again as soon as it can.
+// atOnce is the retry policy of the tests: River retries as soon as it can.
 type atOnce struct{}
 
 func (atOnce) NextRetry(*rivertype.JobRow) time.Time { return time.Now() }
 
-// newMailer returns a client that is quick about everything.
+// newMailer returns a client with short intervals.
 func (a *app) newMailer(send func(context.Context, mail) error) (*river.Client[*sql.Tx], error) {
 	return river.NewClient(riversqlite.New(a.db.DB), &river.Config{
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
@@ -106,13 +106,13 @@ func (a *app) newMailer(send func(context.Context, mail) error) (*river.Client[*
 	})
 }
 
-// work runs a mailer until it has completed n jobs, and returns these.
+// work runs a mailer until it has completed n jobs, and returns them.
 func (a *app) work(t *testing.T, n int, send func(context.Context, mail) error) []*rivertype.JobRow {
 	t.Helper()
 	return a.finish(t, n, river.EventKindJobCompleted, send)
 }
 
-// finish runs a mailer until n jobs have ended in this way, and returns these.
+// finish runs a mailer until n jobs have ended with this event, and returns them.
 func (a *app) finish(
 	t *testing.T, n int, end river.EventKind, send func(context.Context, mail) error,
 ) []*rivertype.JobRow {
@@ -134,7 +134,7 @@ func (a *app) finish(
 		}
 		left, err := a.db.NewSelect().Table("river_job").Where("state NOT IN ('completed', 'cancelled')").Count(ctx)
 		if err != nil || left != 0 {
-			t.Errorf("%d jobs are left to work: %v", left, err)
+			t.Errorf("%d jobs are left, error %v; want none", left, err)
 		}
 	}()
 	var jobs []*rivertype.JobRow
@@ -173,10 +173,10 @@ func TestMailedOnce(t *testing.T) {
 	is.Equal(len(out.sent), 1)
 	is.Equal(out.sent[0].To, "bob@example.com")
 	preview, err := a.svc.Preview(t.Context(), ticketIn(t, out.sent[0].Link))
-	is.NoErr(err) // the link that was mailed is good
+	is.NoErr(err) // the mailed link is valid
 	is.Equal(preview.ID, inv.ID)
 
-	// A process that starts later mails what is new, and nothing else.
+	// A process that starts later mails only the new invitation.
 	later := bob
 	later.EmailAddress = "dave@example.com"
 	a.invite(t, later)
@@ -187,8 +187,8 @@ func TestMailedOnce(t *testing.T) {
 	is.Equal(count(t, a.db, "river_job"), 2)
 }
 
-// TestResent has an invitation resent before and after its first link was mailed. What is mailed is the link that is
-// good, and each once.
+// TestResent resends an invitation before or after its first link was mailed. Only links that are valid at the time are
+// mailed, each of them once.
 func TestResent(t *testing.T) {
 	for name, mailedFirst := range map[string]bool{"before it was mailed": false, "after it was mailed": true} {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestResent(t *testing.T) {
 	}
 }
 
-// TestRoleChanged has the role changed after the link was mailed. That made the mailed link void, so the new one is
+// TestRoleChanged changes the role after the link was mailed. That makes the mailed link invalid, so the new one is
 // mailed.
 func TestRoleChanged(t *testing.T) {
 	is := is.New(t)
@@ -240,7 +240,7 @@ func TestRoleChanged(t *testing.T) {
 	is.Equal(len(out.sent), 2)
 	is.Equal(out.sent[1].Link, updated.URL)
 
-	// A note of the back end's is not mailed.
+	// A change of the private metadata is not mailed.
 	note, err := invitation.NewMetadata(map[string]any{"crm": 4711})
 	is.NoErr(err)
 	_, err = a.svc.Update(t.Context(), "acme", inv.ID, invitation.UpdateParams{PrivateMetadata: note})
@@ -248,8 +248,8 @@ func TestRoleChanged(t *testing.T) {
 	is.Equal(count(t, a.db, "river_job"), 2)
 }
 
-// TestInviterDemoted has the inviter lose their role before the mail is sent: no dead link is mailed, and the job is
-// not tried again.
+// TestInviterDemoted demotes the inviter before the mail is sent. No mail is sent, because its link would be refused,
+// and the job is not retried.
 func TestInviterDemoted(t *testing.T) {
 	is := is.New(t)
 	a := fresh(t)
@@ -286,7 +286,7 @@ func TestRolledBack(t *testing.T) {
 	is.Equal(len(out.sent), 1)
 }
 
-// TestNotEnqueued has River fail: an invitation that could not be mailed is not made.
+// TestNotEnqueued makes River fail. An invitation whose job cannot be inserted is not created.
 func TestNotEnqueued(t *testing.T) {
 	is := is.New(t)
 	a := fresh(t)
@@ -297,7 +297,7 @@ func TestNotEnqueued(t *testing.T) {
 	is.Equal(count(t, a.db, "organization_invitations"), 0)
 }
 
-// TestDiesBeforeSend ends the process, as far as a test can, after the commit and before any worker ran.
+// TestDiesBeforeSend simulates a process that ends after the commit and before any worker has run.
 func TestDiesBeforeSend(t *testing.T) {
 	is := is.New(t)
 	file := filepath.Join(t.TempDir(), "app.db")
@@ -313,7 +313,7 @@ func TestDiesBeforeSend(t *testing.T) {
 	is.Equal(out.sent[0].To, "bob@example.com")
 }
 
-// TestWorkerFails has the first try fail, before or after the provider got the mail.
+// TestWorkerFails makes the first attempt fail, before or after the provider got the mail.
 func TestWorkerFails(t *testing.T) {
 	for name, first := range map[string]func(context.Context, *outbox, mail) error{
 		"with an error before it sent": func(context.Context, *outbox, mail) error {
@@ -335,7 +335,7 @@ func TestWorkerFails(t *testing.T) {
 			a := fresh(t)
 			inv := a.invite(t, bob)
 			var out outbox
-			tries := 0 // of one job, one after the other
+			tries := 0 // of the one job, which run one after another
 			jobs := a.work(t, 1, func(ctx context.Context, m mail) error {
 				if tries++; tries == 1 {
 					return first(ctx, &out, m)
@@ -345,15 +345,15 @@ func TestWorkerFails(t *testing.T) {
 			is.Equal(tries, 2)
 			is.Equal(jobs[0].Attempt, 2)
 			is.Equal(len(out.sent), 1)
-			is.True(!strings.Contains(a.row(t), ticketIn(t, inv.URL))) // not in the stored errors and traces either
+			is.True(!strings.Contains(a.row(t), ticketIn(t, inv.URL))) // nor in the stored errors and traces
 		})
 	}
 }
 
-// victim names, to a process that TestWorkerKilled starts, the file that it works on until it ends in mid-work.
+// victim is the environment variable by which TestWorkerKilled tells its child process which file to work on.
 const victim = "QUEUEEXAMPLE_VICTIM"
 
-// TestWorkerKilled ends a process while its worker works, in earnest. River takes a job for stuck after an hour.
+// TestWorkerKilled ends a real process while its worker is running. River considers a job stuck after an hour.
 func TestWorkerKilled(t *testing.T) {
 	is := is.New(t)
 	if file := os.Getenv(victim); file != "" {
@@ -374,7 +374,7 @@ func TestWorkerKilled(t *testing.T) {
 		t.Fatalf("%v\n%s", err, output)
 	}
 
-	// The hour passes, and with it the lease of the dead process on River's maintenance.
+	// Pretend that the hour has passed, and that the dead process no longer holds the lease on River's maintenance.
 	var state string
 	is.NoErr(a.db.NewSelect().Table("river_job").Column("state").Scan(t.Context(), &state))
 	is.Equal(state, "running")
@@ -392,7 +392,7 @@ func TestWorkerKilled(t *testing.T) {
 	is.Equal(len(out.sent), 1)
 }
 
-// TestNothingToMail resolves or removes the invitation before the worker runs.
+// TestNothingToMail resolves, expires or deletes the invitation before the worker runs.
 func TestNothingToMail(t *testing.T) {
 	for name, meanwhile := range map[string]func(*app, *clock.Fake, invitation.Invitation) error{
 		"revoked": func(a *app, _ *clock.Fake, inv invitation.Invitation) error {
@@ -415,7 +415,7 @@ func TestNothingToMail(t *testing.T) {
 			is.NoErr(meanwhile(a, now, a.invite(t, bob)))
 			var out outbox
 			jobs := a.work(t, 1, out.send)
-			is.Equal(jobs[0].Attempt, 1) // completed, not tried again
+			is.Equal(jobs[0].Attempt, 1) // completed, not retried
 			is.Equal(len(out.sent), 0)
 		})
 	}
@@ -441,7 +441,7 @@ func TestJobHoldsNoTicket(t *testing.T) {
 	}
 }
 
-// row is all that River's table has of the one job.
+// row returns all columns of the one job in River's table.
 func (a *app) row(t *testing.T) string {
 	t.Helper()
 	row := map[string]any{}

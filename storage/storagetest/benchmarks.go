@@ -8,8 +8,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// RunBenchmarks measures the operations of the stores that newStorage makes. Each benchmark has its own store, with a
-// few thousand records in ten organizations. The time to fill the store is not measured.
+// RunBenchmarks measures the operations of the stores that newStorage returns. Each benchmark fills a store of its own
+// with a few thousand records in ten organizations; the time for that is not measured.
 func RunBenchmarks(b *testing.B, newStorage func(b *testing.B) storage.Storage) {
 	const organizations, members = 10, 300
 	ctx := context.Background()

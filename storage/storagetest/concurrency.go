@@ -12,7 +12,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// ways are the two ways a single write reaches a store.
+// ways lists the two ways to make a single write: alone and in a transaction.
 var ways = []struct {
 	name string
 	run  func(ctx context.Context, s storage.Storage, write func(storage.Storage) error) error
@@ -43,7 +43,7 @@ var concurrencyCases = []testCase{
 	{name: "readers and walkers beside writers see whole records", test: raceReaders},
 }
 
-// Of concurrent Updates of one version exactly one wins, the others get ErrConflict.
+// Of concurrent Updates of one version exactly one wins; the others get ErrConflict.
 func raceUpdates(t *testing.T, s storage.Storage) {
 	for _, way := range ways {
 		for round := range 4 {
@@ -57,7 +57,7 @@ func raceUpdates(t *testing.T, s storage.Storage) {
 				})
 				switch {
 				case err == nil && !won.CompareAndSwap(-1, int64(i)):
-					t.Errorf("%s: two writers of one version won", way.name)
+					t.Errorf("%s: two Updates of one version succeeded", way.name)
 				case err != nil && !errors.Is(err, storage.ErrConflict):
 					t.Errorf("%s: %v; want %v", way.name, err, storage.ErrConflict)
 				}
@@ -67,7 +67,7 @@ func raceUpdates(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Of concurrent Inserts into one slot exactly one wins, the others get ErrExists.
+// Of concurrent Inserts into one slot exactly one wins; the others get ErrExists.
 func raceSlot(t *testing.T, s storage.Storage) {
 	for _, way := range ways {
 		for round := range 4 {
@@ -80,7 +80,7 @@ func raceSlot(t *testing.T, s storage.Storage) {
 				})
 				switch {
 				case err == nil && !won.CompareAndSwap(-1, int64(i)):
-					t.Errorf("%s: two got the slot", way.name)
+					t.Errorf("%s: two Inserts into one slot succeeded", way.name)
 				case err != nil:
 					taken(t, way.name, err, 0)
 				}
@@ -90,7 +90,7 @@ func raceSlot(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Of concurrent Inserts of one id exactly one wins, the others get ErrExists.
+// Of concurrent Inserts of one id exactly one wins; the others get ErrExists.
 func raceID(t *testing.T, s storage.Storage) {
 	for _, way := range ways {
 		for round := range 4 {
@@ -104,20 +104,20 @@ func raceID(t *testing.T, s storage.Storage) {
 				})
 				switch {
 				case err == nil && !won.CompareAndSwap(-1, int64(i)):
-					t.Errorf("%s: two got the id", way.name)
+					t.Errorf("%s: two Inserts of one id succeeded", way.name)
 				case err != nil:
 					taken(t, way.name, err, 1)
 				}
 			})
 			if got := get(t, s, id).Role; got != fmt.Sprint(won.Load()) {
-				t.Errorf("%s: the record is that of writer %s, the winner was %d", way.name, got, won.Load())
+				t.Errorf("%s: the record was written by writer %s, but writer %d succeeded", way.name, got, won.Load())
 			}
 			byID(t, s, storage.Filter{EmailContains: id + "-"}, fmt.Sprint(id, "-", won.Load()))
 		}
 	}
 }
 
-// Of concurrent Updates into one slot exactly one wins, the others get ErrExists.
+// Of concurrent Updates that move records to one slot exactly one wins; the others get ErrExists.
 func raceMoves(t *testing.T, s storage.Storage) {
 	for _, way := range ways {
 		key := "one slot " + way.name
@@ -137,12 +137,13 @@ func raceMoves(t *testing.T, s storage.Storage) {
 		})
 		n, err := s.Count(t.Context(), storage.Filter{EmailKeys: []string{key}})
 		if n != 1 || err != nil || winners.Load() != 1 {
-			t.Errorf("%s: %d records in the slot, %v, %d winners", way.name, n, err, winners.Load())
+			t.Errorf("%s: %d records in the slot, error %v, %d successful Updates; want 1, nil, 1",
+				way.name, n, err, winners.Load())
 		}
 	}
 }
 
-// Concurrent Deletes count each record once.
+// Concurrent Deletes count each record exactly once.
 func raceDeletes(t *testing.T, s storage.Storage) {
 	var names []string
 	for i := range 20 {
@@ -154,7 +155,7 @@ func raceDeletes(t *testing.T, s storage.Storage) {
 		doomed := slices.Concat(names[i:], names[:i])
 		n := 0
 		err := ways[i%2].run(ctx, s, func(s storage.Storage) (err error) {
-			n, err = s.Delete(ctx, doomed...) // once more counts anew
+			n, err = s.Delete(ctx, doomed...) // a retry counts from zero
 			return err
 		})
 		if err != nil {
@@ -163,7 +164,7 @@ func raceDeletes(t *testing.T, s storage.Storage) {
 		gone.Add(int64(n))
 	})
 	if gone.Load() != 20 {
-		t.Errorf("20 records were counted as deleted %d times", gone.Load())
+		t.Errorf("the Deletes counted %d records, want 20", gone.Load())
 	}
 	holds(t, s)
 }
@@ -197,9 +198,9 @@ func raceApart(t *testing.T, s storage.Storage) {
 	holds(t, s, want...)
 }
 
-// A reader sees a transaction whole or not at all.
+// A reader sees either all writes of a transaction or none.
 func raceHalves(t *testing.T, s storage.Storage) {
-	// Every commit keeps the roles of both records the same and the sum of both generations 100.
+	// Every commit keeps the roles of both records equal and the sum of both generations at 100.
 	begin := func(id string) storage.Record {
 		return record(id, role("0"), func(r *storage.Record) { r.Generation = 50 })
 	}
@@ -215,7 +216,7 @@ func raceHalves(t *testing.T, s storage.Storage) {
 					t.Errorf("List: %v", err)
 				} else if len(records) != 2 || records[0].Role != records[1].Role ||
 					records[0].Generation+records[1].Generation != 100 {
-					t.Error("List shows half of a write")
+					t.Error("List returns a partly written transaction")
 				}
 				continue
 			}
@@ -227,7 +228,7 @@ func raceHalves(t *testing.T, s storage.Storage) {
 					return err
 				}
 				if len(records) != 2 {
-					return fmt.Errorf("ForUpdate finds %d records", len(records))
+					return fmt.Errorf("ForUpdate finds %d records, want 2", len(records))
 				}
 				a, b := records[0], records[1]
 				a.Role, b.Role = fmt.Sprint(n, "-", i), fmt.Sprint(n, "-", i)
@@ -250,12 +251,12 @@ func raceHalves(t *testing.T, s storage.Storage) {
 	}
 }
 
-// A reader sees nothing that is not committed.
+// A reader sees no uncommitted writes.
 func raceUncommitted(t *testing.T, s storage.Storage) {
 	hidesUncommitted(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
 }
 
-// hidesUncommitted expects readers to see nothing of a transaction that writes, and goes on with more.
+// hidesUncommitted expects readers to see no writes of an open transaction, neither its own nor those of more.
 func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
 	t.Helper()
 	seed(t, s, record("a"), record("b"))
@@ -267,7 +268,7 @@ func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Stor
 				return err
 			}
 			if !slices.Equal(ids(records), []string{"a", "b"}) {
-				t.Errorf("%s List shows %q", when, ids(records))
+				t.Errorf("%s List returns %q", when, ids(records))
 			} else {
 				same(t, records[0], record("a").Stored())
 			}
@@ -279,7 +280,7 @@ func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Stor
 		err, expired = aside(t, glance, func(ctx context.Context) error {
 			n, err := s.Count(ctx, storage.Filter{OrganizationID: "org-1", Statuses: []string{storage.Pending}, Now: epoch})
 			if err == nil && n != 2 {
-				t.Errorf("%s Count shows %d records", when, n)
+				t.Errorf("%s Count returns %d, want 2", when, n)
 			}
 			return err
 		})
@@ -310,11 +311,11 @@ func hidesUncommitted(t *testing.T, s storage.Storage, more func(tx storage.Stor
 		return errHost
 	}
 	refused(t, "RunInTx", s.RunInTx(t.Context(), writing), errHost)
-	before("after it was undone,")
+	before("after it was rolled back,")
 	holds(t, s, record("a"), record("b"))
 }
 
-// Readers beside writers see whole records, and pages by After skip and repeat nothing.
+// Readers beside writers see whole records, and paging by After neither skips nor repeats records.
 func raceReaders(t *testing.T, s storage.Storage) {
 	for i := range 12 {
 		seed(t, s, record(number(i), created(i), role("0")))
@@ -355,17 +356,17 @@ func raceReaders(t *testing.T, s storage.Storage) {
 					q.After = &page[len(page)-1]
 				}
 				if len(seen) != 12 || !slices.IsSortedFunc(seen, func(a, b string) int { return cmp.Compare(b, a) }) {
-					t.Errorf("a walk beside writers sees %q", seen)
+					t.Errorf("paging beside writers returns %q", seen)
 				}
 			case 2:
 				r, err := s.Get(ctx, number(i))
 				if err != nil || r.Role != "0" {
-					t.Errorf("Get: role %q, %v", r.Role, err)
+					t.Errorf("Get: role %q, error %v; want role 0", r.Role, err)
 				}
 			}
 		}
 	})
 	if got := all(t, s); len(got) != 12 {
-		t.Errorf("the store keeps %q", ids(got))
+		t.Errorf("the store contains %q, want 12 records", ids(got))
 	}
 }

@@ -19,7 +19,7 @@ var filterCases = []testCase{
 	{name: "a query is read, not written", test: filterReadOnly},
 }
 
-// Each field of [storage.Filter] narrows by itself, and all of them together.
+// Each field of [storage.Filter] narrows the result by itself, and fields combine.
 func filterFields(t *testing.T, s storage.Storage) {
 	seed(t, s,
 		record("a", in("o1"), to("ann@example.com")),
@@ -42,7 +42,7 @@ func filterFields(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{IDs: []string{"a", "c"}, ResolvedBefore: at(11)}, "c")
 }
 
-// In a Filter a nil list matches any record, an empty list none.
+// In a Filter, a nil list matches any record and an empty list matches none.
 func filterEmptyLists(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b", resolved("accepted")))
 	byID(t, s, storage.Filter{}, "a", "b")
@@ -58,7 +58,7 @@ func filterEmptyLists(t *testing.T, s storage.Storage) {
 	}
 }
 
-// A value that a list of a Filter names twice finds its records once.
+// A record is found once even if a list of the Filter repeats its value.
 func filterDuplicates(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	byID(t, s, storage.Filter{IDs: []string{"b", "a", "b", "none", "a"}}, "a", "b")
@@ -75,7 +75,7 @@ func filterDuplicates(t *testing.T, s storage.Storage) {
 	}, "c", "b")
 }
 
-// Lists of a Filter and the ids of Delete may be longer than one statement of a database takes.
+// The lists of a Filter and the ids of a Delete may be longer than one SQL statement allows.
 func filterLongLists(t *testing.T, s storage.Storage) {
 	var records []storage.Record
 	var want, keys []string
@@ -96,7 +96,7 @@ func filterLongLists(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{}, want[0])
 }
 
-// The empty text in a list of a Filter is a value like any other.
+// An empty string in a list of a Filter is a value like any other.
 func filterEmptyText(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", to("")), record("b"), record("c", resolved("")))
 	byID(t, s, storage.Filter{IDs: []string{""}})
@@ -106,7 +106,7 @@ func filterEmptyText(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{StoredStatuses: []string{""}}, "c")
 }
 
-// Filter.ResolvedBefore is exact to the microsecond and leaves out records that are not resolved.
+// Filter.ResolvedBefore is exact to the microsecond and excludes records that are not resolved.
 func filterResolvedBefore(t *testing.T, s storage.Storage) {
 	resolvedAt := func(at time.Time) func(*storage.Record) {
 		return func(r *storage.Record) { r.Status, r.ResolvedAt = "accepted", at }
@@ -140,7 +140,7 @@ func filterResolvedBefore(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Hour)}, "a", "ancient", "b", "c", "moon")
 }
 
-// Text that [storage.ValidText] refuses matches nothing in a Filter, Get and Delete, and is no error there.
+// Text that [storage.ValidText] refuses matches nothing in a Filter, Get or Delete, and causes no error there.
 func filterImpossibleText(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b", resolved("accepted")))
 	for _, text := range impossible {
@@ -164,7 +164,7 @@ func filterImpossibleText(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"), record("b", resolved("accepted")))
 }
 
-// A store does not change the lists and records of a query, and keeps no reference to them.
+// A store does not modify the lists and records of a query, and keeps no reference to them.
 func filterReadOnly(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	after := record("c", version(7))
@@ -192,12 +192,12 @@ func filterReadOnly(t *testing.T, s storage.Storage) {
 	if !slices.Equal(q.IDs, copied.IDs) || !slices.Equal(q.EmailKeys, copied.EmailKeys) ||
 		!slices.Equal(q.Statuses, copied.Statuses) || !slices.Equal(q.StoredStatuses, copied.StoredStatuses) ||
 		!slices.Equal(q.Sort, copied.Sort) {
-		t.Error("List or Count changed a list of the caller's")
+		t.Error("List or Count changed a list that the caller passed in")
 	}
 	same(t, after, before)
 	q.IDs[0], q.EmailKeys[0] = "a", "user.a@example.com"
 	finds(t, s, copied, "b", "a")
 }
 
-// impossible is text that no record can hold.
+// impossible lists texts that no record can hold.
 var impossible = []string{"\x00", "a\x00", "\x00a", "a\xff", "\xc3\x28", "\xed\xa0\x80", "user.a\x00@example.com"}

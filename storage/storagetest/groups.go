@@ -10,50 +10,50 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A Group names a part of the suite. Each case is in one group.
+// A Group names a part of the suite. Each case belongs to one group. The group's subtest has the same name.
 type Group string
 
 const (
-	// State tests which records count as pending, and which as expired.
+	// State tests which records count as pending and which as expired.
 	State Group = "state"
-	// Filters tests which records a [storage.Filter] selects.
+	// Filters tests which records a [storage.Filter] finds.
 	Filters Group = "filters"
-	// Pages tests the order of a list, and its pages by After, Offset and Limit.
+	// Pages tests the order of a list, and paging by After, Offset and Limit.
 	Pages Group = "pages"
 	// Writes tests what Insert, Update and Delete write, and what they refuse.
 	Writes Group = "writes"
 	// Values tests that times, integers and metadata are returned as they were stored.
 	Values Group = "values"
-	// Text tests that text is compared and sorted byte for byte.
+	// Text tests that text compares and orders byte for byte.
 	Text Group = "text"
-	// Model compares random queries and writes with an implementation of the contract in Go.
+	// Model runs random queries and writes, and compares the results with a model of the contract.
 	Model Group = "model"
-	// Transactions tests an outermost RunInTx.
+	// Transactions tests RunInTx outside any other transaction.
 	Transactions Group = "transactions"
-	// Nesting tests RunInTx inside a transaction.
+	// Nesting tests nested transactions: RunInTx inside a transaction.
 	Nesting Group = "nesting"
 	// Locks tests Lock and ForUpdate, and what they protect.
 	Locks Group = "locks"
-	// Waiting tests a transaction that waits for another one, or that reads what another one is about to replace.
-	// Transactions on different nodes of some clusters do not wait for each other. There the later one is aborted when
-	// it commits.
+	// Waiting tests transactions that wait for another one, or that read what another one is about to replace. Between
+	// the nodes of some clusters, transactions never wait: one that conflicts with an earlier commit is aborted when
+	// it commits itself.
 	Waiting Group = "waiting"
 	// Concurrency tests many readers and writers at once.
 	Concurrency Group = "concurrency"
 )
 
-// A testCase proves one rule of the contract, after which it is named.
+// A testCase proves one rule of the contract, and is named after it.
 type testCase struct {
 	name  string
 	test  func(t *testing.T, s storage.Storage)
-	needs Group // a second group whose rules it takes for granted; "" for none
+	needs Group // another group whose rules it relies on; "" for none
 }
 
-// groups are all groups in the order in which they run.
+// groups lists all groups in the order in which they run.
 var groups = []struct {
 	name  Group
 	cases []testCase
-	twice bool // once more inside a transaction
+	twice bool // run a second time inside a transaction
 }{
 	{State, stateCases, true},
 	{Filters, filterCases, true},
@@ -69,7 +69,7 @@ var groups = []struct {
 	{Concurrency, concurrencyCases, false},
 }
 
-// An Option changes what [Run] does.
+// An Option changes which groups [Run] runs.
 type Option func(*options)
 
 type options struct {
@@ -77,8 +77,8 @@ type options struct {
 	errs   []error
 }
 
-// Only leaves out the cases of all other groups. Some cases rely on a second group. For example, the random writes of
-// [Model] nest transactions and rely on [Nesting]. Such a case runs only if its second group is chosen too.
+// Only leaves out the cases of all other groups. Some cases rely on a second group: the random writes of [Model] nest
+// transactions, for example. Such a case runs only if that group is chosen too.
 func Only(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)
@@ -86,7 +86,7 @@ func Only(list ...Group) Option {
 	}
 }
 
-// Without leaves out the cases of these groups. It also leaves out the cases of other groups that rely on one of them.
+// Without leaves out the cases of these groups, and the cases of other groups that rely on one of them.
 func Without(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)
@@ -110,7 +110,7 @@ func names() []Group {
 	return list
 }
 
-// choose returns the groups that opts leave.
+// choose returns the groups that remain after opts are applied.
 func choose(opts []Option) (map[Group]bool, error) {
 	o := options{chosen: map[Group]bool{}}
 	for _, g := range names() {

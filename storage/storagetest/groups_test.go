@@ -27,29 +27,29 @@ func TestOptions(t *testing.T) {
 		got := slices.DeleteFunc(names(), func(g Group) bool { return !chosen[g] })
 		switch {
 		case c.wrong == "" && (err != nil || !slices.Equal(got, c.want) || len(got) != len(chosen)):
-			t.Errorf("chosen are %q, %v; want %q", slices.Sorted(maps.Keys(chosen)), err, c.want)
+			t.Errorf("chosen groups %q, error %v; want %q", slices.Sorted(maps.Keys(chosen)), err, c.want)
 		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
-			t.Errorf("the error is %v; want %s", err, c.wrong)
+			t.Errorf("error %v; want one that contains %q", err, c.wrong)
 		}
 	}
 }
 
-// Names tell cases apart, and what a case needs is a group.
+// The names of groups and cases are unique, and a case needs an existing group other than its own.
 func TestCases(t *testing.T) {
 	seen := map[string]bool{}
 	for _, g := range groups {
 		if seen[string(g.name)] || len(g.cases) == 0 {
-			t.Errorf("group %q comes twice, or has no case", g.name)
+			t.Errorf("group %q is listed twice or has no cases", g.name)
 		}
 		seen[string(g.name)] = true
 		for _, c := range g.cases {
 			if name := string(g.name) + "/" + c.name; c.name == "" || c.test == nil || seen[name] {
-				t.Errorf("%q comes twice, or has no test", name)
+				t.Errorf("case %q is listed twice, or lacks a name or a test", name)
 			} else {
 				seen[name] = true
 			}
 			if c.needs != "" && (c.needs == g.name || !slices.Contains(names(), c.needs)) {
-				t.Errorf("%q needs %q", c.name, c.needs)
+				t.Errorf("case %q needs %q, which is its own group or does not exist", c.name, c.needs)
 			}
 		}
 	}

@@ -12,17 +12,17 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// patience is how long a case waits for what a correct store does soon: long enough for any machine. Only a wrong
-// store makes a case wait that long.
+// patience is how long a case waits for something that a correct store does soon. It is long enough for any machine;
+// only a faulty store makes a case wait that long.
 const patience = time.Minute
 
-// glance is how long a case waits for what a correct store may, but need not, let through.
+// glance is how long a case waits for a call that a correct store may block.
 const glance = 30 * time.Millisecond
 
-// A lock is a way a transaction gets a record for itself, and reads it.
+// A lock is a way for a transaction to lock a record and read it.
 type lock struct {
 	name string
-	rows bool // locks the record's row, not a key
+	rows bool // whether it locks the record's row instead of a key
 	read lockedRead
 }
 
@@ -39,12 +39,12 @@ var locks = []lock{
 	{"ForUpdate after a read", true, afterRead(forUpdate)},
 }
 
-// nestedLocks are taken in a nested transaction, whose commit leaves them to the transaction around it.
+// nestedLocks are taken in a nested transaction. When that commits, the outer transaction keeps them.
 var nestedLocks = []lock{
-	{"Lock in a level", false, lockKeyInLevel},
-	{"Lock in a level after a read", false, afterRead(lockKeyInLevel)},
-	{"ForUpdate in a level", true, forUpdateInLevel},
-	{"ForUpdate in a level after a read", true, afterRead(forUpdateInLevel)},
+	{"Lock in a nested transaction", false, lockKeyNested},
+	{"Lock in a nested transaction after a read", false, afterRead(lockKeyNested)},
+	{"ForUpdate in a nested transaction", true, forUpdateNested},
+	{"ForUpdate in a nested transaction after a read", true, afterRead(forUpdateNested)},
 }
 
 type lockedRead = func(ctx context.Context, tx storage.Storage, id string) (storage.Record, error)
@@ -65,7 +65,7 @@ func afterRead(read lockedRead) lockedRead {
 	}
 }
 
-func lockKeyInLevel(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
+func lockKeyNested(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
 	err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, id) })
 	if err != nil {
 		return storage.Record{}, err
@@ -73,7 +73,7 @@ func lockKeyInLevel(ctx context.Context, tx storage.Storage, id string) (storage
 	return tx.Get(ctx, id)
 }
 
-func forUpdateInLevel(ctx context.Context, tx storage.Storage, id string) (r storage.Record, err error) {
+func forUpdateNested(ctx context.Context, tx storage.Storage, id string) (r storage.Record, err error) {
 	err = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 		r, err = forUpdate(ctx, tx, id)
 		return err
@@ -84,7 +84,7 @@ func forUpdateInLevel(ctx context.Context, tx storage.Storage, id string) (r sto
 func forUpdate(ctx context.Context, tx storage.Storage, id string) (storage.Record, error) {
 	records, err := tx.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{id}}, ForUpdate: true})
 	if err == nil && len(records) != 1 {
-		err = fmt.Errorf("ForUpdate finds %d records", len(records))
+		err = fmt.Errorf("ForUpdate finds %d records, want 1", len(records))
 	}
 	if err != nil {
 		return storage.Record{}, err
@@ -92,7 +92,8 @@ func forUpdate(ctx context.Context, tx storage.Storage, id string) (storage.Reco
 	return records[0], nil
 }
 
-// aside runs f on another goroutine and waits until it returns, which it has to do when its ctx is done.
+// aside runs f on another goroutine with the time limit and waits for it. f must return when its ctx is done. expired
+// reports whether the limit was reached.
 func aside(t *testing.T, limit time.Duration, f func(ctx context.Context) error) (err error, expired bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -103,12 +104,12 @@ func aside(t *testing.T, limit time.Duration, f func(ctx context.Context) error)
 	case err := <-done:
 		return err, ctx.Err() != nil
 	case <-time.After(limit + patience):
-		t.Fatal("a call does not return though its ctx is done")
+		t.Fatal("the call did not return after its ctx was done")
 		return nil, true
 	}
 }
 
-// together runs f n times at once and waits for all of them.
+// together runs n calls of f at once and waits for all of them.
 func together(t *testing.T, n int, f func(ctx context.Context, i int)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -159,7 +160,7 @@ func lockKeys(t *testing.T, s storage.Storage) {
 	holds(t, s)
 }
 
-// Lock refuses what is no text, and text that is too long.
+// Lock refuses keys that are not valid text, and keys that are too long.
 func lockInvalidKeys(t *testing.T, s storage.Storage) {
 	for _, key := range append(impossible, strings.Repeat("k", storage.MaxReference+1), strings.Repeat("\u00e9", 65)) {
 		refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -169,7 +170,7 @@ func lockInvalidKeys(t *testing.T, s storage.Storage) {
 	}
 }
 
-// List with ForUpdate answers as without, in the order of Sort, and needs IDs.
+// List with ForUpdate returns the same records as without it, in the order of Sort, and requires IDs.
 func lockForUpdate(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", created(2)), record("b", created(3)), record("c", created(1)), record("d", created(0)))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
@@ -199,14 +200,14 @@ func lockForUpdate(t *testing.T, s storage.Storage) {
 	})
 }
 
-// A read, a change and a write under Lock or ForUpdate lose no change of another transaction.
+// A transaction that reads, changes and writes a record under Lock or ForUpdate loses no update of another one.
 func lockNoLostUpdate(t *testing.T, s storage.Storage) { losesNothing(t, s, locks) }
 
 func losesNothing(t *testing.T, s storage.Storage, ways []lock) {
 	t.Helper()
 	const workers, rounds = 6, 4
 	for i, way := range ways {
-		// Two records, each under its own lock.
+		// Two records, each with its own lock.
 		pair := []string{fmt.Sprint("a-", i), fmt.Sprint("b-", i)}
 		seed(t, s, record(pair[0]), record(pair[1]))
 		together(t, workers, func(ctx context.Context, n int) {
@@ -227,13 +228,14 @@ func losesNothing(t *testing.T, s storage.Storage, ways []lock) {
 		})
 		for _, id := range pair {
 			if r := get(t, s, id); r.Generation != 1+workers/2*rounds || r.Version != r.Generation {
-				t.Errorf("%s: generation %d, version %d; want %d", way.name, r.Generation, r.Version, 1+workers/2*rounds)
+				t.Errorf("%s: generation %d, version %d; want %d for both",
+					way.name, r.Generation, r.Version, 1+workers/2*rounds)
 			}
 		}
 	}
 }
 
-// A count and an insert under Lock keep to a limit, however many come at once.
+// Transactions that count and insert under Lock keep to a limit, however many run at once.
 func lockLimit(t *testing.T, s storage.Storage) {
 	const workers, most = 10, 4
 	full := errors.New("full")

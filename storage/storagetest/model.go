@@ -13,7 +13,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A model is the contract of writing in Go: what a store has to do, in the plainest way.
+// A model implements the contract for writes in the simplest way, as the reference for the store under test.
 type model map[string]storage.Record
 
 type slot struct{ organization, key string }
@@ -38,7 +38,7 @@ func (m model) insert(records []storage.Record) error {
 	return nil
 }
 
-// slots are those that stored records hold, but for the ones that a call replaces.
+// slots returns the slots that stored records hold, except the records that the call replaces.
 func (m model) slots(replaced map[string]bool) map[slot]bool {
 	held := map[slot]bool{}
 	for _, r := range m {
@@ -86,7 +86,8 @@ func (m model) delete(ids []string) int {
 	return before - len(m)
 }
 
-// dice draw from small pools, so that ties, collisions and hits are frequent. Always the same ones for a seed.
+// dice draws random values from small pools, so that ties, collisions and hits are frequent. Equal seeds give equal
+// values.
 type dice struct{ *rand.Rand }
 
 func roll(seed uint64) dice { return dice{rand.New(rand.NewPCG(seed, 42))} }
@@ -172,7 +173,7 @@ func (d dice) query(ids []string) storage.Query {
 	return q
 }
 
-// sameError expects two errors that mean the same to a caller.
+// sameError expects got to mean the same to a caller as want.
 func sameError(t *testing.T, what string, got, want error) {
 	t.Helper()
 	var e *storage.ExistsError
@@ -223,11 +224,11 @@ func modelQueries(t *testing.T, s storage.Storage) {
 		}
 	}
 	if found < 1000 {
-		t.Fatalf("the queries found %d records in all, too few to tell anything", found)
+		t.Fatalf("the queries found only %d records in total, too few to prove anything", found)
 	}
 }
 
-// Random writes, in nested transactions too, do what the contract in Go does.
+// Random writes, including those in nested transactions, have the same effect on the store as on the model.
 func modelWrites(t *testing.T, s storage.Storage) {
 	for seed := range uint64(4) {
 		d, m := roll(10+seed), model{}
@@ -253,9 +254,9 @@ func modelWrites(t *testing.T, s storage.Storage) {
 	}
 }
 
-var errUndo = errors.New("undo this level")
+var errRollback = errors.New("roll back this transaction")
 
-// writes does one random thing to both s and m.
+// writes performs one random operation on both s and m.
 func writes(t *testing.T, s storage.Storage, d dice, m model, names []string, depth int) {
 	t.Helper()
 	var records []storage.Record
@@ -277,7 +278,7 @@ func writes(t *testing.T, s storage.Storage, d dice, m model, names []string, de
 		what := fmt.Sprintf("Insert(%q)", ids(records))
 		sameError(t, what, s.Insert(t.Context(), records...), m.insert(records))
 	case kind < 16:
-		if d.IntN(4) > 0 { // most of the time of ids there are
+		if d.IntN(4) > 0 { // mostly only ids that exist
 			records = slices.DeleteFunc(records, func(r storage.Record) bool { return r.Version < 1 })
 		}
 		what := fmt.Sprintf("Update(%q)", ids(records))
@@ -289,26 +290,26 @@ func writes(t *testing.T, s storage.Storage, d dice, m model, names []string, de
 			t.Fatalf("Delete(%q) = %d, %v; want %d", doomed, n, err, want)
 		}
 	default:
-		undo, steps, start := d.IntN(2) == 0, d.IntN(6), d.Uint64()
-		var level model
+		rollback, steps, start := d.IntN(2) == 0, d.IntN(6), d.Uint64()
+		var nested model
 		err := s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-			level = maps.Clone(m)
-			d := roll(start) // the same again, should fn be run again
+			nested = maps.Clone(m)
+			d := roll(start) // fn does the same if it is retried
 			for range steps {
-				writes(t, tx, d, level, names, depth+1)
+				writes(t, tx, d, nested, names, depth+1)
 			}
-			holds(t, tx, slices.Collect(maps.Values(level))...)
-			if undo {
-				return errUndo
+			holds(t, tx, slices.Collect(maps.Values(nested))...)
+			if rollback {
+				return errRollback
 			}
 			return nil
 		})
-		if undo {
-			refused(t, "RunInTx", err, errUndo)
+		if rollback {
+			refused(t, "RunInTx", err, errRollback)
 			return
 		}
 		sameError(t, "RunInTx", err, nil)
 		clear(m)
-		maps.Copy(m, level)
+		maps.Copy(m, nested)
 	}
 }

@@ -11,7 +11,7 @@ import (
 var nestingCases = []testCase{
 	{name: "a failed level undoes exactly its own work", test: nestFails},
 	{name: "levels fail and succeed at any depth", test: nestDepth},
-	{name: "a failed transaction undoes its levels", test: nestUndone},
+	{name: "a failed transaction undoes its levels", test: nestRolledBack},
 	{name: "a level reads the writes of the transaction, and its own", test: nestReadsWrites},
 	{name: "the storage errors of a level's fn come back as they are", test: nestErrors},
 	{name: "the ctx of a level's fn has the values of the caller's, and is alive", test: nestContextValues},
@@ -24,7 +24,7 @@ var nestingCases = []testCase{
 	},
 }
 
-// An error or panic in a nested transaction undoes exactly its own work, also when its ctx is cancelled.
+// An error or panic in a nested transaction rolls back exactly its own work, even if its ctx is cancelled.
 func nestFails(t *testing.T, s storage.Storage) {
 	for i, end := range ends {
 		id := func(name string) string { return fmt.Sprint(name, "-", i) }
@@ -32,18 +32,19 @@ func nestFails(t *testing.T, s storage.Storage) {
 		commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 			seed(t, tx, record(id("before")))
 			update(t, tx, record(id("kept"), role("before")))
-			commitLevel(t, tx, record(id("sibling")))
+			insertInTx(t, tx, record(id("sibling")))
 			inner, cancel := context.WithCancel(ctx)
 			defer cancel()
 			var err error
 			value := panics(func() {
-				err = tx.RunInTx(inner, func(ctx context.Context, level storage.Storage) error {
-					seed(t, level, record(id("inside")))
-					update(t, level, record(id("kept"), role("inside"), version(2)), record(id("before"), role("inside")))
-					if n, err := level.Delete(ctx, id("gone"), id("sibling")); n != 2 || err != nil {
+				err = tx.RunInTx(inner, func(ctx context.Context, nested storage.Storage) error {
+					seed(t, nested, record(id("inside")))
+					update(t, nested,
+						record(id("kept"), role("inside"), version(2)), record(id("before"), role("inside")))
+					if n, err := nested.Delete(ctx, id("gone"), id("sibling")); n != 2 || err != nil {
 						t.Errorf("Delete = %d, %v", n, err)
 					}
-					commitLevel(t, level, record(id("deep")))
+					insertInTx(t, nested, record(id("deep")))
 					if end.cancel {
 						cancel()
 					}
@@ -54,7 +55,7 @@ func nestFails(t *testing.T, s storage.Storage) {
 				})
 			})
 			if end.panics && value != any(&end) || !end.panics && value != nil {
-				t.Errorf("%s: RunInTx panics with %v", end.name, value)
+				t.Errorf("%s: RunInTx panicked with %v", end.name, value)
 			}
 			if !end.panics {
 				refused(t, end.name, err, errHost)
@@ -65,7 +66,7 @@ func nestFails(t *testing.T, s storage.Storage) {
 			byID(t, tx, storage.Filter{OrganizationID: "org-1", IDs: []string{
 				id("before"), id("deep"), id("gone"), id("inside"), id("kept"), id("sibling"), id("after"),
 			}}, id("before"), id("gone"), id("kept"), id("sibling"))
-			// The slots are as before, too.
+			// The slots are unchanged, too.
 			taken(t, "Insert", tx.Insert(ctx, record(id("other"), to(record(id("gone")).EmailKey))), 0)
 			seed(t, tx, record(id("after"), to(record(id("inside")).EmailKey)))
 			return nil
@@ -78,7 +79,7 @@ func nestFails(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Transactions nest to any depth, and each fails or succeeds by itself.
+// Transactions nest to any depth, and each fails or succeeds on its own.
 func nestDepth(t *testing.T, s storage.Storage) {
 	commit(t, s, func(ctx context.Context, tx1 storage.Storage) error {
 		seed(t, tx1, record("1"))
@@ -92,11 +93,11 @@ func nestDepth(t *testing.T, s storage.Storage) {
 					return nil
 				})
 				if err != nil {
-					t.Errorf("level 4: %v", err)
+					t.Errorf("transaction 4: %v", err)
 				}
 				return errHost
 			})
-			refused(t, "level 3", err, errHost)
+			refused(t, "transaction 3", err, errHost)
 			holds(t, tx2, record("1"), record("2"))
 			err = tx2.RunInTx(ctx, func(_ context.Context, tx3 storage.Storage) error {
 				seed(t, tx3, record("3", role("again")))
@@ -110,18 +111,18 @@ func nestDepth(t *testing.T, s storage.Storage) {
 	})
 	holds(t, s, record("1"), record("2"), record("3", role("again")))
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
-		commitLevel(t, tx, record("4"))
+		insertInTx(t, tx, record("4"))
 		return errHost
 	}), errHost)
 	holds(t, s, record("1"), record("2"), record("3", role("again")))
 }
 
-// What a nested transaction committed is undone with the transaction around it.
-func nestUndone(t *testing.T, s storage.Storage) {
-	undoesEverything(t, s, func(tx storage.Storage) { commitLevel(t, tx, record("d")) })
+// The writes of a committed nested transaction are rolled back with the outer one.
+func nestRolledBack(t *testing.T, s storage.Storage) {
+	rollsBackEverything(t, s, func(tx storage.Storage) { insertInTx(t, tx, record("d")) })
 }
 
-// A nested transaction sees the writes of the transaction around it, which sees its writes.
+// A nested transaction sees the writes of the outer one, and the outer one sees the writes of the nested one.
 func nestReadsWrites(t *testing.T, s storage.Storage) {
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		seed(t, tx, record("a"), record("b"))
@@ -138,7 +139,7 @@ func nestReadsWrites(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
 }
 
-// A nested RunInTx returns the errors of storage that fn returns as they are, and the transaction stays usable.
+// A nested RunInTx returns the storage errors of fn unchanged, and the outer transaction stays usable.
 func nestErrors(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -163,14 +164,14 @@ func nestErrors(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"), record("d"))
 }
 
-// A nested RunInTx hands fn a ctx with the values of its caller's.
+// A nested RunInTx passes fn a ctx that has the values of the caller's ctx.
 func nestContextValues(t *testing.T, s storage.Storage) {
 	ran := 0
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		return tx.RunInTx(context.WithValue(ctx, contextKey{}, "inner"), func(ctx context.Context, _ storage.Storage) error {
 			ran++
 			if ctx.Value(contextKey{}) != "inner" || ctx.Err() != nil {
-				t.Errorf("inner fn's ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
+				t.Errorf("the nested ctx has the value %v and the error %v", ctx.Value(contextKey{}), ctx.Err())
 			}
 			return nil
 		})
@@ -180,7 +181,7 @@ func nestContextValues(t *testing.T, s storage.Storage) {
 	}
 }
 
-// A nested RunInTx returns nil exactly when its writes stand, also when its ctx is cancelled in fn.
+// A nested RunInTx returns nil if and only if its writes are kept, even if its ctx is cancelled in fn.
 func nestOutcome(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	commit(t, s, func(outer context.Context, tx storage.Storage) error {
@@ -202,33 +203,33 @@ func nestOutcome(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"))
 }
 
-// Once the fn of a nested transaction has returned, every call on its tx is an error.
+// Every call on a nested transaction's handle fails once its fn has returned.
 func nestHandleEnds(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
-	var level storage.Storage
+	var handle storage.Storage
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
-		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return nil })
+		err := tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
 		if err != nil {
 			return err
 		}
-		useless(t, "a committed level", level)
-		_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; return errHost })
-		useless(t, "a failed level", level)
+		unusable(t, "a committed nested transaction", handle)
+		_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { handle = tx; return errHost })
+		unusable(t, "a failed nested transaction", handle)
 		panics(func() {
-			_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { level = tx; panic("fn") })
+			_ = tx.RunInTx(ctx, func(_ context.Context, tx storage.Storage) error { handle = tx; panic("fn") })
 		})
-		useless(t, "a level that panicked", level)
+		unusable(t, "a nested transaction that panicked", handle)
 		holds(t, tx, record("a"), record("b"))
 		return nil
 	})
-	useless(t, "a committed level, after the transaction", level)
+	unusable(t, "a committed nested transaction after the outer one has ended", handle)
 	holds(t, s, record("a"), record("b"))
 }
 
-// A lock that was taken in a nested transaction protects the transaction around it too.
+// A lock that was taken in a nested transaction protects the outer one too.
 func nestNoLostUpdate(t *testing.T, s storage.Storage) { losesNothing(t, s, nestedLocks) }
 
-// A reader sees nothing of a committed nested transaction before the outermost one is committed.
+// A reader sees no writes of a committed nested transaction before the outermost one is committed.
 func nestUncommitted(t *testing.T, s storage.Storage) {
-	hidesUncommitted(t, s, func(tx storage.Storage) { commitLevel(t, tx, record("d")) })
+	hidesUncommitted(t, s, func(tx storage.Storage) { insertInTx(t, tx, record("d")) })
 }

@@ -12,12 +12,12 @@ import (
 
 func compareIDs(a, b storage.Record) int { return cmp.Compare(a.ID, b.ID) }
 
-// number is i in six digits, so that text orders as numbers do.
+// number returns i in six digits, so that texts order as their numbers do.
 func number(i int) string { return fmt.Sprintf("%06d", i) }
 
 var sortFields = []storage.Field{storage.FieldCreatedAt, storage.FieldEmailAddress, storage.FieldExpiresAt}
 
-// orders are all orders by up to two fields in all directions, and a few longer ones.
+// orders returns all orders by up to two fields in all directions, and a few longer ones.
 func orders() [][]storage.Sort {
 	list := [][]storage.Sort{nil, {}}
 	for _, a := range sortFields {
@@ -42,7 +42,7 @@ func orders() [][]storage.Sort {
 		})
 }
 
-// answer is what a store holding records has to answer to q.
+// answer returns the records that a store with these records must return for q.
 func answer(records []storage.Record, q storage.Query) []storage.Record {
 	var found []storage.Record
 	for _, r := range records {
@@ -58,13 +58,13 @@ func answer(records []storage.Record, q storage.Query) []storage.Record {
 	return found
 }
 
-// crowd are records with many ties in every sort field.
+// crowd returns records with many ties in every sort field.
 func crowd() []storage.Record {
 	var records []storage.Record
 	for i := range 36 {
 		records = append(records, record(number(i*7%36), in(fmt.Sprint("org-", i%2)), to(fmt.Sprint("key-", i%3)),
 			created(i/3%3), expires(i/9%4), func(r *storage.Record) {
-				if i >= 6 { // i%6 makes the slot
+				if i >= 6 { // i%6 determines the slot
 					r.Status, r.ResolvedAt = []string{"accepted", "revoked", storage.Expired}[i%3], at(i)
 				}
 			}))
@@ -86,7 +86,7 @@ var pageCases = []testCase{
 	{name: "pages by After neither repeat nor skip what stays put", test: pageMoving},
 }
 
-// Without Sort, Query.Compare orders by created_at descending.
+// Without Sort, the order is created_at descending, then id descending.
 func pageDefaultOrder(t *testing.T, s storage.Storage) {
 	seed(t, s, record("b", created(1)), record("d", created(1)), record("a", created(2)), record("c"))
 	finds(t, s, storage.Query{}, "a", "d", "b", "c")
@@ -95,7 +95,7 @@ func pageDefaultOrder(t *testing.T, s storage.Storage) {
 	finds(t, s, storage.Query{Filter: storage.Filter{IDs: []string{"b", "c", "d"}}}, "d", "b", "c")
 }
 
-// The order is total: ties end by ID in the direction of the last sort field.
+// The order is total: ties are broken by ID, in the direction of the last sort field.
 func pageTies(t *testing.T, s storage.Storage) {
 	seed(t, s, record("b"), record("a"), record("d"), record("c"))
 	for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
@@ -110,7 +110,7 @@ func pageTies(t *testing.T, s storage.Storage) {
 	}}, "d", "c", "b", "a")
 }
 
-// [storage.FieldEmailAddress] orders by EmailKey, bytewise.
+// [storage.FieldEmailAddress] orders by EmailKey, byte for byte.
 func pageEmailOrder(t *testing.T, s storage.Storage) {
 	seed(t, s,
 		record("1", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "b", "a" }),
@@ -123,7 +123,7 @@ func pageEmailOrder(t *testing.T, s storage.Storage) {
 		"5", "1", "4", "2", "3")
 }
 
-// Times order as times over all the years that a record may hold.
+// Times order chronologically over all the years that a record may hold.
 func pageTimeOrder(t *testing.T, s storage.Storage) {
 	for i, year := range []int{9999, 1, 1969, 2026, 1970, 0, 1000} {
 		r := record(number(i))
@@ -141,7 +141,7 @@ func pageTimeOrder(t *testing.T, s storage.Storage) {
 	}
 }
 
-// List returns the pages that Query.Compare defines, by After and by Offset.
+// Paging by After and by Offset returns the records in the order of Query.Compare.
 func pageWalks(t *testing.T, s storage.Storage) {
 	records := crowd()
 	for i := range records {
@@ -180,7 +180,7 @@ func pageWalks(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Query.After is a position: only its sort fields and ID are read, and no such record has to exist.
+// Query.After is a position: only its sort fields and ID are read, and the record need not exist.
 func pageAfterFields(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", created(1)), record("b", created(2)), record("c", created(2)), record("d", created(3)))
 	up := []storage.Sort{{Field: storage.FieldCreatedAt}}
@@ -211,7 +211,7 @@ func pageAfterFields(t *testing.T, s storage.Storage) {
 	}, "c", "d")
 }
 
-// Query.After between two microseconds is after the earlier one.
+// A Query.After between two microseconds comes after the earlier one.
 func pageAfterPrecision(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", created(1)), record("b", created(2)))
 	for _, d := range []time.Duration{time.Nanosecond, 999 * time.Nanosecond} {
@@ -252,7 +252,7 @@ func pageCombined(t *testing.T, s storage.Storage) {
 	finds(t, s, storage.Query{Limit: 2}, number(9), number(8))
 }
 
-// Query.Limit 0 sets no limit, however many records there are.
+// A Query.Limit of 0 means no limit, however many records there are.
 func pageNoLimit(t *testing.T, s storage.Storage) {
 	var records []storage.Record
 	for i := range 1234 {
@@ -265,11 +265,11 @@ func pageNoLimit(t *testing.T, s storage.Storage) {
 		t.Errorf("List returns %d of %d records", len(got), len(records))
 	}
 	if got := list(t, s, storage.Query{Limit: 1200}); len(got) != 1200 {
-		t.Errorf("List returns %d of 1200 records", len(got))
+		t.Errorf("List with a limit of 1200 returns %d records", len(got))
 	}
 }
 
-// List refuses what [storage.Query.Validate] refuses, also where nothing would be found.
+// List refuses what [storage.Query.Validate] refuses, even if no record matches.
 func pageInvalid(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	for _, q := range []storage.Query{
@@ -292,7 +292,7 @@ func pageInvalid(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"))
 }
 
-// Pages by After neither repeat nor skip records that stay put while others come and go.
+// Paging by After neither repeats nor skips records that stay in place while others are inserted and deleted.
 func pageMoving(t *testing.T, s storage.Storage) {
 	for n, order := range [][]storage.Sort{
 		{{Field: storage.FieldCreatedAt}},
@@ -316,7 +316,7 @@ func pageMoving(t *testing.T, s storage.Storage) {
 			for _, r := range page {
 				stays[r.ID]++
 			}
-			// The record the cursor stands on goes; others come, before it, beside it and after it.
+			// Delete the record at the cursor, and insert others before, beside and after it.
 			last := page[len(page)-1]
 			q.After = &last
 			if n, err := s.Delete(t.Context(), last.ID); n != 1 || err != nil {
@@ -332,12 +332,12 @@ func pageMoving(t *testing.T, s storage.Storage) {
 				}
 			}
 			if step > 60 {
-				t.Fatal("the walk does not end")
+				t.Fatal("paging does not end")
 			}
 		}
 		for id, n := range stays {
 			if len(id) == len(organization)+3 && n != 1 {
-				t.Errorf("sorted by %v record %s came %d times", order, id, n)
+				t.Errorf("sorted by %v, record %s is returned %d times, want once", order, id, n)
 			}
 		}
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// epoch is the instant all times of the suite are counted from.
+// epoch is the instant from which the suite counts its times.
 var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 123456000, time.UTC)
 
-// at is n seconds after the epoch.
+// at returns the time n seconds after the epoch.
 func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 
-// record is a pending record, valid for a thousand seconds from the epoch, with a slot of its own.
+// record returns a pending record with a slot of its own, valid for a thousand seconds from the epoch.
 func record(id string, with ...func(*storage.Record)) storage.Record {
 	r := storage.Record{
 		ID:              id,
@@ -80,7 +80,7 @@ func ids(records []storage.Record) []string {
 	return list
 }
 
-// seed inserts records one by one, so that a store which is wrong about several does not spoil other cases.
+// seed inserts records one by one, so that cases about other rules pass on a store that inserts several wrongly.
 func seed(t *testing.T, s storage.Storage, records ...storage.Record) {
 	t.Helper()
 	for _, r := range records {
@@ -115,7 +115,7 @@ func list(t *testing.T, s storage.Storage, q storage.Query) []storage.Record {
 	return records
 }
 
-// all are the records of the store in the order of their ids.
+// all returns the records of the store in the order of their ids.
 func all(t *testing.T, s storage.Storage) []storage.Record {
 	t.Helper()
 	records := list(t, s, storage.Query{})
@@ -123,7 +123,8 @@ func all(t *testing.T, s storage.Storage) []storage.Record {
 	return records
 }
 
-// finds expects List to return the records with these ids, in this order, and Count to agree where q has no page.
+// finds expects List to return the records with these ids, in this order. Count must agree, unless q selects a page or
+// locks records.
 func finds(t *testing.T, s storage.Storage, q storage.Query, want ...string) {
 	t.Helper()
 	if got := ids(list(t, s, q)); !slices.Equal(got, want) {
@@ -137,7 +138,7 @@ func finds(t *testing.T, s storage.Storage, q storage.Query, want ...string) {
 	}
 }
 
-// byID expects List and Count to find exactly the records with these ids; want is in the order of ids.
+// byID expects List and Count to find exactly the records with these ids. want is sorted.
 func byID(t *testing.T, s storage.Storage, f storage.Filter, want ...string) {
 	t.Helper()
 	got := ids(list(t, s, storage.Query{Filter: f}))
@@ -150,13 +151,13 @@ func byID(t *testing.T, s storage.Storage, f storage.Filter, want ...string) {
 	}
 }
 
-// holds expects the store to keep exactly these records, in the form of [storage.Record.Stored].
+// holds expects the store to contain exactly these records, in the form of [storage.Record.Stored].
 func holds(t *testing.T, s storage.Storage, want ...storage.Record) {
 	t.Helper()
 	got := all(t, s)
 	want = slices.SortedFunc(slices.Values(want), compareIDs)
 	if !slices.Equal(ids(got), ids(want)) {
-		t.Fatalf("the store keeps %q, want %q", ids(got), ids(want))
+		t.Fatalf("the store contains %q, want %q", ids(got), ids(want))
 	}
 	for i := range want {
 		same(t, got[i], want[i].Stored())
@@ -164,7 +165,7 @@ func holds(t *testing.T, s storage.Storage, want ...storage.Record) {
 	}
 }
 
-// same compares field by field, times with ==, and names the fields that differ.
+// same compares two records field by field, including the zones of times, and reports the fields that differ.
 func same(t *testing.T, got, want storage.Record) {
 	t.Helper()
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
@@ -182,12 +183,12 @@ func brief(v any) string {
 	return fmt.Sprintf("%.200q", fmt.Sprintf("%s", v))
 }
 
-// refused expects an error that is target, or any error at all where target is nil.
+// refused expects an error that matches target, or any error if target is nil.
 func refused(t *testing.T, what string, err, target error) {
 	t.Helper()
 	switch {
 	case err == nil:
-		t.Errorf("%s: no error", what)
+		t.Errorf("%s: got no error", what)
 	case target != nil && !errors.Is(err, target):
 		t.Errorf("%s: %v; want %v", what, err, target)
 	}
@@ -199,7 +200,7 @@ func taken(t *testing.T, what string, err error, want ...int) {
 	refused(t, what, err, storage.ErrExists)
 	var e *storage.ExistsError
 	if !errors.As(err, &e) {
-		t.Errorf("%s: %v is no *ExistsError", what, err)
+		t.Errorf("%s: %v is not an *ExistsError", what, err)
 	} else if !slices.Equal(e.Indexes, want) {
 		t.Errorf("%s: Indexes %v, want %v", what, e.Indexes, want)
 	}
@@ -210,11 +211,11 @@ func missing(t *testing.T, s storage.Storage, id string) {
 	r, err := s.Get(t.Context(), id)
 	refused(t, fmt.Sprintf("Get(%q)", id), err, storage.ErrNotFound)
 	if !reflect.DeepEqual(r, storage.Record{}) {
-		t.Errorf("Get(%q) returns a record beside ErrNotFound: %q", id, r.ID)
+		t.Errorf("Get(%q) returns a record along with ErrNotFound: %q", id, r.ID)
 	}
 }
 
-// transact runs fn in a transaction, again and again while the store says ErrAborted.
+// transact runs fn in a transaction, and retries it as long as the store returns ErrAborted.
 func transact(ctx context.Context, s storage.Storage, fn func(context.Context, storage.Storage) error) error {
 	for {
 		err := s.RunInTx(ctx, fn)
@@ -224,7 +225,7 @@ func transact(ctx context.Context, s storage.Storage, fn func(context.Context, s
 	}
 }
 
-// commit runs fn in a transaction that has to succeed.
+// commit runs fn in a transaction, which must succeed.
 func commit(t *testing.T, s storage.Storage, fn func(ctx context.Context, tx storage.Storage) error) {
 	t.Helper()
 	if err := transact(t.Context(), s, fn); err != nil {
@@ -232,7 +233,7 @@ func commit(t *testing.T, s storage.Storage, fn func(ctx context.Context, tx sto
 	}
 }
 
-// show prints what matters of a query for a failure.
+// show describes a query in a failure message.
 func show(q storage.Query) string {
 	text := fmt.Sprintf("%+v sort %v offset %d limit %d", q.Filter, q.Order(), q.Offset, q.Limit)
 	if a := q.After; a != nil {

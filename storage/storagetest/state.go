@@ -15,7 +15,7 @@ var stateCases = []testCase{
 	{name: "statuses count by organization and address together", test: stateCombined},
 }
 
-// An expiry instant is exclusive: [storage.Filter] counts a pending record as expired from ExpiresAt on.
+// [storage.Filter] counts a pending record as expired from the instant ExpiresAt on.
 func stateExpiry(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", expires(100)))
 	tokyo := time.FixedZone("Tokyo", 9*60*60)
@@ -60,7 +60,7 @@ func stateZeroNow(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{Statuses: []string{storage.Expired}}, "zero")
 }
 
-// Only [storage.Pending] lapses, and nothing is written when it does.
+// Only records that are stored as [storage.Pending] lapse, and nothing is written when they do.
 func stateLapses(t *testing.T, s storage.Storage) {
 	records := []storage.Record{
 		record("accepted", expires(0), resolved("accepted")),
@@ -84,7 +84,7 @@ func stateLapses(t *testing.T, s storage.Storage) {
 	holds(t, s, records...)
 }
 
-// Filter.StoredStatuses compares what was written, and combines with Statuses.
+// Filter.StoredStatuses compares the status that was written, and combines with Statuses.
 func stateStored(t *testing.T, s storage.Storage) {
 	seed(t, s,
 		record("expired", expires(500), resolved(storage.Expired)),
@@ -102,7 +102,7 @@ func stateStored(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{OrganizationID: "org-1", StoredStatuses: expired, Statuses: pending, Now: now})
 }
 
-// Filter.Statuses combines with every other field that narrows.
+// Filter.Statuses combines with the other fields of the filter.
 func stateCombined(t *testing.T, s storage.Storage) {
 	domain := func(r *storage.Record) { r.OrganizationDomainID = "domain" }
 	seed(t, s,

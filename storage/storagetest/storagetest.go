@@ -1,7 +1,7 @@
 // Package storagetest is the test suite for implementations of [storage.Storage]. It has a case for each rule of the
-// contract that a test can observe through the interface. It imports only the standard library and package storage.
+// contract that can be observed through the interface. It imports only the standard library and package storage.
 //
-// The author of a store calls [Run] in a test:
+// To test a store, call [Run]:
 //
 //	func TestStorage(t *testing.T) {
 //		storagetest.Run(t, func(t *testing.T) storage.Storage {
@@ -9,25 +9,26 @@
 //		})
 //	}
 //
-// [RunBenchmarks] is called the same way from a benchmark. Each case calls newStorage once, with its own t. newStorage
-// returns a store without records. It uses t.Cleanup to close what it opens. Cases run one after another, so they may
-// share one database that newStorage empties.
+// Call [RunBenchmarks] the same way from a benchmark. Each case calls newStorage once, with its own t. newStorage
+// returns an empty store and registers with t.Cleanup the release of whatever it opened. Cases run one after another,
+// so they may share one database that newStorage empties.
 //
-// Options choose groups of cases, for a store that is not finished or that supports only a part of the contract:
+// Options choose groups of cases, for a store that is unfinished or that supports only part of the contract:
 //
 //	storagetest.Run(t, newStorage, storagetest.Without(storagetest.Nesting))
 //
-// A store keeps the contract if it passes all groups.
+// A store fulfils the contract if it passes all groups.
 //
-// A store has some freedom:
+// The contract leaves a store some freedom:
 //
-//   - It may run only one transaction, or only one statement, at a time. A case may read beside an open transaction. It
-//     then uses a deadline and checks only what it has read by then. Such a case proves that no wrong data is read or
-//     written. It does not prove that the reader is served.
-//   - It may abort a transaction with [storage.ErrAborted] whenever others run. The store or the suite then retries it.
-//   - It must refuse the records that [storage.Record.Validate] refuses, but may detect them in its own way.
+//   - It may run only one transaction, or only one statement, at a time. A case that reads beside an open transaction
+//     does so with a deadline, and judges only the results it got. It proves that no wrong state is visible or
+//     written. It does not prove that readers make progress.
+//   - It may abort a transaction with [storage.ErrAborted] whenever others are running. The store or the suite then
+//     retries it.
+//   - It must refuse the records that [storage.Record.Validate] refuses, but may check them in its own way.
 //
-// Run the suite with the race detector too (go test -race).
+// Also run the suite with the race detector (go test -race).
 package storagetest
 
 import (
@@ -38,9 +39,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Run tests the stores that newStorage makes. Each [Group] is a subtest with the name of the group. Each case is a
-// subtest of its group. Its name is the rule of [storage.Storage] that it proves. Groups about single calls run twice:
-// on the store, and inside a transaction. Without options, Run runs all groups.
+// Run tests the stores that newStorage returns. Each [Group] is a subtest of that name. Each of its cases is a subtest
+// of the group, named after the rule of [storage.Storage] that it proves. Groups about single calls run twice: on the
+// store and inside a transaction. Without options, Run runs every group.
 func Run(t *testing.T, newStorage func(t *testing.T) storage.Storage, opts ...Option) {
 	t.Helper()
 	chosen, err := choose(opts)

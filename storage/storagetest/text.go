@@ -10,7 +10,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// confusing are texts that careless stores take for one another, or for something else. None is longer than the
+// confusing lists texts that a careless store confuses with one another or misinterprets. None is longer than the
 // shortest limit.
 var confusing = []string{
 	"a", "A", "a ", " a", "a  ", "\u00e1", "a\u0301", "\u00c1", "\u00e5", "\u00c5", "A\u030a", "\u212b", "\u00e4", "ae",
@@ -23,7 +23,7 @@ var confusing = []string{
 	"\u65e5\u672c", "\u007f", "\u0080", "\u07ff", "\u0800", "\uffff", "\ufffd", "\U00010000", "\U0010ffff",
 }
 
-// apart makes a record for each confusing text, all text fields set to it.
+// apart returns a record for each confusing text, with all text fields set to it.
 func apart() []storage.Record {
 	var records []storage.Record
 	for i, text := range confusing {
@@ -99,21 +99,21 @@ func textUnique(t *testing.T, s storage.Storage) {
 	holds(t, s, records...)
 }
 
-// Text orders bytewise, as Go compares it.
+// Text orders byte for byte, as in Go.
 func textOrders(t *testing.T, s storage.Storage) {
-	// The second time behind a beginning that all have in common: stores shorten what they compare.
-	for _, beginning := range []string{"", "twenty bytes of text"} {
+	// The second round gives all texts a common prefix, because stores may compare shortened texts.
+	for _, prefix := range []string{"", "twenty bytes of text"} {
 		records := apart()
 		for i := range records {
-			records[i].ID = beginning + records[i].ID
-			records[i].EmailKey = beginning + confusing[len(confusing)-1-i]
-			records[i].OrganizationID = "org" + beginning
+			records[i].ID = prefix + records[i].ID
+			records[i].EmailKey = prefix + confusing[len(confusing)-1-i]
+			records[i].OrganizationID = "org" + prefix
 		}
 		seed(t, s, records...)
 		for _, field := range sortFields {
 			for _, down := range []bool{false, true} {
 				q := storage.Query{
-					Filter: storage.Filter{OrganizationID: "org" + beginning},
+					Filter: storage.Filter{OrganizationID: "org" + prefix},
 					Sort:   []storage.Sort{{Field: field, Descending: down}},
 				}
 				want := answer(records, q)
@@ -124,7 +124,7 @@ func textOrders(t *testing.T, s storage.Storage) {
 				}
 			}
 		}
-		q := storage.Query{Filter: storage.Filter{OrganizationID: "org" + beginning, StoredStatuses: []string{"same"}}}
+		q := storage.Query{Filter: storage.Filter{OrganizationID: "org" + prefix, StoredStatuses: []string{"same"}}}
 		for i := range records {
 			records[i].Status, records[i].CreatedAt, records[i].ExpiresAt = "same", epoch, epoch
 		}
@@ -138,7 +138,7 @@ func textOrders(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Filter.EmailContains finds plain text, byte for byte: '%' and '_' are plain characters.
+// Filter.EmailContains finds plain text, byte for byte; '%' and '_' have no special meaning.
 func textContains(t *testing.T, s storage.Storage) {
 	keys := append(slices.Clone(confusing), "ann@example.com", "Ann@Example.com", "a%b", "a_b", "axb", `a\%b`, `a\b`)
 	var records []storage.Record
@@ -159,10 +159,11 @@ func textContains(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Text as long as [storage.Record.Validate] allows is kept in full, and differs by its last byte.
+// Texts of the greatest length that [storage.Record.Validate] allows are kept in full, and are told apart by their last
+// byte.
 func textLimits(t *testing.T, s storage.Storage) {
 	for i, fill := range []string{"x", "\u00e9", "\u65e5", "\U0001F600", " ", "'", `\`, "%"} {
-		// Two records that differ in their last byte only.
+		// Two records whose texts differ only in their last byte.
 		var pair []storage.Record
 		for _, last := range []string{"1", "2"} {
 			r := record("")
@@ -190,7 +191,7 @@ func textLimits(t *testing.T, s storage.Storage) {
 		finds(t, s, storage.Query{
 			Filter: storage.Filter{IDs: ids(pair)}, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}, After: &pair[0],
 		}, pair[1].ID)
-		// The slot of a longest address in a longest organization.
+		// The slot of the longest address in the organization with the longest id.
 		slot := edit(pair[0], version(1), func(r *storage.Record) { r.ID, r.Status = "slot"+number(i), storage.Pending })
 		near := edit(pair[1], version(1), func(r *storage.Record) { r.ID, r.Status = "near"+number(i), storage.Pending })
 		seed(t, s, slot, near)

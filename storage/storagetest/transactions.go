@@ -13,8 +13,8 @@ type contextKey struct{}
 
 var errHost = errors.New("the host's error")
 
-// calls are one call of each method on s, each of which would succeed on an open transaction and change something
-// or find something. Records a and b have to be there, c and d not.
+// calls returns calls of all methods of s. On an open transaction, each succeeds. Records a and b must exist; c and d
+// must not.
 func calls(s storage.Storage) map[string]func(ctx context.Context) error {
 	return map[string]func(ctx context.Context) error{
 		"Get":  func(ctx context.Context) error { _, err := s.Get(ctx, "a"); return err },
@@ -41,14 +41,15 @@ func calls(s storage.Storage) map[string]func(ctx context.Context) error {
 	}
 }
 
-// panics runs f and returns what it panicked with.
+// panics runs f and returns the value that it panicked with, or nil.
 func panics(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()
 	return nil
 }
 
-// ends are the ways a transaction can fail. Each makes fn end so, calling cancel before where the name says so.
+// ends lists the ways in which a transaction can fail: by an error or a panic of fn. If cancel is set, fn cancels its
+// ctx first.
 var ends = []struct {
 	name   string
 	cancel bool
@@ -73,7 +74,7 @@ var transactionCases = []testCase{
 	{name: "a handle is of no use once its fn has returned", test: txHandleEnds},
 }
 
-// RunInTx commits what fn wrote when fn returns nil.
+// RunInTx commits the writes of fn when fn returns nil.
 func txCommits(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
@@ -109,13 +110,13 @@ func txReadsOwnWrites(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a", role("x"), version(2)), record("c"))
 }
 
-// RunInTx returns fn's error or passes on its panic, and undoes everything, also when ctx is cancelled by then.
+// RunInTx returns fn's error or passes on its panic, and rolls everything back, even if ctx is cancelled by then.
 func txFails(t *testing.T, s storage.Storage) {
-	undoesEverything(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
+	rollsBackEverything(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
 }
 
-// undoesEverything runs transactions that write, go on with more and fail, and expects nothing of them to be left.
-func undoesEverything(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+// rollsBackEverything runs transactions that write, call more and fail. It expects none of their writes to remain.
+func rollsBackEverything(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
 	t.Helper()
 	seed(t, s, record("a"), record("b"))
 	for _, end := range ends {
@@ -141,19 +142,19 @@ func undoesEverything(t *testing.T, s storage.Storage, more func(tx storage.Stor
 		})
 		switch {
 		case end.panics && value != any(&end):
-			t.Errorf("%s: RunInTx panics with %v, want the value of fn's panic", end.name, value)
+			t.Errorf("%s: RunInTx panicked with %v, want the value of fn's panic", end.name, value)
 		case !end.panics && value != nil:
-			t.Errorf("%s: RunInTx panics: %v", end.name, value)
+			t.Errorf("%s: RunInTx panicked: %v", end.name, value)
 		case !end.panics:
 			refused(t, end.name, err, errHost)
 		}
 		holds(t, s, record("a"), record("b"))
 	}
-	commitLevel(t, s, record("c"))
+	insertInTx(t, s, record("c"))
 	holds(t, s, record("a"), record("b"), record("c"))
 }
 
-// RunInTx returns the errors of storage that fn returns as they are.
+// RunInTx returns the storage errors of fn unchanged.
 func txErrors(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	taken(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -169,7 +170,7 @@ func txErrors(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"))
 }
 
-// After ErrNotFound, ErrConflict and ErrExists the transaction is as usable as before.
+// After ErrNotFound, ErrConflict or ErrExists the transaction remains usable and keeps its earlier writes.
 func txRefusals(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
@@ -191,7 +192,7 @@ func txRefusals(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a", role("x"), version(2)), record("b"), record("c"), record("d"))
 }
 
-// RunInTx hands fn a ctx with the values of the caller's.
+// RunInTx passes fn a ctx that has the values of the caller's ctx.
 func txContextValues(t *testing.T, s storage.Storage) {
 	ctx := context.WithValue(t.Context(), contextKey{}, "value")
 	ran := 0
@@ -203,11 +204,11 @@ func txContextValues(t *testing.T, s storage.Storage) {
 		return nil
 	})
 	if err != nil || ran < 1 {
-		t.Errorf("RunInTx: %v, after %d calls of fn", err, ran)
+		t.Errorf("RunInTx: error %v after %d calls of fn", err, ran)
 	}
 }
 
-// The ctx of fn is cancelled with the caller's, and nothing is committed then.
+// When the caller's ctx is cancelled, the ctx of fn is cancelled too, and nothing is committed.
 func txContextEnds(t *testing.T, s storage.Storage) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -215,7 +216,7 @@ func txContextEnds(t *testing.T, s storage.Storage) {
 		seed(t, tx, record("a"))
 		cancel()
 		if ctx.Err() == nil {
-			t.Error("fn's ctx outlives the caller's")
+			t.Error("fn's ctx is not cancelled with the caller's")
 		}
 		return tx.Insert(ctx, record("b"))
 	})
@@ -223,7 +224,7 @@ func txContextEnds(t *testing.T, s storage.Storage) {
 	holds(t, s)
 }
 
-// Every call with a ctx that is cancelled already is an error and changes nothing.
+// Every call with a ctx that is already cancelled fails and changes nothing.
 func txCancelled(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -232,7 +233,7 @@ func txCancelled(t *testing.T, s storage.Storage) {
 		refused(t, name, call(cancelled), nil)
 	}
 	refused(t, "RunInTx", s.RunInTx(cancelled, func(context.Context, storage.Storage) error {
-		t.Error("fn is called although ctx is cancelled")
+		t.Error("fn was called although ctx is cancelled")
 		return nil
 	}), nil)
 	holds(t, s, record("a"), record("b"))
@@ -243,11 +244,11 @@ func txCancelled(t *testing.T, s storage.Storage) {
 		}), errHost)
 	}
 	holds(t, s, record("a"), record("b"))
-	commitLevel(t, s, record("c"))
+	insertInTx(t, s, record("c"))
 	holds(t, s, record("a"), record("b"), record("c"))
 }
 
-// RunInTx returns nil exactly when it committed, also when ctx is cancelled in fn.
+// RunInTx returns nil if and only if it committed, even if ctx is cancelled in fn.
 func txOutcome(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -265,39 +266,39 @@ func txOutcome(t *testing.T, s storage.Storage) {
 	holds(t, s, want...)
 }
 
-// Once fn has returned, every call on its tx is an error.
+// Every call on a transaction's handle fails once its fn has returned.
 func txHandleEnds(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	var handle storage.Storage
 	commit(t, s, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
-	useless(t, "a committed transaction", handle)
+	unusable(t, "a committed transaction", handle)
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error {
 		handle = tx
 		return errHost
 	}), errHost)
-	useless(t, "a failed transaction", handle)
+	unusable(t, "a failed transaction", handle)
 	panics(func() {
 		_ = s.RunInTx(t.Context(), func(_ context.Context, tx storage.Storage) error { handle = tx; panic("fn") })
 	})
-	useless(t, "a transaction that panicked", handle)
+	unusable(t, "a transaction that panicked", handle)
 	holds(t, s, record("a"), record("b"))
 }
 
-// useless expects every call on the handle of a transaction that has ended to be an error.
-func useless(t *testing.T, what string, handle storage.Storage) {
+// unusable expects every call on the handle of an ended transaction to fail.
+func unusable(t *testing.T, what string, handle storage.Storage) {
 	t.Helper()
 	for name, call := range calls(handle) {
 		refused(t, name+" on the handle of "+what, call(t.Context()), nil)
 	}
 	refused(t, "RunInTx on the handle of "+what,
 		handle.RunInTx(t.Context(), func(context.Context, storage.Storage) error {
-			t.Errorf("RunInTx on the handle of %s calls fn", what)
+			t.Errorf("RunInTx on the handle of %s called fn", what)
 			return nil
 		}), nil)
 }
 
-// commitLevel inserts r in a transaction of its own, which is nested where s is in one.
-func commitLevel(t *testing.T, s storage.Storage, r storage.Record) {
+// insertInTx inserts r in a transaction of its own, which is a nested one if s is in a transaction.
+func insertInTx(t *testing.T, s storage.Storage, r storage.Record) {
 	t.Helper()
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, r) })
 }

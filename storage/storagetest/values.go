@@ -10,7 +10,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// times sets every time of a record; each is a step later than the one before.
+// times sets every time of a record, each one step later than the one before.
 func times(first time.Time, step time.Duration) func(*storage.Record) {
 	return func(r *storage.Record) {
 		v := reflect.ValueOf(r).Elem()
@@ -23,7 +23,7 @@ func times(first time.Time, step time.Duration) func(*storage.Record) {
 	}
 }
 
-// keeps inserts r and reads it back by every way there is, then the same by Update.
+// keeps inserts r and reads it back in several ways, then does the same with Update.
 func keeps(t *testing.T, s storage.Storage, r storage.Record) {
 	t.Helper()
 	inserted := edit(r, version(1))
@@ -64,7 +64,7 @@ var valueCases = []testCase{
 	{name: "what no record may hold is refused, and nothing of the call written", test: valueInvalid},
 }
 
-// Times come back in UTC, whatever zone they were given in.
+// Times are returned in UTC, whatever zone they were given in.
 func valueZones(t *testing.T, s storage.Storage) {
 	for i, zone := range []*time.Location{
 		time.UTC, time.Local, time.FixedZone("", 0), time.FixedZone("UTC", 0), time.FixedZone("Tokyo", 9*3600),
@@ -97,7 +97,7 @@ func valuePrecision(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Times from year 1 to 9999 come back, the zero time included.
+// Times from year 1 to 9999 are returned unchanged, including the zero time.
 func valueYears(t *testing.T, s storage.Storage) {
 	for i, at := range []time.Time{
 		{},
@@ -122,7 +122,7 @@ func valueYears(t *testing.T, s storage.Storage) {
 	}
 }
 
-// No time of a record is stored in the place of another.
+// The times of a record are not mixed up.
 func valueTimes(t *testing.T, s storage.Storage) {
 	keeps(t, s, record("a", times(epoch, time.Hour)))
 	keeps(t, s, record("b", times(epoch, -time.Hour)))
@@ -130,14 +130,14 @@ func valueTimes(t *testing.T, s storage.Storage) {
 	keeps(t, s, unresolved)
 }
 
-// Integers come back with all of their 64 bits.
+// Integers are returned with all of their 64 bits.
 func valueIntegers(t *testing.T, s storage.Storage) {
 	for i, n := range []int64{0, -1, 1<<31 - 1, 1 << 31, 1 << 53, 1<<53 + 1, 1<<63 - 1, -1 << 63} {
 		keeps(t, s, record(number(i), func(r *storage.Record) { r.Generation = n }))
 	}
 }
 
-// Metadata comes back byte for byte.
+// Metadata is returned byte for byte.
 func valueMetadata(t *testing.T, s storage.Storage) {
 	for i, text := range metadata {
 		keeps(t, s, record(fmt.Sprint("public-", i), func(r *storage.Record) { r.PublicMetadata = []byte(text) }))
@@ -157,24 +157,24 @@ func valueEmptyMetadata(t *testing.T, s storage.Storage) {
 	}
 }
 
-// A store shares no memory with what it is given.
+// A store shares no memory with its arguments.
 func valueGiven(t *testing.T, s storage.Storage) {
-	spoil := func(records []storage.Record) {
+	overwrite := func(records []storage.Record) {
 		for i := range records {
 			copy(records[i].PublicMetadata, "overwrit")
 			copy(records[i].PrivateMetadata, "overwrit")
-			records[i] = storage.Record{ID: "spoilt"}
+			records[i] = storage.Record{ID: "overwritten"}
 		}
 	}
 	given := []storage.Record{record("a"), record("b")}
 	if err := s.Insert(t.Context(), given...); err != nil {
 		t.Fatal(err)
 	}
-	spoil(given)
+	overwrite(given)
 	holds(t, s, record("a"), record("b"))
 	given = []storage.Record{record("a", role("x")), record("b", role("y"))}
 	update(t, s, given...)
-	spoil(given)
+	overwrite(given)
 	holds(t, s, record("a", role("x"), version(2)), record("b", role("y"), version(2)))
 	doomed := []string{"a"}
 	if _, err := s.Delete(t.Context(), doomed...); err != nil {
@@ -184,7 +184,7 @@ func valueGiven(t *testing.T, s storage.Storage) {
 	holds(t, s, record("b", role("y"), version(2)))
 }
 
-// A store shares no memory with what it returns.
+// A store shares no memory with its results, and no two results share memory.
 func valueReturned(t *testing.T, s storage.Storage) {
 	empty := record("b", func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = nil, nil })
 	seed(t, s, record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil }))
@@ -214,15 +214,15 @@ func valueReturned(t *testing.T, s storage.Storage) {
 	holds(t, s, want...)
 }
 
-// Insert and Update refuse what [storage.Record.Validate] refuses, and write nothing of the call.
+// Insert and Update refuse records that [storage.Record.Validate] refuses, and write none of the call's records.
 func valueInvalid(t *testing.T, s storage.Storage) {
 	kept := record("kept")
 	seed(t, s, kept)
-	tries := func(what string, spoil func(*storage.Record)) {
+	tries := func(what string, invalidate func(*storage.Record)) {
 		t.Helper()
-		bad := record("bad", spoil)
+		bad := record("bad", invalidate)
 		if bad.Validate() == nil {
-			t.Fatalf("%s: Validate lets it pass", what)
+			t.Fatalf("%s: Validate accepts the record", what)
 		}
 		refused(t, "Insert, "+what, s.Insert(t.Context(), bad), nil)
 		refused(t, "Insert after a good one, "+what, s.Insert(t.Context(), record("good"), bad), nil)
@@ -237,7 +237,7 @@ func valueInvalid(t *testing.T, s storage.Storage) {
 	for name, most := range limits {
 		i, ok := fields.FieldByName(name)
 		if !ok {
-			t.Fatalf("no field %s", name)
+			t.Fatalf("Record has no field %s", name)
 		}
 		set := func(text string) func(*storage.Record) {
 			return func(r *storage.Record) { reflect.ValueOf(r).Elem().FieldByIndex(i.Index).SetString(text) }
@@ -256,7 +256,7 @@ func valueInvalid(t *testing.T, s storage.Storage) {
 	}
 }
 
-// limits are the text fields of a record and the most bytes each may have.
+// limits maps each text field of a record to its limit in bytes.
 var limits = map[string]int{
 	"ID":                   storage.MaxID,
 	"OrganizationID":       storage.MaxReference,

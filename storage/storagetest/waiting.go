@@ -18,10 +18,10 @@ var waitingCases = []testCase{
 	{name: "an abandoned wait leaves nothing behind", test: waitAbandoned},
 }
 
-// Lock and ForUpdate hold until the transaction ends, however it ends, and waiting for them honours ctx.
+// Lock and ForUpdate are held until the transaction ends, however it ends, and waiting for them honours ctx.
 func waitHeld(t *testing.T, s storage.Storage) { areHeld(t, s, locks) }
 
-// Lock and ForUpdate in a nested transaction hold until the outermost one ends.
+// Lock and ForUpdate in a nested transaction are held until the outermost one ends.
 func waitHeldNested(t *testing.T, s storage.Storage) { areHeld(t, s, nestedLocks) }
 
 func areHeld(t *testing.T, s storage.Storage, ways []lock) {
@@ -34,7 +34,7 @@ func areHeld(t *testing.T, s storage.Storage, ways []lock) {
 			}
 			for _, other := range ways {
 				if other.rows != way.rows {
-					continue // Lock and ForUpdate do not shut each other out
+					continue // Lock and ForUpdate do not exclude each other
 				}
 				err, _ := aside(t, glance/4, func(ctx context.Context) error {
 					return s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -47,7 +47,7 @@ func areHeld(t *testing.T, s storage.Storage, ways []lock) {
 			return nil
 		})
 	}
-	// It is free again when the transaction has ended, however it ended.
+	// The lock is free again when the transaction has ended, however it ended.
 	for _, way := range ways {
 		_ = s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 			_, _ = way.read(ctx, tx, "a")
@@ -74,10 +74,10 @@ func areHeld(t *testing.T, s storage.Storage, ways []lock) {
 	holds(t, s, record("a"))
 }
 
-// After Lock and ForUpdate a transaction sees the commits of earlier holders, or is [storage.ErrAborted].
+// After Lock or ForUpdate a transaction sees the commits of earlier holders, or fails with [storage.ErrAborted].
 func waitShows(t *testing.T, s storage.Storage) { areCurrent(t, s, locks) }
 
-// A lock that is taken in a nested transaction shows the commits of earlier holders too.
+// After a lock in a nested transaction, the commits of earlier holders are visible too.
 func waitShowsNested(t *testing.T, s storage.Storage) { areCurrent(t, s, nestedLocks) }
 
 func areCurrent(t *testing.T, s storage.Storage, ways []lock) {
@@ -107,16 +107,16 @@ func areCurrent(t *testing.T, s storage.Storage, ways []lock) {
 			}
 			r, lockErr := way.read(ctx, tx, id)
 			if lockErr != nil {
-				return lockErr // ErrAborted: once more; anything else fails the case
+				return lockErr // ErrAborted: retried; any other error fails the case
 			}
 			if err == nil && r.Version < before {
-				t.Errorf("%s shows version %d although %d was committed before", way.name, r.Version, before)
+				t.Errorf("%s: read version %d although version %d was committed before", way.name, r.Version, before)
 			}
 			r.Generation++
 			return tx.Update(ctx, r)
 		})
 		if r := get(t, s, id); r.Version != r.Generation {
-			t.Errorf("%s: generation %d at version %d, an update was lost", way.name, r.Generation, r.Version)
+			t.Errorf("%s: generation %d at version %d: an update was lost", way.name, r.Generation, r.Version)
 		}
 	}
 }
@@ -128,13 +128,13 @@ func waitWrite(t *testing.T, s storage.Storage) {
 		update(t, tx, record("a", role("x")))
 		seed(t, tx, record("c", to("slot")))
 		for name, write := range map[string]func(ctx context.Context) error{
-			"Update":             func(ctx context.Context) error { return s.Update(ctx, record("a", role("other"))) },
-			"Delete":             func(ctx context.Context) error { _, err := s.Delete(ctx, "a"); return err },
+			"Update of a record": func(ctx context.Context) error { return s.Update(ctx, record("a", role("other"))) },
+			"Delete of a record": func(ctx context.Context) error { _, err := s.Delete(ctx, "a"); return err },
 			"Insert of the slot": func(ctx context.Context) error { return s.Insert(ctx, record("d", to("slot"))) },
 			"Insert of the id":   func(ctx context.Context) error { return s.Insert(ctx, record("c")) },
 		} {
 			err, _ := aside(t, glance, write)
-			refused(t, name+" of what an open transaction wrote", err, nil)
+			refused(t, name+" that an open transaction wrote", err, nil)
 		}
 		return nil
 	})
@@ -157,6 +157,6 @@ func waitAbandoned(t *testing.T, s storage.Storage) {
 		return nil
 	})
 	holds(t, s, record("a", role("x"), version(2)))
-	commitLevel(t, s, record("c"))
+	insertInTx(t, s, record("c"))
 	holds(t, s, record("a", role("x"), version(2)), record("c"))
 }

@@ -42,7 +42,7 @@ func writeInsertVersion(t *testing.T, s storage.Storage) {
 	holds(t, s, edit(a, version(1)), edit(b, version(1)), edit(c, version(1)))
 }
 
-// Update adds 1 to Version, in the store and not in its argument.
+// Update adds 1 to Version in the store, and leaves its argument unchanged.
 func writeUpdateVersion(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"))
 	for n := range int64(3) {
@@ -53,9 +53,9 @@ func writeUpdateVersion(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Update writes every field but the id.
+// Update writes every field except ID and Version.
 func writeUpdateFields(t *testing.T, s storage.Storage) {
-	// By reflection, so that a field that is new in Record cannot be forgotten.
+	// Reflection covers fields that are added to Record later.
 	other := func(v reflect.Value, n int) {
 		switch x := v.Interface().(type) {
 		case string:
@@ -67,7 +67,7 @@ func writeUpdateFields(t *testing.T, s storage.Storage) {
 		case time.Time:
 			v.Set(reflect.ValueOf(at(5000 + n)))
 		default:
-			t.Fatalf("no other value for a %T", x)
+			t.Fatalf("this test has no other value for a field of type %T", x)
 		}
 	}
 	var want []storage.Record
@@ -84,7 +84,7 @@ func writeUpdateFields(t *testing.T, s storage.Storage) {
 		update(t, s, r)
 		want = append(want, edit(r, version(2)))
 	}
-	// All of them, and back to nothing at all.
+	// All of them, then back to almost nothing.
 	changed, zero := record("all"), storage.Record{ID: "all", Version: 2, EmailKey: "zero", Status: "zero"}
 	seed(t, s, changed)
 	for i := range fields.NumField() {
@@ -98,7 +98,7 @@ func writeUpdateFields(t *testing.T, s storage.Storage) {
 	holds(t, s, append(slices.Clone(want), edit(zero, version(3)))...)
 }
 
-// After Update every order and filter sees the new values and none of the old ones.
+// After an Update, every order and filter uses the new values and none of the old ones.
 func writeUpdateMoves(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", created(1), expires(1)), record("b", created(2), expires(2)))
 	moved := record("a", in("o2"), to("zz"), created(3), expires(3), resolved("accepted"),
@@ -121,7 +121,7 @@ func writeUpdateMoves(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{ResolvedBefore: at(500)}, "a")
 }
 
-// Delete returns how many records there were, and passes over an id that is missing or comes twice.
+// Delete returns how many records it deleted, and ignores an id that is missing or repeated.
 func writeDelete(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"), record("d"))
 	for _, c := range []struct {
@@ -179,7 +179,7 @@ func writeNotFound(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"))
 }
 
-// Update of a Version that is not the stored one returns [storage.ErrConflict].
+// Update with a Version other than the stored one returns [storage.ErrConflict].
 func writeConflict(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	update(t, s, record("a"))
@@ -195,7 +195,7 @@ func writeConflict(t *testing.T, s storage.Storage) {
 	holds(t, s, want...)
 }
 
-// Update of one id twice returns [storage.ErrConflict].
+// Update with the same id twice returns [storage.ErrConflict].
 func writeTwice(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	for _, records := range [][]storage.Record{
@@ -209,7 +209,7 @@ func writeTwice(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"), record("b"))
 }
 
-// Where several refusals apply, ErrNotFound goes before ErrConflict, which goes before ErrExists.
+// If several errors apply, ErrNotFound takes precedence over ErrConflict, and ErrConflict over ErrExists.
 func writePrecedence(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	slot := to("user.c@example.com")
@@ -234,7 +234,7 @@ func writePrecedence(t *testing.T, s storage.Storage) {
 	holds(t, s, record("a"), record("b"), record("c"))
 }
 
-// The [storage.ExistsError] of Insert names every argument whose id or slot is held.
+// The [storage.ExistsError] of Insert lists every argument whose id or slot is held.
 func writeExists(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a"), record("b", resolved("accepted")))
 	insert := func(what string, want []int, records ...storage.Record) {
@@ -256,19 +256,19 @@ func writeExists(t *testing.T, s storage.Storage) {
 	insert("a refused argument holds no slot", []int{0}, record("a", slotX), record("c", slotX))
 	insert("a refused argument holds no id", []int{0},
 		record("c", slotA), record("c", slotX))
-	insert("refused within the call, holds nothing either", []int{1, 3},
+	insert("an argument refused within the call holds nothing either", []int{1, 3},
 		record("c", slotX), record("d", slotX), record("d", to("y")), record("d", to("z")))
-	insert("the accepted one after a refused one holds", []int{0, 2},
+	insert("an accepted argument after a refused one holds its slot", []int{0, 2},
 		record("a", slotX), record("c", slotX), record("d", slotX))
-	insert("resolved ones have no slot, but an id", []int{3},
+	insert("resolved records hold no slot, but an id", []int{3},
 		record("c", slotA, resolved("accepted")), record("d", slotA, resolved("revoked")),
 		record("e", slotX), record("c", slotX, resolved("accepted")))
 }
 
-// The pending slot belongs to one organization and one EmailKey.
+// A pending slot belongs to one organization and one EmailKey.
 func writeSlots(t *testing.T, s storage.Storage) {
 	seed(t, s, record("a", in("o1"), to("x")), record("b", in("o2"), to("x")), record("c", in("o1"), to("y")))
-	// What looks alike when organization and address are put together is not.
+	// Slots differ even if organization and address are the same when concatenated.
 	seed(t, s, record("d", in("o1x"), to("")), record("e", in("o1"), to("xx")), record("f", in("o1x"), to("x")),
 		record("g", in(""), to("o1x")), record("h", in(""), to("")))
 	for i, taker := range []storage.Record{
@@ -291,7 +291,7 @@ func writeLapsedSlot(t *testing.T, s storage.Storage) {
 	taken(t, "Insert", s.Insert(t.Context(), record("f", to("x"))), 0)
 	taken(t, "Update back to pending", s.Update(t.Context(), edit(lapsed, version(2))), 0)
 	taken(t, "Update to pending", s.Update(t.Context(), record("b", to("x"))), 0)
-	update(t, s, record("b", to("y"))) // resolved, and pending again elsewhere
+	update(t, s, record("b", to("y"))) // a resolved record, pending again in another slot
 	taken(t, "Insert", s.Insert(t.Context(), record("f", to("y"))), 0)
 	if n, err := s.Delete(t.Context(), "e"); n != 1 || err != nil {
 		t.Fatalf("Delete = %d, %v", n, err)
@@ -300,17 +300,17 @@ func writeLapsedSlot(t *testing.T, s storage.Storage) {
 	taken(t, "Insert", s.Insert(t.Context(), record("f", to("x"))), 0)
 }
 
-// Update judges slots on the state after the whole call, so that records may swap them.
+// Update checks slots against the state after the whole call, so that records may swap them.
 func writeSwap(t *testing.T, s storage.Storage) {
 	x, y, z := to("x"), to("y"), to("z")
 	seed(t, s, record("a", x), record("b", y), record("c", z), record("out", to("w")))
 	update(t, s, record("a", x), record("b", y)) // kept
 	update(t, s, record("a", y, version(2)), record("b", x, version(2)))
 	holds(t, s, record("a", y, version(3)), record("b", x, version(3)), record("c", z), record("out", to("w")))
-	// A ring of three, and a chain whose last moves to a free slot, in the order that is least kind.
+	// A ring of three, and a chain whose last record moves to a free slot, in the most difficult order.
 	update(t, s, record("a", x, version(3)), record("b", z, version(3)), record("c", y))
 	update(t, s, record("a", z, version(4)), record("b", y, version(4)), record("c", to("free"), version(2)))
-	// A slot that is given up by being resolved in the same call.
+	// A slot whose holder is resolved in the same call.
 	update(t, s, record("a", y, version(5)), record("b", y, version(5), resolved("accepted")))
 	now := []storage.Record{
 		record("a", y, version(6)), record("b", y, version(6), resolved("accepted")),
@@ -325,12 +325,12 @@ func writeSwap(t *testing.T, s storage.Storage) {
 	}
 	fails("onto a slot held outside the call", []int{0}, record("a", to("w"), version(6)))
 	fails("two onto one free slot", []int{1}, record("a", x, version(6)), record("c", x, version(3)))
-	fails("two onto one slot that a third gives up", []int{2},
+	fails("two onto one slot that a third releases", []int{2},
 		record("out", x), record("a", to("w"), version(6)), record("c", to("w"), version(3)))
-	fails("onto the slot that another keeps", []int{1}, record("a", y, version(6)), record("c", y, version(3)))
-	fails("onto the slot that a later one keeps", []int{1}, record("c", y, version(3)), record("a", y, version(6)))
-	fails("pending again beside who keeps the slot", []int{1}, record("a", y, version(6)), record("b", y, version(6)))
-	fails("a refused argument holds nothing, in the call it gives up its slot", []int{0},
+	fails("onto a slot that another keeps", []int{1}, record("a", y, version(6)), record("c", y, version(3)))
+	fails("onto a slot that a later one keeps", []int{1}, record("c", y, version(3)), record("a", y, version(6)))
+	fails("pending again in a slot that another keeps", []int{1}, record("a", y, version(6)), record("b", y, version(6)))
+	fails("a refused argument holds no slot, and releases the one it had", []int{0},
 		record("a", to("w"), version(6)), record("b", y, version(6)))
 	fails("two of three", []int{0, 2}, record("a", to("w"), version(6)), record("b", x, version(6)),
 		record("c", x, version(3)))
@@ -352,12 +352,12 @@ func writeAllOrNone(t *testing.T, s storage.Storage) {
 	taken(t, "Update, last held",
 		s.Update(t.Context(), record("a", to("free")), record("b", role("x"), to("user.c@example.com"))), 1)
 	holds(t, s, want...)
-	// What the refused calls would have taken is free, what they would have given up is held.
+	// The slots that the refused calls would have taken are free; those that they would have released are held.
 	taken(t, "Insert", s.Insert(t.Context(), record("d", to("user.a@example.com"))), 0)
 	seed(t, s, record("d", to("free")), record("e"))
 }
 
-// Insert and Update take more records than one statement of a database does.
+// Insert and Update take more records than one SQL statement allows.
 func writeMany(t *testing.T, s storage.Storage) {
 	var records []storage.Record
 	for i := range 1500 {

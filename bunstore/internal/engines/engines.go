@@ -1,7 +1,7 @@
-// Package engines is the one table of databases the tests run on. Only tests import it.
+// Package engines is the table of databases that the tests run on. Only tests import it.
 //
-// SQLite needs nothing. A server is named by an environment variable; a test that needs one which is not set is
-// skipped, or fails where CI=true says that everything has to run.
+// SQLite needs no server. For other engines, an environment variable has the address of the server. If it is not set,
+// tests on that engine are skipped, or fail if CI=true.
 package engines
 
 import (
@@ -22,28 +22,28 @@ import (
 	"github.com/orginvite/orginvite/bunstore/internal/faults"
 )
 
-// Engine is a database in a certain setting.
+// Engine is a database with a driver and settings.
 type Engine struct {
 	Name string
-	// Variable is the environment variable that has the address of the server; "" where there is none.
+	// Variable is the environment variable that has the address of the server, or "" if the engine needs no server.
 	Variable string
-	// Single is set where every handle is a database of its own, so that nobody can share it.
+	// Single is set if every handle has a database of its own, which no other handle can share.
 	Single bool
-	// Cluster is set where the connections of a handle are spread over the nodes of a cluster.
+	// Cluster is set if the connections of a handle are spread over the nodes of a cluster.
 	Cluster bool
 
 	conns int
-	on    func(pool *sql.DB) *bun.DB // with the dialect
-	// create makes a database that is new, empty and the test's own, and removes it when the test ends.
+	on    func(pool *sql.DB) *bun.DB // adds the dialect
+	// create makes a new, empty database for the test, and removes it when the test ends.
 	create func(t testing.TB, server string) (address string)
-	// connector is the driver's, for an address that create has returned.
+	// connector returns the driver's connector for an address from create.
 	connector func(address string) (driver.Connector, error)
-	// behind splits an address into the server's host and port, and the rest, which is an address with any other ones.
-	// nil: there is no server.
+	// behind returns the server's host and port in an address, and a function that replaces them. It is nil if there is
+	// no server.
 	behind func(address string) (server string, rewrite func(server string) (address string), err error)
 }
 
-// All are the engines, the one to be recommended first.
+// All returns the engines, the recommended one first.
 func All() []Engine {
 	all := []Engine{
 		onSQLite("sqlite", Recommended, 8),
@@ -57,7 +57,7 @@ func All() []Engine {
 	return append(append(all, postgres()...), mysql()...)
 }
 
-// Named returns one of All.
+// Named returns the engine of that name.
 func Named(t testing.TB, name string) Engine {
 	t.Helper()
 	for _, e := range All() {
@@ -75,7 +75,7 @@ func Each(t *testing.T, fn func(t *testing.T, db *bun.DB)) {
 	On(t, All(), func(t *testing.T, e Engine) { fn(t, e.Open(t)) })
 }
 
-// On runs fn as a subtest for each of list whose server is there.
+// On runs fn as a subtest on each engine in list whose server is available.
 func On(t *testing.T, list []Engine, fn func(t *testing.T, e Engine)) {
 	t.Helper()
 	for _, e := range list {
@@ -87,7 +87,7 @@ func On(t *testing.T, list []Engine, fn func(t *testing.T, e Engine)) {
 	}
 }
 
-// server is the address of the server. Without one there is no test.
+// server returns the address of the server. It ends the test if the engine needs a server and none is set.
 func (e Engine) server(t testing.TB) string {
 	t.Helper()
 	if e.Variable == "" {
@@ -97,27 +97,27 @@ func (e Engine) server(t testing.TB) string {
 	switch {
 	case server != "":
 	case os.Getenv("CI") == "true":
-		t.Fatalf("%s is not set, and CI=true leaves nothing out: set it to the address of a server", e.Variable)
+		t.Fatalf("%s is not set, and CI=true skips nothing: set it to the address of a server", e.Variable)
 	default:
-		t.Skipf("set %s to the address of a server to run this", e.Variable)
+		t.Skipf("set %s to the address of a server to run this test", e.Variable)
 	}
 	return server
 }
 
-// New makes a database that is new, empty and the test's own, and goes with it. Its address is for Connect, also in
-// another process.
+// New makes a new, empty database for the test, and removes it when the test ends. Pass its address to Connect, in this
+// process or in another one.
 func (e Engine) New(t testing.TB) (address string) {
 	t.Helper()
 	return e.create(t, e.server(t))
 }
 
-// Connect returns a handle on a database, which is closed when the test ends.
+// Connect returns a handle on a database. The handle is closed when the test ends.
 func (e Engine) Connect(t testing.TB, address string) *bun.DB {
 	t.Helper()
 	return e.Wrapped(t, address, func(c driver.Connector) driver.Connector { return c })
 }
 
-// Wrapped is Connect through what wrap makes of the driver's connector.
+// Wrapped is like Connect, but uses the connector that wrap returns for the driver's.
 func (e Engine) Wrapped(t testing.TB, address string, wrap func(driver.Connector) driver.Connector) *bun.DB {
 	t.Helper()
 	c, err := e.connector(address)
@@ -132,14 +132,15 @@ func (e Engine) Wrapped(t testing.TB, address string, wrap func(driver.Connector
 	return db
 }
 
-// Open returns a handle on a database of its own.
+// Open returns a handle on a new database.
 func (e Engine) Open(t testing.TB) *bun.DB {
 	t.Helper()
 	return e.Connect(t, e.New(t))
 }
 
-// Faulty is Connect with a driver that asks fault before every statement, BEGIN, COMMIT and ROLLBACK included, and
-// fails with the error it returns instead of running it. Even a COMMIT or ROLLBACK that fails ends the transaction.
+// Faulty is like Connect, but the driver calls fault before every statement, including BEGIN, COMMIT and ROLLBACK. If
+// fault returns an error, the statement fails with it and is not run. A COMMIT or ROLLBACK that fails so still ends the
+// transaction.
 func (e Engine) Faulty(t testing.TB, address string, fault func(statement string) error) *bun.DB {
 	t.Helper()
 	return e.Wrapped(t, address, func(c driver.Connector) driver.Connector {
@@ -155,8 +156,8 @@ func (e Engine) Faulty(t testing.TB, address string, fault func(statement string
 	})
 }
 
-// Proxied starts a proxy in front of the database's server, and of a cluster's first node, and returns the address of
-// the database behind it. The proxy is closed when the test ends.
+// Proxied starts a proxy in front of the database's server, or of the first node of a cluster. It returns the address
+// of the database through the proxy, which is closed when the test ends.
 func (e Engine) Proxied(t testing.TB, address string) (p *faults.Proxy, through string) {
 	t.Helper()
 	if e.behind == nil {
@@ -173,17 +174,17 @@ func (e Engine) Proxied(t testing.TB, address string) (p *faults.Proxy, through 
 	return p, rewrite(p.Addr())
 }
 
-// unique is a name nobody else has.
+// unique returns a unique name.
 func unique() string { return "t_" + strings.ToLower(rand.Text()) }
 
 var (
-	// Recommended is what the documentation of bunstore recommends, but for a shorter busy_timeout: cases that wait
-	// for a cancelled call wait that long.
+	// Recommended has the settings that the documentation of bunstore recommends, with a shorter busy_timeout, because
+	// cases that wait for a cancelled call wait that long.
 	Recommended = url.Values{
 		"_pragma": {"journal_mode(WAL)", "busy_timeout(50)"},
 		"_txlock": {"immediate"},
 	}
-	// Plain leaves all of it out, but for WAL, so that whoever meets a lock is refused at once.
+	// Plain has only WAL of the recommended settings, so that a statement that meets a lock fails at once.
 	Plain = url.Values{"_pragma": {"journal_mode(WAL)"}}
 )
 
@@ -204,7 +205,7 @@ func sqliteConnector(address string) (driver.Connector, error) {
 	return opener{&sqlite.Driver{}, address}, nil
 }
 
-// opener is the connector of a driver that has none.
+// opener is a connector for a driver that has none.
 type opener struct {
 	driver driver.Driver
 	dsn    string
@@ -213,10 +214,10 @@ type opener struct {
 func (o opener) Driver() driver.Driver                        { return o.driver }
 func (o opener) Connect(context.Context) (driver.Conn, error) { return o.driver.Open(o.dsn) }
 
-// File is the name of a database file that does not exist yet, in a directory that goes with the test.
+// File returns the name of a database file that does not exist yet, in a directory that is removed with the test.
 func File(t testing.TB) string { return filepath.Join(t.TempDir(), "test.db") }
 
-// SQLite opens file with these settings and at most conns connections, and closes it when the test ends.
+// SQLite opens a database file with these settings and at most conns connections, and closes it when the test ends.
 func SQLite(t testing.TB, file string, settings url.Values, conns int) *bun.DB {
 	t.Helper()
 	if file != ":memory:" {
@@ -225,7 +226,7 @@ func SQLite(t testing.TB, file string, settings url.Values, conns int) *bun.DB {
 	return onSQLite("", nil, conns).Connect(t, file)
 }
 
-// Faulty is SQLite with settings and with faults; see [Engine.Faulty].
+// Faulty is like SQLite, but with faults; see [Engine.Faulty].
 func Faulty(t testing.TB, file string, settings url.Values, conns int, fault func(statement string) error) *bun.DB {
 	t.Helper()
 	return onSQLite("", nil, conns).Faulty(t, address(file, settings), fault)

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Three MariaDB servers on loopback that form a Galera cluster, for the tests of several writers.
+# Runs a Galera cluster of three MariaDB servers on the loopback interface, for tests with several writers.
 #
-#   galera.sh up DIR        make the cluster in DIR, start it, and print ORGINVITE_GALERA for the tests
-#   galera.sh kill DIR N    end node N (1 to 3) without a warning, as a crash does
+#   galera.sh up DIR        create the cluster in DIR, start it, and print the value of ORGINVITE_GALERA
+#   galera.sh kill DIR N    end node N (1 to 3) without warning, as in a crash
 #   galera.sh start DIR N   start node N again and wait until it has caught up
-#   galera.sh freeze DIR N  stop node N where it is, as a machine does that is suspended
-#   galera.sh thaw DIR N    let a frozen node go on
+#   galera.sh freeze DIR N  pause node N, as if its machine were suspended
+#   galera.sh thaw DIR N    resume a frozen node
 #   galera.sh down DIR      stop the nodes
 #
-# It needs mariadbd, galera-4 and rsync, and the ports 3311-3313, 4561-4563, 4571-4573 and 4581-4583: those from
-# ORGINVITE_GALERA_PORT + 1 on, which is 3310 by default, and from 1251, 1261 and 1271 above it. Of processes it touches
-# only those it started in DIR. Nodes run as the user mysql where root starts them.
+# It needs mariadbd, galera-4 and rsync, and the ports ORGINVITE_GALERA_PORT (default 3310) + 1 to 3, + 1251 to 1253,
+# + 1261 to 1263 and + 1271 to 1273. It signals only processes that it started in DIR. If root starts the nodes, they
+# run as the user mysql.
 set -euo pipefail
 
 usage() {
@@ -22,10 +22,10 @@ usage() {
 verb=$1
 mkdir -p "$2"
 dir=$(cd "$2" && pwd)
-missing=3 # the exit status where something is not installed
+missing=3 # the exit status if something is not installed
 base=${ORGINVITE_GALERA_PORT:-3310}
 sqlport() { echo $((base + $1)); }
-gcommport() { echo $((base + 1250 + $1)); } # of the nodes to each other
+gcommport() { echo $((base + 1250 + $1)); } # for traffic between the nodes
 istport() { echo $((base + 1260 + $1)); }
 sstport() { echo $((base + 1270 + $1)); }
 
@@ -36,7 +36,7 @@ provider() {
 	local file
 	file=$({ dpkg -L galera-4 2>/dev/null || rpm -ql galera-4 2>/dev/null || true; } | grep '/libgalera_smm\.so$' | head -n 1)
 	if [[ -z $file ]]; then
-		echo "there is no libgalera_smm.so of galera-4" >&2
+		echo "libgalera_smm.so of galera-4 is not installed" >&2
 		return $missing
 	fi
 	echo "$file"
@@ -54,7 +54,7 @@ pid_file = $dir/node$n/pid
 log_error = $dir/node$n.log
 binlog_format = ROW
 default_storage_engine = InnoDB
-# A node that is about to apply a CREATE DATABASE makes tables in it by this default; nodes have to agree.
+# Until a node has applied a CREATE DATABASE, tables in it get this default, so all nodes need the same one.
 character_set_server = utf8mb4
 innodb_autoinc_lock_mode = 2
 innodb_buffer_pool_size = 128M
@@ -75,21 +75,21 @@ launch() { # launch N [OPTION...]
 	local n=$1
 	shift
 	setsid mariadbd --defaults-file="$dir/node$n.cnf" "${as[@]}" "$@" </dev/null >/dev/null 2>&1 &
-	# The pid file is the server's own, and comes late.
+	# The server writes its pid file late, so ask for its state instead.
 	for _ in $(seq 240); do
 		if [[ $(ask "$n" "SHOW STATUS LIKE 'wsrep_local_state_comment'") == *Synced* ]]; then
 			return
 		fi
 		sleep 0.25
 	done
-	echo "node $n does not join the cluster; the end of its log:" >&2
+	echo "node $n did not join the cluster; the end of its log:" >&2
 	tail -n 20 "$dir/node$n.log" >&2
 	return 1
 }
 
 ask() { mariadb --no-defaults -h 127.0.0.1 -P "$(sqlport "$1")" -u root -N -e "$2" 2>/dev/null || true; }
 
-# pid of node N, where it is one of ours and alive.
+# pid N prints the process id of node N, and fails unless the node was started here and is running.
 pid() {
 	local p
 	p=$(cat "$dir/node$1/pid" 2>/dev/null) || return 1
@@ -104,7 +104,7 @@ node() {
 case $verb in
 up)
 	for program in mariadbd mariadb-install-db mariadb rsync; do
-		command -v $program >/dev/null || { echo "there is no $program" >&2; exit $missing; }
+		command -v $program >/dev/null || { echo "$program is not installed" >&2; exit $missing; }
 	done
 	library=$(provider)
 	[[ $(id -u) != 0 ]] || chown mysql "$dir"
@@ -126,12 +126,12 @@ up)
 kill | freeze | thaw)
 	declare -A signal=([kill]=KILL [freeze]=STOP [thaw]=CONT)
 	n=$(node "${3:-}")
-	p=$(pid "$n") || { echo "node $n does not run" >&2; exit 1; }
+	p=$(pid "$n") || { echo "node $n is not running" >&2; exit 1; }
 	kill -"${signal[$verb]}" "$p"
 	;;
 start)
 	n=$(node "${3:-}")
-	! pid "$n" >/dev/null || { echo "node $n runs already" >&2; exit 1; }
+	! pid "$n" >/dev/null || { echo "node $n is already running" >&2; exit 1; }
 	launch "$n"
 	;;
 down)

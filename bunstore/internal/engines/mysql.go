@@ -19,12 +19,12 @@ import (
 )
 
 func init() {
-	// Tests cancel statements and kill nodes; the driver would report each connection that ends so.
+	// Tests cancel statements and kill nodes. The driver would log each connection that ends as a result.
 	_ = gomysql.SetLogger(log.New(io.Discard, "", 0))
 }
 
-// mysql are the engines that speak MySQL, by what a DSN may say. Addresses are DSNs of go-sql-driver, of a cluster
-// one for each node, separated by commas.
+// mysql returns the engines that speak the MySQL protocol, with different DSN parameters. An address is a DSN of
+// go-sql-driver. For a cluster, it is one DSN for each node, separated by commas.
 func mysql() []Engine {
 	set := func(name, value string) func(*gomysql.Config) {
 		return func(c *gomysql.Config) { c.Params[name] = value }
@@ -43,8 +43,8 @@ func mysql() []Engine {
 	}
 }
 
-// OneNode is Galera with every connection of a handle on the same node, for what only a node by itself does: make a
-// transaction wait for another one's lock. Across nodes both go on, and the one that commits last is aborted.
+// OneNode returns Galera with all connections on the same node. Only there does a transaction wait for the lock of
+// another one. Across nodes both continue, and the one that commits last is aborted.
 func OneNode() Engine {
 	e := onMySQL("galera-one-node", "ORGINVITE_GALERA", func(c *gomysql.Config) { c.ParseTime = true })
 	create := e.create
@@ -95,7 +95,7 @@ func newDatabase(t testing.TB, server string, settings []func(*gomysql.Config)) 
 	return strings.Join(nodes, ",")
 }
 
-// mysqlConnector connects to the nodes in turn, and passes over those that do not answer.
+// mysqlConnector connects to the nodes in turn, and skips those that do not answer.
 func mysqlConnector(address string) (driver.Connector, error) {
 	var list roundRobin
 	for dsn := range strings.SplitSeq(address, ",") {
@@ -119,7 +119,7 @@ func mysqlServer(address string) (server string, rewrite func(string) string, er
 		return "", nil, err
 	}
 	if cfg.Net != "tcp" {
-		return "", nil, errors.New("the server is not addressed by tcp")
+		return "", nil, errors.New("the address of the server does not use tcp")
 	}
 	return cfg.Addr, func(server string) string {
 		there := cfg.Clone()

@@ -16,8 +16,8 @@ import (
 	"github.com/uptrace/bun/driver/pgdriver"
 )
 
-// postgres are the engines of PostgreSQL, by driver and by the isolation transactions have unless they say otherwise.
-// The address is a URL.
+// postgres returns the engines of PostgreSQL, with different drivers and default isolation levels. The address is a
+// URL.
 func postgres() []Engine {
 	const simple, isolation = "default_query_exec_mode", "default_transaction_isolation"
 	return []Engine{
@@ -55,18 +55,18 @@ func postgresServer(address string) (server string, rewrite func(string) string,
 	}, nil
 }
 
-// pgxOnly are the parameters of a URL that pgx keeps for itself. Any other driver passes them on to the server, which
-// refuses them. Each engine sets its own, whatever the address of the server says.
+// pgxOnly lists the URL parameters that only pgx understands. Other drivers pass them on to the server, which refuses
+// them. They are removed from the address of the server, and each engine sets its own.
 var pgxOnly = []string{"default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity"}
 
 var admins sync.Map // of *sql.DB, by address; they last as long as the process
 
-// newSchema creates a schema and returns the address of a database that knows no other.
+// newSchema creates a schema and returns an address whose search_path is that schema alone.
 func newSchema(t testing.TB, server string, settings url.Values) string {
 	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatalf("ORGINVITE_POSTGRES is no URL: %v", err)
+		t.Fatalf("ORGINVITE_POSTGRES is not a URL: %v", err)
 	}
 	admin, ok := admins.Load(server)
 	if !ok {
@@ -96,7 +96,7 @@ func newSchema(t testing.TB, server string, settings url.Values) string {
 		all[key] = value
 	}
 	all.Set("search_path", name)
-	u.RawQuery = strings.ReplaceAll(all.Encode(), "+", "%20") // a + is a blank to HTML forms only
+	u.RawQuery = strings.ReplaceAll(all.Encode(), "+", "%20") // only HTML forms read + as a space
 	return u.String()
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Wrap returns a connector that asks decide before every call of c's driver. What the driver can do besides, its
-// connections still can.
+// Wrap returns a connector that asks decide before every call to c's driver. Its connections keep the optional
+// interfaces of the driver's connections.
 func Wrap(c driver.Connector, decide func(Call) Fault) driver.Connector {
 	return &connector{under: c, decide: decide}
 }
@@ -40,12 +40,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 type conn struct {
 	under  driver.Conn
 	decide func(Call) Fault
-	tx     driver.Tx // the last one
-	dead   error     // what every call fails with once the connection has been dropped
-	abort  error     // what the rows of this call end with
+	tx     driver.Tx // the last transaction
+	dead   error     // the error of every call once the connection has been dropped
+	abort  error     // the error with which the rows of the current call end
 }
 
-// netConn is a connection of a driver that shows the network's, as pgdriver does.
+// netConn is a connection of a driver that exposes its network connection, as pgdriver does.
 type netConn struct {
 	*conn
 	shows interface{ Conn() net.Conn }
@@ -53,7 +53,8 @@ type netConn struct {
 
 func (c *netConn) Conn() net.Conn { return c.shows.Conn() }
 
-// call passes a call on by run, or does to it what was decided. run is told whether its answer will be lost.
+// call injects the fault that decide returns, and calls run to pass the call on. lost tells run that its answer will be
+// lost.
 func (c *conn) call(ctx context.Context, call Call, run func(lost bool) error) error {
 	if c.dead != nil {
 		return c.dead
@@ -92,7 +93,7 @@ func (c *conn) call(ctx context.Context, call Call, run func(lost bool) error) e
 	return run(false)
 }
 
-// drop closes the connection. Whatever it was doing is rolled back.
+// drop closes the connection, which rolls back its transaction.
 func (c *conn) drop(err error) {
 	c.dead = err
 	if c.under != nil { // nil: it was never opened
@@ -100,7 +101,7 @@ func (c *conn) drop(err error) {
 	}
 }
 
-// Close closes a connection that has not been dropped.
+// Close closes the connection unless it has been dropped.
 func (c *conn) Close() error {
 	if c.dead != nil {
 		return nil
@@ -151,8 +152,8 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return c.query(ctx, query, func() (driver.Rows, error) { return under.QueryContext(ctx, query, args) })
 }
 
-// query runs a statement that returns rows. If they will be lost, it reads them all: only then has the statement
-// done all it does.
+// query runs a statement that returns rows. If they will be lost, it reads them all, because the statement has its full
+// effect only then.
 func (c *conn) query(ctx context.Context, query string, run func() (driver.Rows, error)) (rows driver.Rows, err error) {
 	err = c.call(ctx, Call{Query, query}, func(lost bool) (err error) {
 		rows, err = run()
@@ -173,7 +174,7 @@ func (c *conn) query(ctx context.Context, query string, run func() (driver.Rows,
 	return rows, nil
 }
 
-// abortedRows are rows whose transaction ends behind the first one.
+// abortedRows are rows whose transaction is rolled back after the first one.
 type abortedRows struct {
 	driver.Rows
 	c    *conn
@@ -189,7 +190,7 @@ func (r *abortedRows) Next(row []driver.Value) error {
 	return r.abort()
 }
 
-// Close is what a reader calls that is content with one row.
+// Close ends a read after the first row.
 func (r *abortedRows) Close() error { return r.abort() }
 
 func (r *abortedRows) abort() error {
@@ -259,7 +260,7 @@ func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
 	if under, ok := c.under.(driver.NamedValueChecker); ok {
 		return under.CheckNamedValue(v)
 	}
-	return driver.ErrSkip // database/sql then does what it does without the method
+	return driver.ErrSkip // database/sql then converts the value as if there were no such method
 }
 
 // stmt is a prepared statement.
@@ -297,13 +298,13 @@ func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
 }
 
 func (s *stmt) Close() error {
-	if s.c.dead != nil { // it went with the connection
+	if s.c.dead != nil { // dropping the connection closed the statement
 		return nil
 	}
 	return s.Stmt.Close()
 }
 
-// tx is a transaction. Its end has no context of its own; that of its beginning says how long a Delay may take.
+// tx is a transaction. Commit and Rollback have no context, so the one of BeginTx limits their Delay.
 type tx struct {
 	c     *conn
 	ctx   context.Context

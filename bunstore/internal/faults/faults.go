@@ -1,5 +1,5 @@
 // Package faults makes database connections fail on purpose, for tests. [Wrap] injects faults between database/sql and
-// a driver; [Proxy] does so between a driver and its server, where only the driver's own errors arrive above.
+// a driver. [Proxy] injects faults between a driver and its server, so that the tests see the driver's own errors.
 package faults
 
 import (
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Op is what database/sql asks of a driver.
+// Op is a kind of call from database/sql to a driver.
 type Op string
 
-// The calls that can fail. Preparing, resetting and closing are passed on.
+// The calls that can be made to fail. Preparing, resetting and closing are always passed on.
 const (
 	Connect  Op = "CONNECT"
 	Begin    Op = "BEGIN"
@@ -22,7 +22,7 @@ const (
 	Rollback Op = "ROLLBACK"
 )
 
-// Call is a call of the driver.
+// Call is a call to the driver.
 type Call struct {
 	Op Op
 	// Statement is the SQL of Exec and Query, and the name of any other Op.
@@ -37,14 +37,14 @@ const (
 	None Kind = iota
 	// Fail returns an error and does nothing. A transaction stays open.
 	Fail
-	// Abort is Fail, except that COMMIT and ROLLBACK roll the transaction back, as a server does that refuses a COMMIT.
+	// Abort is like Fail, except that COMMIT and ROLLBACK roll the transaction back, as if the server refused a COMMIT.
 	Abort
-	// AbortRows is for a statement that returns rows: behind the first one the transaction is rolled back, and the error
-	// comes instead of the rest, as from a server that aborts the transaction while it sends them.
+	// AbortRows is for a statement that returns rows. After the first row it rolls the transaction back and returns the
+	// error instead of the rest, as if the server aborted the transaction while sending the rows.
 	AbortRows
-	// Drop closes the connection and does nothing else.
+	// Drop closes the connection without passing the call on.
 	Drop
-	// DropAfter passes the call on, then closes the connection: the answer is lost.
+	// DropAfter passes the call on, then closes the connection, so that the answer is lost.
 	DropAfter
 	// Delay passes the call on after a pause, or as soon as the call's context is done.
 	Delay
@@ -61,18 +61,18 @@ func (k Kind) String() string {
 		"cancel", "cancel during", "cancel after"}[k]
 }
 
-// ErrClosed is what pgx says of a connection that it has lost: there is nothing in it to recognise.
+// ErrClosed is like the error of pgx for a lost connection: it has no type or code by which to recognise it.
 var ErrClosed = errors.New("conn closed")
 
-// Fault is what happens to a call, with what that needs.
+// Fault is what happens to a call, with its parameters.
 type Fault struct {
 	Kind   Kind
-	Err    error              // of Fail, Abort, AbortRows, Drop and DropAfter
-	Pause  time.Duration      // of Delay
-	Cancel context.CancelFunc // of the Cancel kinds
+	Err    error              // for Fail, Abort, AbortRows, Drop and DropAfter
+	Pause  time.Duration      // for Delay
+	Cancel context.CancelFunc // for Cancel, CancelDuring and CancelAfter
 }
 
-// Plan is one fault, at one call. It is safe for concurrent use.
+// Plan injects one fault into one call. It is safe for concurrent use.
 type Plan struct {
 	mu      sync.Mutex
 	at      int
@@ -82,15 +82,15 @@ type Plan struct {
 	hit     *Call
 }
 
-// Set makes the n-th call from now, counted from 1, meet the fault; n = 0 stands for no call. matches, unless it is
-// nil, says which calls count.
+// Set injects the fault into the n-th call from now, counted from 1, or into none if n is 0. Unless matches is nil,
+// only calls for which it returns true count.
 func (p *Plan) Set(n int, f Fault, matches func(Call) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at, p.fault, p.matches, p.seen, p.hit = n, f, matches, 0, nil
 }
 
-// Hit returns the call that met the fault, if one did since Set.
+// Hit returns the call into which the fault was injected since Set, if any.
 func (p *Plan) Hit() (call Call, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,14 +100,14 @@ func (p *Plan) Hit() (call Call, ok bool) {
 	return *p.hit, true
 }
 
-// Calls returns how many calls counted since Set.
+// Calls returns how many calls have counted since Set.
 func (p *Plan) Calls() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen
 }
 
-// Decide is for [Wrap].
+// Decide returns the fault for a call. Pass it to [Wrap].
 func (p *Plan) Decide(call Call) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()

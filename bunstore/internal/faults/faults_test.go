@@ -15,11 +15,11 @@ import (
 	"github.com/matryer/is"
 )
 
-// recorder is a driver that keeps what it is asked.
+// recorder is a driver that records its calls.
 type recorder struct {
 	done   []string
 	closed int
-	ctx    error // of the last call's context
+	ctx    error // of the context of the last call
 }
 
 func (r *recorder) Connect(context.Context) (driver.Conn, error) { return &recorded{r}, nil }
@@ -49,7 +49,7 @@ func TestConnector(t *testing.T) {
 	refused := errors.New("refused")
 	for _, c := range []struct {
 		kind         Kind
-		exec, commit string // what the driver has done where it fails
+		exec, commit string // the driver's calls if the fault is at the statement, or at the commit
 		closed       int
 		passed       bool
 	}{
@@ -79,19 +79,19 @@ func TestConnector(t *testing.T) {
 				is.Equal(strings.Join(r.done, " "), want)
 				is.Equal(err == nil, c.passed)
 				is.True(c.passed || errors.Is(err, refused))
-				is.Equal(r.closed, c.closed) // by the fault
+				is.Equal(r.closed, c.closed) // connections that the fault closed
 				is.Equal(db.Stats().OpenConnections, 1-c.closed)
 				is.Equal(cancelled == 1, c.kind == CancelAfter)
 				_, hit := p.Hit()
 				is.True(hit)
-				_, err = db.ExecContext(t.Context(), "b") // the pool works on
+				_, err = db.ExecContext(t.Context(), "b") // the pool still works
 				is.NoErr(err)
 			})
 		}
 	}
 }
 
-// The context is cancelled before the call, and a pause ends with it.
+// Cancel cancels the context before the call, and Delay ends when its context does.
 func TestConnectorCancels(t *testing.T) {
 	is := is.New(t)
 	r, p := &recorder{}, &Plan{}
@@ -110,7 +110,7 @@ func TestConnectorCancels(t *testing.T) {
 	is.Equal(r.ctx, context.DeadlineExceeded)
 }
 
-// echo is a server that answers each line, and tells what it has got.
+// echo starts a server that answers each line. got receives the lines, and "closed" for each closed connection.
 func echo(t *testing.T) (address string, got chan string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -145,8 +145,8 @@ func echo(t *testing.T) (address string, got chan string) {
 func TestProxy(t *testing.T) {
 	for _, c := range []struct {
 		do     Cut
-		server string // what it gets of the second request
-		ends   bool   // the client sees the connection end; otherwise it waits
+		server string // what the server receives after the first request
+		ends   bool   // whether the client sees the connection end; otherwise it waits
 	}{
 		{CutBefore, "closed", true},
 		{CutAfter, "Commit", true},
@@ -193,7 +193,7 @@ func TestProxy(t *testing.T) {
 
 				p.Heal()
 				if !c.ends {
-					is.Equal(<-got, "closed") // the connection of the silence
+					is.Equal(<-got, "closed") // Heal closed the silenced connection
 				}
 				again, err := net.Dial("tcp", p.Addr())
 				is.NoErr(err)
@@ -202,7 +202,7 @@ func TestProxy(t *testing.T) {
 				is.NoErr(err)
 				line, err = bufio.NewReader(again).ReadString('\n')
 				is.NoErr(err)
-				is.Equal(line, "answer to begin\n") // the next one passes
+				is.Equal(line, "answer to begin\n") // the next request passes
 			})
 		}
 	}

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// Cut is what a [Proxy] does to a request, and to the connections behind it.
+// Cut is what a [Proxy] does to a request and its connection.
 type Cut int
 
 const (
 	// Pass forwards the request.
 	Pass Cut = iota
-	// CutBefore closes the connection on both sides. The server never sees the request.
+	// CutBefore closes the connection on both sides. The server does not see the request.
 	CutBefore
 	// CutAfter forwards the request, waits for the answer, drops it and closes the connection.
 	CutAfter
-	// Silence makes every packet vanish from then on, on all connections, this request included. They stay open.
+	// Silence drops this request and every later packet on all connections. The connections stay open.
 	Silence
-	// SilenceAfter forwards the request; every packet after it vanishes, its answer included.
+	// SilenceAfter forwards the request, and drops its answer and every later packet on all connections.
 	SilenceAfter
 )
 
@@ -27,8 +27,8 @@ func (c Cut) String() string {
 	return [...]string{"pass", "cut", "cut after", "silence", "silence after"}[c]
 }
 
-// Proxy stands between a driver and a server that speak by request and answer, without encryption. Driver and server
-// are on 127.0.0.1 as far as each can tell.
+// Proxy stands between a driver and a server that exchange requests and answers without encryption. To the driver and
+// to the server, the other side appears to be on 127.0.0.1.
 type Proxy struct {
 	listener net.Listener
 	server   string
@@ -43,7 +43,7 @@ type Proxy struct {
 	with   []byte
 	seen   int
 	hit    bool
-	met    chan struct{} // closed when a request meets its fate
+	met    chan struct{} // closed when the cut is applied to a request
 }
 
 // NewProxy listens on a port of its own and forwards to server, a host and a port.
@@ -57,12 +57,12 @@ func NewProxy(server string) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is the host and the port that the proxy listens on.
+// Addr returns the host and the port that the proxy listens on.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Set makes the n-th request from now meet its fate, counted from 1 over all connections; n = 0 stands for none. What
-// the driver sends after an answer and before the next one is one request. with, unless it is empty, says which
-// requests count: those that contain it, in letters of any case.
+// Set applies do to the n-th request from now, counted from 1 over all connections, or to none if n is 0. Everything
+// that the driver sends after one answer and before the next is one request. Unless with is empty, only requests that
+// contain it, in any case, count.
 func (p *Proxy) Set(n int, do Cut, with string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,28 +70,28 @@ func (p *Proxy) Set(n int, do Cut, with string) {
 	p.met = make(chan struct{})
 }
 
-// Hit reports whether a request has met its fate since Set.
+// Hit reports whether the cut has been applied to a request since Set.
 func (p *Proxy) Hit() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hit
 }
 
-// Seen returns how many requests that count came since Set.
+// Seen returns how many requests have counted since Set.
 func (p *Proxy) Seen() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen
 }
 
-// Met returns a channel that is closed when a request meets the fate of the last Set.
+// Met returns a channel that is closed when the cut of the last Set is applied to a request.
 func (p *Proxy) Met() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.met
 }
 
-// Heal ends a silence. Connections that lost packets are closed on both sides, as TCP does in the end.
+// Heal ends a silence. It closes the connections, which may have lost packets, on both sides, as TCP eventually does.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *Proxy) Heal() {
 	}
 }
 
-// Close closes the proxy and all connections, and waits until nothing of it runs any more.
+// Close closes the proxy and all connections, and waits for its goroutines to end.
 func (p *Proxy) Close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
@@ -134,21 +134,21 @@ func (p *Proxy) serve() {
 	}
 }
 
-// link is a connection of the driver and the one to the server.
+// link is a connection from the driver and the matching one to the server.
 type link struct {
 	p      *Proxy
 	client net.Conn
 
 	// Guarded by p.mu.
-	server   net.Conn // nil until it is there
+	server   net.Conn // nil until connected
 	closed   bool
-	answered bool   // the server has, since the last request
-	request  []byte // lower case, as much of it as has been read
-	counted  bool   // the request
-	last     bool   // the connection closes at the answer
+	answered bool   // whether the server has answered the last request
+	request  []byte // the part of it that has been read, in lower case
+	counted  bool   // whether the request has counted
+	last     bool   // whether the connection closes at the next answer
 }
 
-// close closes both sides. p.mu is held.
+// close closes both sides. The caller holds p.mu.
 func (l *link) close() {
 	l.closed = true
 	_ = l.client.Close()
@@ -175,7 +175,7 @@ func (l *link) run() {
 	l.pump(l.client, server, l.up)
 }
 
-// pump moves what arrives, as pass says. In a silence the end of one side does not reach the other one.
+// pump forwards data as pass decides. During a silence it does not pass on the end of a connection.
 func (l *link) pump(from, to net.Conn, pass func(chunk []byte) (forward, again bool)) {
 	buffer := make([]byte, 64<<10)
 	for {
@@ -201,7 +201,7 @@ func (l *link) pump(from, to net.Conn, pass func(chunk []byte) (forward, again b
 	}
 }
 
-// up is asked about what the driver sends.
+// up decides about data from the driver.
 func (l *link) up(chunk []byte) (forward, again bool) {
 	p := l.p
 	p.mu.Lock()
@@ -236,7 +236,7 @@ func (l *link) up(chunk []byte) (forward, again bool) {
 		p.silent = true
 		return false, true
 	case SilenceAfter:
-		// Forwarded here, so that no answer comes before the silence.
+		// Write here, so that no answer arrives before the silence begins.
 		p.silent = true
 		_, _ = l.server.Write(chunk)
 		return false, true
@@ -244,7 +244,7 @@ func (l *link) up(chunk []byte) (forward, again bool) {
 	return true, true
 }
 
-// down is asked about what the server sends.
+// down decides about data from the server.
 func (l *link) down([]byte) (forward, again bool) {
 	p := l.p
 	p.mu.Lock()

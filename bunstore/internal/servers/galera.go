@@ -19,24 +19,24 @@ import (
 type Galera struct {
 	script string
 	dir    string
-	base   int // its ports are above it
+	base   int // ORGINVITE_GALERA_PORT
 }
 
-// NewGalera starts a cluster with galera.sh, which is at script.
+// NewGalera starts a cluster. script is the path of galera.sh.
 func NewGalera(t testing.TB, script string) *Galera {
 	t.Helper()
 	g := &Galera{script: script, dir: folder(t, "mysql"), base: galeraPorts(t)}
 	t.Cleanup(func() {
 		for n := 1; n <= 3; n++ {
-			_ = g.command("kill", n).Run() // a node may be dead already
+			_ = g.command("kill", n).Run() // a node may already be dead
 		}
 	})
 	g.run(t, "up")
 	return g
 }
 
-// galeraPorts returns a number above which nobody listens on the ports of a cluster. They are below those the system
-// gives to connections.
+// galeraPorts returns a value for ORGINVITE_GALERA_PORT for which all ports of the cluster are free. They are below the
+// range from which the system chooses ports for connections.
 func galeraPorts(t testing.TB) int {
 	t.Helper()
 	for base := 20310; base < 30000; base += 20 {
@@ -57,7 +57,7 @@ func galeraPorts(t testing.TB) int {
 	return 0
 }
 
-// notInstalled is how galera.sh says that a program or a library of the cluster is not there.
+// notInstalled is the exit status of galera.sh if a program or library of the cluster is not installed.
 const notInstalled = 3
 
 func (g *Galera) command(verb string, nodes ...int) *exec.Cmd {
@@ -81,19 +81,19 @@ func (g *Galera) run(t testing.TB, verb string, nodes ...int) {
 	}
 }
 
-// Kill ends a node without a warning.
+// Kill ends a node without warning.
 func (g *Galera) Kill(t testing.TB, node int) { t.Helper(); g.run(t, "kill", node) }
 
 // Start starts a node that was killed, and returns when it has caught up.
 func (g *Galera) Start(t testing.TB, node int) { t.Helper(); g.run(t, "start", node) }
 
-// Freeze stops a node where it is.
+// Freeze pauses a node.
 func (g *Galera) Freeze(t testing.TB, node int) { t.Helper(); g.run(t, "freeze", node) }
 
-// Thaw lets a frozen node go on.
+// Thaw resumes a frozen node.
 func (g *Galera) Thaw(t testing.TB, node int) { t.Helper(); g.run(t, "thaw", node) }
 
-// DSN is the address of a database on all nodes, which it creates.
+// DSN creates a database and returns its address on all nodes.
 func (g *Galera) DSN(t testing.TB, database string) string {
 	t.Helper()
 	db, err := sql.Open("mysql", mariaDSN(g.base+1, ""))
@@ -112,7 +112,7 @@ func (g *Galera) DSN(t testing.TB, database string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A node that was thawed a moment ago may apply the CREATE later than the one it was sent to.
+		// A node that was thawed recently may apply the CREATE later than the first node.
 		for until := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 			if err = there.Ping(); err == nil {
 				break

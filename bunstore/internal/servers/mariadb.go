@@ -16,7 +16,7 @@ import (
 // MariaDB is a MariaDB server.
 type MariaDB struct{ *Server }
 
-// NewMariaDB makes a MariaDB server and starts it.
+// NewMariaDB creates and starts a MariaDB server.
 func NewMariaDB(t testing.TB) *MariaDB {
 	t.Helper()
 	const account = "mysql"
@@ -35,7 +35,7 @@ func NewMariaDB(t testing.TB) *MariaDB {
 	return m
 }
 
-// DSN is the address of a database. It is created where it does not exist.
+// DSN returns the address of a database, and creates the database if it does not exist.
 func (m *MariaDB) DSN(t testing.TB, database string) string {
 	t.Helper()
 	db, err := sql.Open("mysql", mariaDSN(m.Port, ""))

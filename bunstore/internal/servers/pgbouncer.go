@@ -22,7 +22,7 @@ func NewPgBouncer(t testing.TB, server *Postgres, mode string) *PgBouncer {
 	s := &Server{
 		user: account, program: need(t, "pgbouncer"), dir: folder(t, account), Port: freePort(t), quit: syscall.SIGTERM,
 	}
-	// server_login_retry: by default a server that was away is asked again after 15 seconds only.
+	// server_login_retry: by default PgBouncer retries an unavailable server only after 15 seconds.
 	settings := fmt.Sprintf(`[databases]
 * = host=127.0.0.1 port=%d user=postgres
 [pgbouncer]
@@ -49,7 +49,7 @@ server_login_retry = 1
 
 var simpleProtocol = url.Values{"default_query_exec_mode": {"simple_protocol"}}
 
-// URL is the address of a database behind it.
+// URL returns the address of a database through PgBouncer.
 func (b *PgBouncer) URL(database string, parameters url.Values) string {
 	return postgresURL(b.Port, database, parameters)
 }

@@ -18,7 +18,7 @@ import (
 // Postgres is a PostgreSQL server.
 type Postgres struct{ *Server }
 
-// NewPostgres makes a PostgreSQL server and starts it. Settings are written as name=value.
+// NewPostgres creates and starts a PostgreSQL server. Settings are written as name=value.
 func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
 	initdb := need(t, "initdb")
@@ -29,7 +29,7 @@ func NewPostgres(t testing.TB, settings ...string) *Postgres {
 	return p
 }
 
-// Replica makes a streaming replica and starts it. It has none of the settings of p.
+// Replica creates and starts a streaming replica of p. It does not inherit the settings passed to NewPostgres for p.
 func (p *Postgres) Replica(t testing.TB, settings ...string) *Postgres {
 	t.Helper()
 	backup := need(t, "pg_basebackup")
@@ -57,7 +57,7 @@ func newPostgres(t testing.TB, settings []string) *Server {
 
 func (p *Postgres) data() string { return filepath.Join(p.dir, "data") }
 
-// URL is the address of a database.
+// URL returns the address of a database.
 func (p *Postgres) URL(database string, parameters url.Values) string {
 	return postgresURL(p.Port, database, parameters)
 }
@@ -70,7 +70,7 @@ func postgresURL(port int, database string, parameters url.Values) string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?%s", port, database, all.Encode())
 }
 
-// Exec executes a statement on a database of the server, on a connection of its own.
+// Exec executes a statement on a database of the server, on a new connection.
 func (p *Postgres) Exec(t testing.TB, database, statement string) {
 	t.Helper()
 	db, err := sql.Open("pgx", p.URL(database, nil))
@@ -83,13 +83,13 @@ func (p *Postgres) Exec(t testing.TB, database, statement string) {
 	}
 }
 
-// Promote makes a replica the primary, and returns when it takes writes.
+// Promote makes a replica the primary, and returns when it accepts writes.
 func (p *Postgres) Promote(t testing.TB) {
 	t.Helper()
 	p.Exec(t, "postgres", "SELECT pg_promote()")
 }
 
-// ping reports whether a server answers.
+// ping returns an error unless the server answers.
 func ping(ctx context.Context, driver, address string) error {
 	db, err := sql.Open(driver, address)
 	if err != nil {

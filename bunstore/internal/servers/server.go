@@ -19,26 +19,26 @@ import (
 	"time"
 )
 
-// Server is a server process with its children, which can be killed, frozen and started again. It ends with the test.
+// Server is a server process and its children, which can be killed, frozen and restarted. It ends with the test.
 type Server struct {
-	// Port is where it listens, on 127.0.0.1.
+	// Port is the port that the server listens on, on 127.0.0.1.
 	Port int
 
-	dir     string // its own; goes with the test
-	user    string // the account it runs as where root starts it
+	dir     string // the server's own; removed with the test
+	user    string // the account it runs as if root starts it
 	program string
 	args    []string
-	quit    syscall.Signal                  // asks it to stop without waiting for its clients
-	ready   func(ctx context.Context) error // whether it answers
+	quit    syscall.Signal                  // makes it stop without waiting for its clients
+	ready   func(ctx context.Context) error // returns nil if it answers
 
-	process *os.Process // nil while it does not run
+	process *os.Process // nil while it is not running
 	ended   chan struct{}
 }
 
 // startLimit is how long a server may take to answer.
 const startLimit = time.Minute
 
-// need returns the path of a server's program. Without it there is no test.
+// need returns the path of a program. It ends the test if the program is not installed.
 func need(t testing.TB, name string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -46,7 +46,7 @@ func need(t testing.TB, name string) string {
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
 	found = append(found, "/usr/sbin/"+name)
-	for _, path := range slices.Backward(found) { // the newest version's
+	for _, path := range slices.Backward(found) { // the newest version first
 		if _, err := exec.LookPath(path); err == nil {
 			return path
 		}
@@ -55,17 +55,17 @@ func need(t testing.TB, name string) string {
 	return ""
 }
 
-// missing ends a test for which something is not installed.
+// missing ends a test that needs something that is not installed.
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s, and CI=true leaves nothing out", what)
+		t.Fatalf("%s, and CI=true skips nothing", what)
 	}
-	t.Skipf("%s: install it to run this", what)
+	t.Skipf("%s: install it to run this test", what)
 }
 
-// folder makes a folder that belongs to the account, and goes with the test. Those of t.TempDir are closed to other
-// accounts.
+// folder creates a folder that belongs to the account and is removed with the test. Other accounts could not enter a
+// folder from t.TempDir.
 func folder(t testing.TB, account string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "orginvite-")
@@ -85,7 +85,8 @@ func folder(t testing.TB, account string) string {
 	return dir
 }
 
-// credential is what makes root run a program as the account; nil for anybody else, who runs it as themselves.
+// credential returns the credential with which root runs a program as the account. It returns nil for other users, who
+// run the program under their own account.
 func credential(t testing.TB, account string) *syscall.Credential {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -106,18 +107,18 @@ func credential(t testing.TB, account string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// command is a program as the account, in dir.
+// command returns a command that runs a program as the account, in dir.
 func command(t testing.TB, account, dir, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	// The kernel ends it with this process, however that ends.
+	// The kernel kills the program when this process ends, however it ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, account), Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
-// execute runs a program to its end.
+// execute runs a program and waits for it.
 func execute(t testing.TB, account, dir, program string, args ...string) {
 	t.Helper()
 	if out, err := command(t, account, dir, program, args...).CombinedOutput(); err != nil {
@@ -125,7 +126,7 @@ func execute(t testing.TB, account, dir, program string, args ...string) {
 	}
 }
 
-// freePort returns a port nobody listens on.
+// freePort returns a free port.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,7 +141,7 @@ func freePort(t testing.TB) int {
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	if s.process != nil {
-		t.Fatalf("%s runs already", s.program)
+		t.Fatalf("%s is already running", s.program)
 	}
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -167,7 +168,7 @@ func (s *Server) Start(t testing.TB) {
 		}
 		select {
 		case <-ended:
-			t.Fatalf("%s has ended: %v\n%s", s.program, err, s.tail())
+			t.Fatalf("%s ended: %v\n%s", s.program, err, s.tail())
 		case <-ctx.Done():
 			t.Fatalf("%s does not answer: %v\n%s", s.program, err, s.tail())
 		case <-time.After(10 * time.Millisecond):
@@ -177,7 +178,7 @@ func (s *Server) Start(t testing.TB) {
 
 func (s *Server) log() string { return filepath.Join(s.dir, "log") }
 
-// tail is the end of the server's log.
+// tail returns the end of the server's log.
 func (s *Server) tail() string {
 	b, err := os.ReadFile(s.log())
 	if err != nil {
@@ -186,17 +187,17 @@ func (s *Server) tail() string {
 	return string(b[max(0, len(b)-4000):])
 }
 
-// Kill ends the server and all its children without a warning, as the loss of its machine does.
+// Kill ends the server and all its children without warning, as if its machine were lost.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
-	all := s.Freeze(t) // so that none starts another
+	all := s.Freeze(t) // so that none of them starts another process
 	for _, p := range all {
 		_ = syscall.Kill(p, syscall.SIGKILL)
 	}
 	s.wait(t, all)
 }
 
-// Stop asks the server to stop, which ends its sessions.
+// Stop shuts the server down, which ends its sessions.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
 	all := s.family(t)
@@ -225,14 +226,14 @@ func (s *Server) wait(t testing.TB, all []int) {
 	s.process = nil
 }
 
-// Freeze stops the server's processes where they are, as a machine does that swaps or is suspended: its connections
-// stay open, and nobody answers. It returns the processes.
+// Freeze pauses the server's processes, as if the machine were suspended: connections stay open, but get no answers. It
+// returns the process ids.
 func (s *Server) Freeze(t testing.TB) []int {
 	t.Helper()
 	if s.process == nil {
-		t.Fatalf("%s does not run", s.program)
+		t.Fatalf("%s is not running", s.program)
 	}
-	_ = syscall.Kill(s.process.Pid, syscall.SIGSTOP) // first: it makes the others
+	_ = syscall.Kill(s.process.Pid, syscall.SIGSTOP) // first, because it starts the others
 	all := s.family(t)
 	for _, p := range all {
 		_ = syscall.Kill(p, syscall.SIGSTOP)
@@ -240,7 +241,7 @@ func (s *Server) Freeze(t testing.TB) []int {
 	return all
 }
 
-// Thaw lets a frozen server go on.
+// Thaw resumes a frozen server.
 func (s *Server) Thaw(t testing.TB) {
 	t.Helper()
 	for _, p := range s.family(t) {
@@ -248,7 +249,7 @@ func (s *Server) Thaw(t testing.TB) {
 	}
 }
 
-// family is the server's process and its children.
+// family returns the ids of the server's process and its children.
 func (s *Server) family(t testing.TB) []int {
 	all := []int{s.process.Pid}
 	entries, err := os.ReadDir("/proc")
@@ -267,13 +268,13 @@ func (s *Server) family(t testing.TB) []int {
 	return all
 }
 
-// parent returns the parent of a process, unless it has ended.
+// parent returns the parent of a process, and false if the process has ended.
 func parent(pid int) (int, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, false
 	}
-	// "pid (name) state ppid …", and the name may hold anything.
+	// The format is "pid (name) state ppid …". The name may contain anything, including parentheses.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
 		return 0, false
@@ -282,7 +283,7 @@ func parent(pid int) (int, bool) {
 	return p, err == nil
 }
 
-// begin starts the server for the first time, and has it killed when the test ends.
+// begin starts the server for the first time, and registers a cleanup that kills it.
 func (s *Server) begin(t testing.TB) {
 	t.Helper()
 	t.Cleanup(func() {
