@@ -15,7 +15,7 @@ import (
 
 var (
 	errFinished = errors.New("the transaction's function has returned, and its Storage can no longer be used")
-	errOuter    = errors.New("a level of this transaction is open: use the Storage its function was given")
+	errOuter    = errors.New("a nested transaction is open: use the Storage that its function was given")
 	errNoTx     = errors.New("only inside a transaction")
 	errEnded    = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
 		"rows.Err included, and leave COMMIT and ROLLBACK to whoever began it")

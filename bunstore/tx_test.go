@@ -414,7 +414,7 @@ func TestOuterHandle(t *testing.T) {
 		return tx.RunInTx(ctx, func(ctx context.Context, _ storage.Storage) error {
 			for _, outer := range []storage.Storage{s, tx} {
 				everyCall(ctx, outer, func(name string, err error) {
-					if err == nil || !strings.Contains(err.Error(), "a level of this transaction is open") {
+					if err == nil || !strings.Contains(err.Error(), "a nested transaction is open") {
 						t.Errorf("%s: %v", name, err)
 					}
 				})

@@ -189,7 +189,7 @@ func sameError(t *testing.T, what string, got, want error) {
 
 var modelCases = []testCase{
 	{name: "random queries find what Filter.Match and Query.Compare say", test: modelQueries},
-	{name: "random writes and levels do what the contract says", test: modelWrites, needs: Nesting},
+	{name: "random writes and nested transactions do what the contract says", test: modelWrites, needs: Nesting},
 }
 
 // List and Count answer random queries as Filter.Match and Query.Compare define.

@@ -9,17 +9,17 @@ import (
 )
 
 var nestingCases = []testCase{
-	{name: "a failed level undoes exactly its own work", test: nestFails},
-	{name: "levels fail and succeed at any depth", test: nestDepth},
-	{name: "a failed transaction undoes its levels", test: nestRolledBack},
-	{name: "a level reads the writes of the transaction, and its own", test: nestReadsWrites},
-	{name: "the storage errors of a level's fn come back as they are", test: nestErrors},
-	{name: "the ctx of a level's fn has the values of the caller's, and is alive", test: nestContextValues},
-	{name: "a level says whether it was undone, also when ctx is cancelled in fn", test: nestOutcome},
-	{name: "a level's handle is of no use once its fn has returned", test: nestHandleEnds},
-	{name: "read, change and write under a lock taken in a level loses nothing", test: nestNoLostUpdate, needs: Locks},
+	{name: "a failed nested transaction rolls back exactly its own work", test: nestFails},
+	{name: "nested transactions fail and succeed at any depth", test: nestDepth},
+	{name: "a failed transaction rolls back its nested ones", test: nestRolledBack},
+	{name: "a nested transaction reads the writes of the outer one, and its own", test: nestReadsWrites},
+	{name: "the storage errors of a nested fn come back as they are", test: nestErrors},
+	{name: "the ctx of a nested fn has the values of the caller's, and is alive", test: nestContextValues},
+	{name: "a nested transaction says whether it was rolled back, also if ctx is cancelled in fn", test: nestOutcome},
+	{name: "the handle of a nested transaction is unusable once its fn has returned", test: nestHandleEnds},
+	{name: "read, change and write under a lock taken in a nested transaction loses nothing", test: nestNoLostUpdate, needs: Locks},
 	{
-		name: "nobody sees what a level wrote before the transaction is committed", test: nestUncommitted,
+		name: "nobody sees what a nested transaction wrote before the outer one is committed", test: nestUncommitted,
 		needs: Concurrency,
 	},
 }

@@ -64,7 +64,7 @@ var ends = []struct {
 var transactionCases = []testCase{
 	{name: "what fn wrote is committed when it returns nil", test: txCommits},
 	{name: "a transaction reads its own writes", test: txReadsOwnWrites},
-	{name: "RunInTx returns fn's error and passes on its panic, and undoes everything", test: txFails},
+	{name: "RunInTx returns fn's error and passes on its panic, and rolls everything back", test: txFails},
 	{name: "the storage errors of fn come back as they are", test: txErrors},
 	{name: "a refused call leaves the transaction usable and its earlier work alone", test: txRefusals},
 	{name: "fn's ctx has the values of the caller's, and is alive", test: txContextValues},

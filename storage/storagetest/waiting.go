@@ -11,9 +11,9 @@ import (
 
 var waitingCases = []testCase{
 	{name: "a lock is held until the transaction ends, and waiting for it honours ctx", test: waitHeld},
-	{name: "a lock taken in a level is held until the transaction ends", test: waitHeldNested, needs: Nesting},
+	{name: "a lock taken in a nested transaction is held until the outer one ends", test: waitHeldNested, needs: Nesting},
 	{name: "a lock shows what was committed since the transaction's first read", test: waitShows},
-	{name: "a lock taken in a level shows what was committed before", test: waitShowsNested, needs: Nesting},
+	{name: "a lock taken in a nested transaction shows what was committed before", test: waitShowsNested, needs: Nesting},
 	{name: "a write that waits for a transaction honours ctx", test: waitWrite},
 	{name: "an abandoned wait leaves nothing behind", test: waitAbandoned},
 }
