@@ -72,8 +72,8 @@ func conforms(t *testing.T, newStore func(t *testing.T) *bunstore.Store, opts ..
 	storagetest.Run(t, func(t *testing.T) storage.Storage { return newStore(t) }, opts...)
 }
 
-// emptied returns a function that provides an empty database for each case: a new one or, on PostgreSQL, where creating
-// one is slow, the same one emptied.
+// emptied returns a function that provides an empty database for each case. It creates a new database or, on
+// PostgreSQL, where that is slow, empties the same one again.
 func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
 	t.Helper()
 	if !strings.HasPrefix(e.Name, "postgres") {

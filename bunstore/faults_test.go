@@ -400,7 +400,7 @@ type fault struct {
 	name  string
 	kind  faults.Kind
 	err   error
-	cut   faults.Cut    // of the proxy
+	cut   faults.Cut    // for the proxy
 	with  string        // count only requests that contain this; "" counts all
 	limit time.Duration // the caller's deadline; 0: none
 }
@@ -636,7 +636,7 @@ func (a *arena) run(list []fault, owners []owner, every func(op operation, f fau
 	}
 }
 
-// connector injects faults between database/sql and the driver.
+// connector returns the faults between database/sql and the driver.
 func connector(name dialect.Name) []fault {
 	var refusal error = full
 	switch name {

@@ -54,7 +54,7 @@ func killOrStop(t testing.TB, s *servers.Server) func(*load, int) {
 	}
 }
 
-// postgresDrivers are the engines of PostgreSQL by driver, with their connection settings.
+// postgresDrivers lists the PostgreSQL engines, one for each driver, with their connection parameters.
 var postgresDrivers = []struct {
 	engine     string
 	parameters url.Values

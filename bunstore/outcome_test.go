@@ -729,8 +729,8 @@ func TestCheckWarns(t *testing.T) {
 	})
 }
 
-// deadlines is a hook that keeps the deadline of each statement by its first word. The query before COMMIT begins like
-// the statement of a nested transaction, so it is stored by its text.
+// deadlines is a hook that keeps the deadline of each statement by its first word. The query before COMMIT is a
+// SAVEPOINT, as for a nested transaction, so it is stored by its full text.
 type deadlines map[string]time.Time
 
 const beforeCommit = "SAVEPOINT orginvite_end"

@@ -49,7 +49,7 @@ func overlook(t *testing.T, pool *bun.DB, run func(statement string) error) {
 	t.Log("overlooked:", err)
 }
 
-// A deadlock ends a transaction of the Store's and the host ignores the error, wherever it occurs.
+// A deadlock ends one of the Store's transactions, and the host ignores the error, wherever it occurs.
 func TestDeadlockOverlooked(t *testing.T) {
 	for _, how := range []string{"bun.Tx", "bun.Conn", "rows.Err", "QueryRow"} {
 		t.Run(how, func(t *testing.T) {

@@ -485,7 +485,7 @@ func (s *sequence) drawOther(op string) call {
 	case "Purge":
 		ago := of(p, "before", 0, time.Second, time.Hour, -time.Second)
 		return p.as(call{Op: op, Limit: of(p, "limit", 1, 2, 100_000), Before: s.model.now.Add(-ago)})
-	case "delete": // rarely, because it ends many histories
+	case "delete": // one share for all of them, because they end many histories
 		if p.chance(4) {
 			return p.as(call{Op: "DeleteOrganization", Organization: p.organization()})
 		}

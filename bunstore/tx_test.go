@@ -454,7 +454,7 @@ func TestGoroutinesShareATransaction(t *testing.T) {
 	})
 }
 
-// Sixteen writers that read before they write, on a file without busy_timeout: all get through, none is lost.
+// Sixteen writers read before they write, on a file without busy_timeout: all succeed, and no write is lost.
 func TestConcurrentWriters(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
