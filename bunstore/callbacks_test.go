@@ -20,7 +20,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// hooked is a Directory that calls a function before each of its methods, and fails with the error it returns.
+// hooked is a Directory that calls a function before each of its methods. If the function fails, the method returns its
+// error.
 type hooked struct {
 	invitation.Directory
 	before func(ctx context.Context, tx storage.Storage, method string) error
@@ -54,7 +55,7 @@ func (d hooked) Join(ctx context.Context, tx storage.Storage, m invitation.Membe
 	return d.Directory.Join(ctx, tx, m)
 }
 
-// hook is the service with before called in every callback. The callbacks of cfg are its own.
+// hook returns the service with before called in every callback. The callbacks in cfg stay its own.
 func (h *house) hook(t testing.TB, cfg invitation.Config,
 	before func(ctx context.Context, tx storage.Storage, method string) error) *invitation.Service {
 	t.Helper()
@@ -65,7 +66,7 @@ func (h *house) hook(t testing.TB, cfg invitation.Config,
 	return svc
 }
 
-// slow runs a statement that takes longer than its context. A server goes on with it for a while.
+// slow runs a statement that takes longer than its context allows. The server goes on with it for a while.
 func slow(ctx context.Context, db bun.IDB) error {
 	statement := "SELECT pg_sleep(0.2)"
 	switch db.Dialect().Name() {
@@ -79,13 +80,13 @@ func slow(ctx context.Context, db bun.IDB) error {
 	return err
 }
 
-// A context that ends in a callback of the host's is the error of the operation, on every engine, in a transaction of
-// the service's and of the host's; nothing was changed.
+// When a context ends in one of the host's callbacks, the operation returns that error and changes nothing. This holds
+// on every engine, in the service's transactions and in the host's.
 func TestContextEndsInCallback(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		address := e.New(t)
 		deadlinesOnly := strings.HasSuffix(e.Name, "pgdriver")
-		if deadlinesOnly { // and this timeout of its own
+		if deadlinesOnly { // and this has a timeout of its own
 			address = with(t, address, "read_timeout", "1s")
 		}
 		db := e.Connect(t, address)
@@ -104,9 +105,9 @@ func TestContextEndsInCallback(t *testing.T) {
 		want := map[string]error{"cancelled": context.Canceled, "deadline": context.DeadlineExceeded}
 		for _, method := range []string{"Role", "MemberEmails", "VerifiedEmails", "Join", "Seats", "OnEvents"} {
 			for name, end := range ends {
-				for _, inner := range []bool{false, true} { // the caller's context, or one of the callback's own
+				for _, inner := range []bool{false, true} { // the context of the caller, or one that the callback makes
 					if inner && deadlinesOnly {
-						continue // this driver says i/o timeout, and nobody but the callback knows why
+						continue // this driver says i/o timeout; only the callback knows the reason
 					}
 					caller, cancel := context.WithCancel(t.Context())
 					if !inner {
@@ -141,7 +142,7 @@ func TestContextEndsInCallback(t *testing.T) {
 						return err
 					}
 					err := call(caller, svc)
-					h.is.True(errors.Is(err, want[name])) // of the service's transaction
+					h.is.True(errors.Is(err, want[name])) // in the service's transaction
 					h.is.True(!errors.Is(err, storage.ErrOutcomeUnknown))
 					h.is.Equal(invitation.HTTPStatus(err), http.StatusInternalServerError)
 					cancel()
@@ -153,7 +154,7 @@ func TestContextEndsInCallback(t *testing.T) {
 					tx, err := db.BeginTx(t.Context(), nil)
 					h.is.NoErr(err)
 					err = call(caller, svc.WithStorage(h.store.WithTx(tx)))
-					h.is.True(errors.Is(err, want[name])) // of the host's
+					h.is.True(errors.Is(err, want[name])) // in the host's transaction
 					_ = tx.Rollback()
 					cancel()
 				}
@@ -168,12 +169,11 @@ func TestContextEndsInCallback(t *testing.T) {
 	})
 }
 
-// An address whose owner is just joining by another invitation is not invited beside that, whenever the other operation
-// gets in between.
+// An address is not invited while its owner is joining through another invitation, whenever the two operations overlap.
 func TestCreateBesideJoiningMember(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Single || strings.Contains(e.Name, "one-connection") {
-			t.Skip("nobody else can write")
+			t.Skip("the engine has a single connection")
 		}
 		h := build(t, e.Open(t), invitation.Config{})
 		for user, c := range map[string]struct{ method, operation string }{
@@ -192,7 +192,8 @@ func TestCreateBesideJoiningMember(t *testing.T) {
 					return nil
 				}
 				joins = true
-				// Another request, on another connection. It may have to wait for the first, and then does not get through.
+				// Another request, on another connection. It may have to wait for the first one, and
+				// then fails.
 				ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 				defer cancel()
 				inv, err := h.svc.Create(ctx, "acme", invitation.CreateParams{
@@ -231,17 +232,17 @@ func TestCreateBesideJoiningMember(t *testing.T) {
 			page, failed := h.svc.List(t.Context(), "acme", invitation.ListParams{
 				EmailAddress: email, Statuses: []invitation.Status{invitation.StatusPending}})
 			h.is.NoErr(failed)
-			h.is.Equal(page.TotalCount == 1, !member) // one of the two, never both
+			h.is.Equal(page.TotalCount == 1, !member) // exactly one of the two
 		}
 	})
 }
 
-// In a host's transaction that has read, what others have done since is not told in two ways: the call is aborted, or
-// all of it is seen.
+// In a host's transaction that has already read, the call sees all of what others have committed since, or it is
+// aborted. It never sees a part.
 func TestOldSnapshotOfHost(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Variable == "" {
-			t.Skip("a transaction that has read does not get to write, see TestOldSnapshot")
+			t.Skip("a transaction that has read cannot write here, see TestOldSnapshot")
 		}
 		address := e.New(t)
 		if e.Name == "galera" {
@@ -256,7 +257,7 @@ func TestOldSnapshotOfHost(t *testing.T) {
 				inv := h.invite(t, email)
 				tx, err := h.db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
 				h.is.NoErr(err)
-				_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // the snapshot
+				_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // takes the snapshot
 				h.is.NoErr(err)
 				accepted, err := h.svc.Accept(t.Context(), accept(inv, email))
 				h.is.NoErr(err)
@@ -286,7 +287,7 @@ func TestOldSnapshotOfHost(t *testing.T) {
 	})
 }
 
-// What an error of the host's quotes is not the engine's word: nothing is run again, and it is an internal error.
+// Text that a host's error quotes is not the engine's own error: nothing is retried, and the error is internal.
 func TestQuotedTextIsNotTheEngines(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "postgres"),
 		engines.Named(t, "postgres-pgdriver"), engines.Named(t, "mariadb")}
@@ -318,8 +319,8 @@ func TestQuotedTextIsNotTheEngines(t *testing.T) {
 	})
 }
 
-// Another service that a callback cannot reach is not the database: that is available, and the host's transaction goes
-// on.
+// A failure to reach another service from a callback is not a failure of the database: the database is not reported
+// unavailable, and the host's transaction goes on.
 func TestOtherServiceDown(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		h := build(t, e.Open(t), invitation.Config{})
@@ -344,8 +345,8 @@ func TestOtherServiceDown(t *testing.T) {
 	})
 }
 
-// A callback may call the service again, in the same transaction through [bunstore.Store.WithTx]. What that does, and
-// that it fails, is of the nested transaction only.
+// A callback may call the service again in the same transaction, through [bunstore.Store.WithTx]. The changes of that
+// call, and its failure, affect only its nested transaction.
 func TestNestedWithTxInCallback(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		h := build(t, e.Open(t), invitation.Config{})
@@ -355,7 +356,7 @@ func TestNestedWithTxInCallback(t *testing.T) {
 		for i, c := range []struct{ fails, hosts bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
 			outer, inner := fmt.Sprint("outer", i), fmt.Sprint("inner", i)
 			if c.fails {
-				inner = outer // which is pending already
+				inner = outer // which is already pending
 			}
 			nested := 0
 			var svc *invitation.Service
@@ -392,8 +393,8 @@ func TestNestedWithTxInCallback(t *testing.T) {
 	})
 }
 
-// AllowEmail may make an *Error of a statement that failed. It is shown, though on PostgreSQL nothing more could be
-// read in that transaction.
+// AllowEmail may turn a failed statement into an *Error. The caller receives that error, although PostgreSQL allows no
+// more reads in that transaction.
 func TestAllowEmailRefusesAfterFailedStatement(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		h := build(t, e.Open(t), invitation.Config{})
@@ -418,8 +419,8 @@ func TestAllowEmailRefusesAfterFailedStatement(t *testing.T) {
 	})
 }
 
-// A host's snapshot that is older than the invitation which holds the address: what is to be written expired or revoked
-// is not seen, so the transaction is aborted and the host makes it again.
+// The host's snapshot is older than the invitation that holds the address. The operation cannot see the invitation that
+// it should expire or revoke, so the transaction is aborted and the host retries it.
 func TestOldSnapshotOfHolder(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "mariadb"), engines.Named(t, "postgres")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
@@ -429,7 +430,7 @@ func TestOldSnapshotOfHolder(t *testing.T) {
 				tx, err := h.db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 				h.is.NoErr(err)
 				defer func() { _ = tx.Rollback() }()
-				_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // the snapshot
+				_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // takes the snapshot
 				h.is.NoErr(err)
 				inv := h.invite(t, "u1@example.com")
 				if holder == "lapsed" {
@@ -443,7 +444,7 @@ func TestOldSnapshotOfHolder(t *testing.T) {
 	})
 }
 
-// A host's transaction is not aborted for what it has written itself, nor for what others write meanwhile elsewhere.
+// A host's transaction is not aborted because of its own writes, nor because others write elsewhere meanwhile.
 func TestSnapshotOfHostIsNewEnough(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "mariadb"), engines.Named(t, "postgres")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
@@ -459,13 +460,13 @@ func TestSnapshotOfHostIsNewEnough(t *testing.T) {
 				tx, err := h.db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
 				is.NoErr(err)
 				if read {
-					_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // the snapshot
+					_, err = tx.NewSelect().Model((*hostMember)(nil)).Count(t.Context()) // takes the snapshot
 					is.NoErr(err)
 				}
 				elsewhere++
 				if level != sql.LevelSerializable {
 					_, err = h.svc.Create(t.Context(), "other", p(fmt.Sprint("e", elsewhere), false))
-					is.NoErr(err) // somebody else, in another organization
+					is.NoErr(err) // another user, in another organization
 				}
 				svc := h.svc.WithStorage(h.store.WithTx(tx))
 				_, err = svc.Create(t.Context(), "acme", p("x1", false))
@@ -484,7 +485,7 @@ func TestSnapshotOfHostIsNewEnough(t *testing.T) {
 				}
 				updated, err := svc.Update(t.Context(), "acme", old.ID, invitation.UpdateParams{Role: invitation.RoleAdmin})
 				is.NoErr(err)
-				for range 2 { // the second one finds it accepted
+				for range 2 { // the second call finds it accepted
 					_, err = svc.Accept(t.Context(), invitation.AcceptParams{
 						OrganizationID: "acme", InvitationID: old.ID, UserID: "u3", Terms: updated.Terms})
 					is.NoErr(err)

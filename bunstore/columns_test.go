@@ -14,7 +14,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// distinctRecord has another value in every field. n tells two of them apart, in every field too.
+// distinctRecord has a different value in every field. Records made with different n differ in every field, too.
 func distinctRecord(t *testing.T, n int) storage.Record {
 	t.Helper()
 	var r storage.Record
@@ -34,11 +34,11 @@ func distinctRecord(t *testing.T, n int) storage.Record {
 			t.Fatalf("%s is a %T: there is no column of that kind", v.Type().Field(i).Name, f)
 		}
 	}
-	r.Version = 1 // what Insert stores
+	r.Version = 1 // the version that Insert stores
 	return r
 }
 
-// written is what each column writes of a record.
+// written returns what each column writes for a record.
 func written(r storage.Record) map[string]string {
 	l := literals{dialect: sqlitedialect.New(), time: newSQLite(tables{}).time}
 	values := map[string]string{}
@@ -48,14 +48,14 @@ func written(r storage.Record) map[string]string {
 	return values
 }
 
-// Every field of a Record has one column that is written from it and read into it, and no column is of two fields. Only
-// pending_key is of the address and the status, and is not read.
+// Every field of a Record is written to one column and read back from that column, and no two fields share a column.
+// The exception is pending_key, which derives from the address and the status and is not read.
 func TestColumnsAreTheFields(t *testing.T) {
 	is := is.New(t)
 	a, b := distinctRecord(t, 0), distinctRecord(t, 1)
 	a.Status = storage.Pending // so that pending_key is written
 	b.Version = 2
-	is.Equal(len(written(a)), len(columns)) // no name comes twice
+	is.Equal(len(written(a)), len(columns)) // no two columns have the same name
 
 	var scanned storage.Record
 	into := map[any]string{}
@@ -83,18 +83,18 @@ func TestColumnsAreTheFields(t *testing.T) {
 		for c, value := range written(changed) {
 			pendingKey := c == "pending_key" && (name == "EmailKey" || name == "Status")
 			if (value != before[c]) != (c == column || pendingKey) {
-				t.Errorf("another %s, which is read from %s, changes %s from %s to %s", name, column, c, before[c], value)
+				t.Errorf("another %s, read from %s, changes %s from %s to %s", name, column, c, before[c], value)
 			}
 		}
 	}
 	is.Equal(len(into), fields.NumField())
 }
 
-// Every field comes back from the database as it was given: inserted and updated, one record and several.
+// Every field comes back from the database unchanged, after inserts and updates of one record and of several.
 func TestColumnsComeBack(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Name == "galera" {
-			t.Skip("as on one node")
+			t.Skip("covered by the single-node engine")
 		}
 		is := is.New(t)
 		s, err := New(e.Open(t), nil)
@@ -131,8 +131,8 @@ func TestColumnsComeBack(t *testing.T) {
 	})
 }
 
-// A column that a later migration adds is not in the first one, with which databases were made, and there is such a
-// migration.
+// A column that a later migration adds is not in the first migration, with which existing databases were made, and the
+// later migration exists.
 func TestAddedColumns(t *testing.T) {
 	is := is.New(t)
 	ids := map[string]bool{"": true}
@@ -140,7 +140,7 @@ func TestAddedColumns(t *testing.T) {
 		ids[m.ID] = true
 	}
 	for _, c := range columns {
-		is.True(ids[c.added]) // its migration exists
+		is.True(ids[c.added]) // the migration exists
 	}
 
 	old := columns

@@ -13,7 +13,7 @@ import (
 	"github.com/orginvite/orginvite/storage/storagetest"
 )
 
-// newStore is a Store on db with its tables made.
+// newStore returns a Store on db with its tables created.
 func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 	t.Helper()
 	s, err := bunstore.New(db, nil)
@@ -26,7 +26,7 @@ func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 	return s
 }
 
-// Every engine, in every setting, keeps the contract of storage.
+// Every engine, in every configuration, meets the contract of storage.
 func TestConformance(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
@@ -43,10 +43,10 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// A Store on one connection of the host's keeps it too.
+// A Store on a single connection of the host's meets it too.
 func TestConformanceOfConn(t *testing.T) {
 	list := slices.DeleteFunc(engines.All(), func(e engines.Engine) bool {
-		return strings.Contains(e.Name, "-") || e.Cluster // where a connection is one to MariaDB
+		return strings.Contains(e.Name, "-") || e.Cluster // a connection to MariaDB
 	})
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
@@ -61,8 +61,8 @@ func TestConformanceOfConn(t *testing.T) {
 	})
 }
 
-// conforms runs the suite. Where the race detector makes it slow, it leaves out the groups of one goroutine, in which
-// there is no race to find.
+// conforms runs the suite. Under the race detector, which is slow, it skips the groups that use one goroutine: they
+// cannot race.
 func conforms(t *testing.T, newStore func(t *testing.T) *bunstore.Store, opts ...storagetest.Option) {
 	t.Helper()
 	if bunstore.Slow {
@@ -72,8 +72,8 @@ func conforms(t *testing.T, newStore func(t *testing.T) *bunstore.Store, opts ..
 	storagetest.Run(t, func(t *testing.T) storage.Storage { return newStore(t) }, opts...)
 }
 
-// emptied returns what makes an empty database for each case: a new one, or on PostgreSQL, where that takes its time,
-// one that is emptied.
+// emptied returns a function that provides an empty database for each case. It creates a new database or, on
+// PostgreSQL, where that is slow, empties the same one again.
 func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
 	t.Helper()
 	if !strings.HasPrefix(e.Name, "postgres") {

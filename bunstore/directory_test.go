@@ -21,8 +21,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// createTables creates tables of a host, if they are not there yet. Text compares byte for byte, whatever the default
-// of the database: MariaDB's takes "acme", "ACME" and "acme " for one.
+// createTables creates a host's tables if they do not exist. Text compares byte for byte, whatever the database's
+// default: MariaDB's default treats "acme", "ACME" and "acme " as equal.
 func createTables(t testing.TB, db *bun.DB, models ...any) {
 	t.Helper()
 	for _, model := range models {
@@ -30,7 +30,8 @@ func createTables(t testing.TB, db *bun.DB, models ...any) {
 	}
 }
 
-// createTable creates a table with a collation of MariaDB's, and with pairs of texts replaced in the statement.
+// createTable creates a table with a MariaDB collation. The pairs in replace are old and new texts, replaced in the
+// statement.
 func createTable(t testing.TB, db *bun.DB, model any, collation string, replace ...string) {
 	t.Helper()
 	statement := db.NewCreateTable().Model(model).IfNotExists().String()
@@ -42,8 +43,8 @@ func createTable(t testing.TB, db *bun.DB, model any, collation string, replace 
 	}
 }
 
-// emptyTables is for hosts that share a database. It works in a transaction, because BEGIN is what sees every commit on
-// the other nodes of a cluster.
+// emptyTables serves hosts that share a database. It uses a transaction because only BEGIN makes sure that commits on
+// the other nodes of a cluster are seen.
 func emptyTables(t testing.TB, store *bunstore.Store, tables ...string) {
 	t.Helper()
 	err := store.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -59,7 +60,7 @@ func emptyTables(t testing.TB, store *bunstore.Store, tables ...string) {
 	}
 }
 
-// directoryOf is sqlHost, or what is made of it, for RunDirectory. Its tables have been created.
+// directoryOf returns sqlHost, or a wrapper around it, for RunDirectory. The tables exist already.
 func directoryOf(t *testing.T, store *bunstore.Store, dir invitation.Directory) invitationtest.DirectoryHost {
 	t.Helper()
 	emptyTables(t, store, "host_users", "host_members")
@@ -84,7 +85,7 @@ func directoryOf(t *testing.T, store *bunstore.Store, dir invitation.Directory) 
 	}
 }
 
-// The hosts of these tests keep the rules on every engine.
+// The hosts in these tests keep the rules on every engine.
 func TestDirectory(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		t.Run("service", func(t *testing.T) {
@@ -119,9 +120,9 @@ func TestDirectory(t *testing.T) {
 	})
 }
 
-// carelessTables are tables as hosts easily have them. Each breaks a rule.
+// carelessTables are mistakes that hosts easily make in their tables. Each breaks a rule.
 var carelessTables = map[string]func(t *testing.T, db *bun.DB) invitation.Directory{
-	// The collation that MariaDB takes by itself, and the like of it elsewhere.
+	// MariaDB's default collation, and similar ones elsewhere.
 	"loose": func(t *testing.T, db *bun.DB) invitation.Directory {
 		var replace []string
 		switch db.Dialect().Name() {
@@ -137,13 +138,13 @@ var carelessTables = map[string]func(t *testing.T, db *bun.DB) invitation.Direct
 		createTable(t, db, (*hostMember)(nil), "utf8mb4_general_ci", replace...)
 		return &sqlHost{}
 	},
-	// A collation by bytes that ignores trailing spaces.
+	// A binary collation that ignores trailing spaces.
 	"padded": func(t *testing.T, db *bun.DB) invitation.Directory {
 		createTable(t, db, (*hostUser)(nil), "utf8mb4_bin")
 		createTable(t, db, (*hostMember)(nil), "utf8mb4_bin")
 		return &sqlHost{}
 	},
-	// Users by number: "7", "07" and "7 " are one.
+	// User ids are numbers: "7", "07" and "7 " are the same user.
 	"numbers": func(t *testing.T, db *bun.DB) invitation.Directory {
 		replace := []string{`"id" VARCHAR`, `"id" BIGINT`, `"user_id" VARCHAR`, `"user_id" BIGINT`,
 			"`id` VARCHAR(255)", "`id` BIGINT", "`user_id` VARCHAR(255)", "`user_id` BIGINT"}
@@ -159,7 +160,7 @@ var carelessTables = map[string]func(t *testing.T, db *bun.DB) invitation.Direct
 	},
 }
 
-// keylessHost is a host whose memberships have no unique key. It looks before it inserts.
+// keylessHost is a host whose memberships have no unique key. It checks for a row before it inserts one.
 type keylessHost struct{ sqlHost }
 
 func (h *keylessHost) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
@@ -173,8 +174,8 @@ func (h *keylessHost) Join(ctx context.Context, tx storage.Storage, m invitation
 	return h.sqlHost.Join(ctx, tx, m)
 }
 
-// A host with careless tables fails the suite, which names the rules that they break and no others. It runs in another
-// process of this test, because a test that fails cannot pass.
+// A host with careless tables fails the suite, and the suite names exactly the rules that they break. The suite runs in
+// another process of this test, because a test that contains a failed test cannot pass.
 func TestDirectoryOfCarelessTables(t *testing.T) {
 	const variable = "ORGINVITE_TEST_CARELESS_TABLES"
 	if name := os.Getenv(variable); name != "" {
@@ -202,9 +203,9 @@ func TestDirectoryOfCarelessTables(t *testing.T) {
 	}{
 		{"loose", []string{"sqlite", "postgres", "mariadb"}, ids},
 		{"padded", []string{"mariadb"}, ids},
-		{"numbers", []string{"sqlite", "mariadb"}, []string{ids[0], ids[2], ids[3]}}, // the users' ids only
-		// SQLite has one writer at a time, so that looking before inserting is enough.
-		{"keyless", []string{"postgres", "mariadb"}, []string{"Join_makes_one_member_when_called_twice_at_once"}},
+		{"numbers", []string{"sqlite", "mariadb"}, []string{ids[0], ids[2], ids[3]}}, // only the ids of users
+		// SQLite has one writer at a time, so checking before inserting is enough.
+		{"keyless", []string{"postgres", "mariadb"}, []string{"Join_makes_one_member_of_two_at_once"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var list []engines.Engine
@@ -227,7 +228,7 @@ func TestDirectoryOfCarelessTables(t *testing.T) {
 				}
 				slices.Sort(failed)
 				if !slices.Equal(failed, c.fails) {
-					t.Errorf("the suite names %q, not %q\n%s", failed, c.fails, out)
+					t.Errorf("the suite names %q, want %q\n%s", failed, c.fails, out)
 				}
 			})
 		})

@@ -21,7 +21,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The tables of the application.
+// The application's tables.
 type (
 	login struct {
 		ID    string `bun:",pk"`
@@ -35,7 +35,7 @@ type (
 	}
 )
 
-// teamDirectory implements invitation.Directory on them.
+// teamDirectory implements invitation.Directory on these tables.
 type teamDirectory struct{}
 
 func (teamDirectory) Role(ctx context.Context, tx storage.Storage, org, userID string) (invitation.Role, error) {
@@ -78,8 +78,8 @@ func (teamDirectory) Join(ctx context.Context, tx storage.Storage, m invitation.
 	return invitation.ErrAlreadyMember
 }
 
-// browser is for people who are signed in: they act as themselves, whatever a request says, and see what is theirs to
-// see. userID is the application's session. Opening a link is a GET, which mail scanners do too: it changes nothing.
+// browser serves signed-in users. They act as themselves, whatever a request says, and see only what they may see.
+// userID reads the application's session. Opening a link is a GET, which mail scanners send too, so it changes nothing.
 func browser(svc *invitation.Service, userID func(*http.Request) string) http.Handler {
 	mux := http.NewServeMux()
 	as := func(r *http.Request) *invitation.Service { return svc.As(userID(r)) }
@@ -101,7 +101,7 @@ func browser(svc *invitation.Service, userID func(*http.Request) string) http.Ha
 		if err != nil {
 			return nil, err
 		}
-		return as(r).Create(r.Context(), r.PathValue("team_id"), p) // the frontend view: the link is for the mail
+		return as(r).Create(r.Context(), r.PathValue("team_id"), p) // the frontend view: the link is in the mail
 	})
 	handle("GET /invitations", func(r *http.Request) (any, error) {
 		p, err := invitation.ParseListParams(r.URL.Query())
@@ -116,12 +116,12 @@ func browser(svc *invitation.Service, userID func(*http.Request) string) http.Ha
 	handle("POST /join", func(r *http.Request) (any, error) {
 		return as(r).Accept(r.Context(), invitation.AcceptParams{
 			Ticket: r.PostFormValue("invitation_ticket"),
-			Terms:  r.PostFormValue("terms"), // that GET showed
+			Terms:  r.PostFormValue("terms"), // as shown by the GET
 		})
 	})
 	handle("POST /decline", func(r *http.Request) (any, error) {
 		p := invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")}
-		if userID(r) == "" { // to say no takes no account: the ticket is enough
+		if userID(r) == "" { // declining needs no account: the ticket is enough
 			return svc.Decline(r.Context(), p)
 		}
 		return as(r).Decline(r.Context(), p)
@@ -132,7 +132,7 @@ func browser(svc *invitation.Service, userID func(*http.Request) string) http.Ha
 // person calls a site on loopback as one user and prints the status.
 type person struct {
 	site   *httptest.Server
-	userID string // "" where nobody is signed in
+	userID string // "" if not signed in
 }
 
 func (p person) call(method, path, contentType, body string) map[string]any {
@@ -141,7 +141,7 @@ func (p person) call(method, path, contentType, body string) map[string]any {
 		log.Fatal(err)
 	}
 	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("X-User", p.userID) // in place of a session
+	req.Header.Set("X-User", p.userID) // stands in for a session
 	res, err := p.site.Client().Do(req)
 	if err != nil {
 		log.Fatal(err)
@@ -164,8 +164,8 @@ func (p person) submit(path string, form url.Values) map[string]any {
 	return p.call("POST", path, "application/x-www-form-urlencoded", form.Encode())
 }
 
-// Routes that a browser calls go through As: whoever is signed in is the inviter, whatever the body says, and somebody
-// who is not signed in is not the back end.
+// Routes for browsers go through As: the signed-in user is the inviter, whatever the body says, and a request without a
+// session is not the trusted back end.
 func Example_browser() {
 	must := func(err error) {
 		if err != nil {
@@ -175,7 +175,7 @@ func Example_browser() {
 	ctx := context.Background()
 	sqldb, err := sql.Open("sqlite", ":memory:")
 	must(err)
-	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: opens its own database
 	db := bun.NewDB(sqldb, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 	must(db.ResetModel(ctx, (*login)(nil), (*teammate)(nil)))
@@ -187,7 +187,7 @@ func Example_browser() {
 	must(err)
 	must(store.Migrate(ctx))
 	svc, err := invitation.NewService(store, teamDirectory{}, &invitation.Config{
-		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real one is random, and secret
+		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // use a random, secret key in production
 		AcceptURL:  "https://app.acme.example/join",
 	})
 	must(err)
@@ -195,7 +195,7 @@ func Example_browser() {
 	defer site.Close()
 	ann, bob, stranger := person{site, "ann"}, person{site, "bob"}, person{site, ""}
 	code := func(v map[string]any) any { return v["errors"].([]any)[0].(map[string]any)["code"] }
-	ticket := func(inv map[string]any) string { // that the mail worker mails
+	ticket := func(inv map[string]any) string { // the ticket that the mail worker sends
 		link, err := svc.Link(ctx, "acme", fmt.Sprint(inv["id"]))
 		must(err)
 		u, err := url.Parse(link)
@@ -219,7 +219,7 @@ func Example_browser() {
 	form := url.Values{"invitation_ticket": {ticket(inv)}, "terms": {fmt.Sprint(shown["terms"])}}
 	fmt.Println(" ", bob.submit("/join", form)["status"])
 
-	// Carol, who is not signed in, would rather not.
+	// Carol, who is not signed in, declines.
 	inv = ann.post("/acme/invite", `{"email_address":"carol@example.com","role":"org:member"}`)
 	fmt.Println(" ", inv["status"])
 	fmt.Println(" ", stranger.submit("/decline", url.Values{"invitation_ticket": {ticket(inv)}})["status"])

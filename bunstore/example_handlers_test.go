@@ -21,9 +21,9 @@ import (
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
 
-// respond writes what an operation returned: v as JSON, or the error with its status.
+// respond writes the result of an operation: v as JSON, or the error with its status.
 func respond(w http.ResponseWriter, v any, err error) {
-	w.Header().Set("Content-Type", "application/json") // exactly: one client breaks on a charset
+	w.Header().Set("Content-Type", "application/json") // exactly this: one client breaks on a charset
 	body, failed := json.Marshal(v)
 	if err = cmp.Or(err, failed); err != nil {
 		var refusal *invitation.Error
@@ -31,7 +31,7 @@ func respond(w http.ResponseWriter, v any, err error) {
 			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
 		}
 		if invitation.HTTPStatus(err) >= http.StatusInternalServerError {
-			log.Print(err) // the answer says nothing about the inside
+			log.Print(err) // the response reveals no internals
 		}
 		w.WriteHeader(invitation.HTTPStatus(err))
 		body = invitation.ErrorBody(err)
@@ -51,7 +51,7 @@ func route[P any](read func(*http.Request) (P, error), call func(r *http.Request
 	}
 }
 
-// What a route reads.
+// The parameters that a route reads.
 func query(r *http.Request) (invitation.ListParams, error) {
 	return invitation.ParseListParams(r.URL.Query())
 }
@@ -66,8 +66,8 @@ func revoke(r *http.Request) (invitation.RevokeParams, error) {
 }
 func nothing(*http.Request) (struct{}, error) { return struct{}{}, nil }
 
-// backend is the reference's API for the application's own servers: it trusts whoever calls it, and shows everything.
-// Never let a browser reach it; see the example of the browser.
+// backend is Clerk's API for the application's own servers. It trusts every caller and shows everything. Never expose
+// it to a browser; see the example of the browser.
 func backend(svc *invitation.Service) http.Handler {
 	mux := http.NewServeMux()
 	org := func(r *http.Request) string { return r.PathValue("organization_id") }
@@ -87,7 +87,7 @@ func backend(svc *invitation.Service) http.Handler {
 		return page.Backend(), err
 	}))
 	mux.Handle("GET "+invitations+"/pending", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
-		//lint:ignore SA1019 deprecated in the reference too, whose clients still call it
+		//lint:ignore SA1019 deprecated in Clerk's API too, but its clients still call it
 		page, err := svc.ListPending(r.Context(), org(r), p.Limit, p.Offset)
 		return page.Backend(), err
 	}))
@@ -112,7 +112,7 @@ func backend(svc *invitation.Service) http.Handler {
 	return mux
 }
 
-// caller calls a server on loopback and prints the status, the content type and the answer.
+// caller calls a server on loopback and prints the status, the content type and the response.
 type caller struct{ server *httptest.Server }
 
 func (c caller) call(method, path, contentType, body string) map[string]any {
@@ -144,7 +144,7 @@ func (c caller) post(path, body string) map[string]any {
 	return c.call("POST", path, "application/json", body)
 }
 
-// The eight operations of the reference, for the application's own servers.
+// The eight operations of Clerk's API, for the application's own servers.
 func Example_handlers() {
 	must := func(err error) {
 		if err != nil {
@@ -154,13 +154,13 @@ func Example_handlers() {
 	ctx := context.Background()
 	sqldb, err := sql.Open("sqlite", ":memory:")
 	must(err)
-	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: opens its own database
 	db := bun.NewDB(sqldb, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 	store, err := bunstore.New(db, nil)
 	must(err)
 	must(store.Migrate(ctx))
-	host := invitationtest.NewHost() // in place of the application's own Directory
+	host := invitationtest.NewHost() // stands in for the application's own Directory
 	host.AddOrganization(invitation.Organization{ID: "acme", Name: "Acme"})
 	host.AddUser("ann", "ann@acme.example")
 	host.AddUser("bob", "bob@example.com")

@@ -24,7 +24,7 @@ type mailJob struct {
 	InvitationID   string
 }
 
-// enqueueMail serves as Config.OnEvents: a job for every link to be mailed, committed with the invitation.
+// enqueueMail serves as Config.OnEvents. It adds a job for every link to be mailed, committed with the invitation.
 func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 	var jobs []mailJob
 	for _, e := range events {
@@ -39,16 +39,16 @@ func enqueueMail(ctx context.Context, tx storage.Storage, events []invitation.Ev
 	return err
 }
 
-// noMembers is the Directory of an organization without members. Creating without an inviter asks for nothing else; see
-// the quickstart of package invitation for a whole one.
+// noMembers is the Directory of an organization without members. Creating an invitation without an inviter needs only
+// this method; the quickstart of package invitation has a complete Directory.
 type noMembers struct{ invitation.Directory }
 
 func (noMembers) MemberEmails(context.Context, storage.Storage, string, []string) ([]string, error) {
 	return nil, nil
 }
 
-// The mail worker of the application. Its jobs are rows that Config.OnEvents inserted in the transaction of the
-// invitation. What is no longer pending when the worker runs is not mailed.
+// The application's mail worker. Config.OnEvents inserts its jobs in the transaction of the invitation. The worker
+// mails only invitations that are still pending when it runs.
 func Example_mail() {
 	must := func(err error) {
 		if err != nil {
@@ -58,7 +58,7 @@ func Example_mail() {
 	ctx := context.Background()
 	sqldb, err := sql.Open("sqlite", ":memory:")
 	must(err)
-	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: opens its own database
 	db := bun.NewDB(sqldb, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 	must(db.ResetModel(ctx, (*mailJob)(nil)))
@@ -66,7 +66,7 @@ func Example_mail() {
 	must(err)
 	must(store.Migrate(ctx))
 	svc, err := invitation.NewService(store, noMembers{}, &invitation.Config{
-		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real one is random, and secret
+		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // use a random, secret key in production
 		AcceptURL:  "https://app.acme.example/join",
 		OnEvents:   enqueueMail,
 	})
@@ -85,7 +85,7 @@ func Example_mail() {
 	work := func(job mailJob) error {
 		link, err := svc.Link(ctx, job.OrganizationID, job.InvitationID)
 		if errors.Is(err, invitation.ErrNotPending) || errors.Is(err, invitation.ErrForbidden) {
-			return nil // nothing to mail any more
+			return nil // no longer pending: nothing to mail
 		}
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func Example_mail() {
 		if err != nil {
 			return err
 		}
-		to, err := invitation.CanonicalEmail(inv.EmailAddress) // what the link proves, however the inviter spelled it
+		to, err := invitation.CanonicalEmail(inv.EmailAddress) // the address that the link proves, in canonical form
 		if err != nil {
 			return err
 		}

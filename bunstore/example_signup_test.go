@@ -17,7 +17,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The tables of the application.
+// The application's tables.
 type (
 	user struct {
 		ID       string `bun:",pk"`
@@ -32,7 +32,7 @@ type (
 	}
 )
 
-// accounts implements invitation.Directory on them.
+// accounts implements invitation.Directory on these tables.
 type accounts struct{}
 
 func (accounts) Role(ctx context.Context, tx storage.Storage, org, userID string) (invitation.Role, error) {
@@ -76,9 +76,9 @@ func (accounts) Join(ctx context.Context, tx storage.Storage, m invitation.Membe
 	return invitation.ErrAlreadyMember
 }
 
-// Sign-up behind the link. The page shows what Preview returns; its form creates the account and accepts, in one
-// transaction. The ticket proves the address, so the user is created with that address verified. This is safe only
-// while links reach nothing but the mailbox: mail inv.URL or what Link returns to the address, show it to nobody, and
+// Sign-up through an invitation link. The page shows what Preview returns; its form creates the account and accepts, in
+// one transaction. The ticket proves the address, so the user is created with that address verified. This is safe only
+// if links reach nothing but the mailbox: mail inv.URL or the result of Link to the address, show it to nobody, and
 // leave Config.ManagersSeeLinks and Config.TicketProvesEmail off.
 func Example_signUp() {
 	must := func(err error) {
@@ -89,7 +89,7 @@ func Example_signUp() {
 	ctx := context.Background()
 	sqldb, err := sql.Open("sqlite", ":memory:")
 	must(err)
-	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: opens its own database
 	db := bun.NewDB(sqldb, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 	must(db.ResetModel(ctx, (*user)(nil), (*participant)(nil)))
@@ -101,7 +101,7 @@ func Example_signUp() {
 	must(err)
 	must(store.Migrate(ctx))
 	svc, err := invitation.NewService(store, accounts{}, &invitation.Config{
-		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // a real one is random, and secret
+		TicketKeys: [][]byte{[]byte("an example's key, of 32 bytes or more")}, // use a random, secret key in production
 		AcceptURL:  "https://app.acme.example/join",
 	})
 	must(err)
@@ -122,7 +122,7 @@ func Example_signUp() {
 			_, err := svc.WithStorage(store.WithTx(tx)).Accept(ctx, invitation.AcceptParams{
 				Ticket: ticket,
 				UserID: userID,
-				Terms:  terms, // that the page showed
+				Terms:  terms, // as shown on the page
 			})
 			return err
 		})
@@ -140,7 +140,7 @@ func Example_signUp() {
 		ticket := link.Query().Get("invitation_ticket")
 		page, err := svc.Preview(ctx, ticket)
 		must(err)
-		if revoke { // while carol looks at the page
+		if revoke { // while carol is reading the page
 			_, err := svc.Revoke(ctx, "acme", inv.ID, invitation.RevokeParams{RequestingUserID: "ann"})
 			must(err)
 		}

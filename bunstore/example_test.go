@@ -15,14 +15,14 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A store works inside a transaction of the host's, and comes and goes with it.
+// A store can work inside the host's transaction. Its writes commit or roll back with that transaction.
 func ExampleStore_WithTx() {
 	ctx := context.Background()
 	pool, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		log.Fatal(err)
 	}
-	pool.SetMaxOpenConns(1) // a database in memory is its connection
+	pool.SetMaxOpenConns(1) // the database in memory lasts as long as its connection
 	db := bun.NewDB(pool, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 
@@ -45,7 +45,8 @@ func ExampleStore_WithTx() {
 	// Output: the host has changed its mind - 0 records <nil>
 }
 
-// What a host writes through DB belongs to the transaction the Storage works in, here to a level of it.
+// DB returns the handle of the transaction that a Storage works in. The host's writes through it belong to that
+// transaction, here a nested one.
 func ExampleDB() {
 	ctx := context.Background()
 	pool, err := sql.Open("sqlite", ":memory:")

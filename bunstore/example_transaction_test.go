@@ -16,11 +16,11 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The tables of the application.
+// The application's tables.
 type (
 	workspace struct {
 		ID    string `bun:",pk"`
-		Seats int    // that it pays for; 0 any number
+		Seats int    // paid for; 0 means unlimited
 	}
 
 	colleague struct {
@@ -31,7 +31,7 @@ type (
 	}
 )
 
-// workspaceDirectory has the methods that Create calls. The quickstart of package invitation has them all.
+// workspaceDirectory has the methods that Create calls. The quickstart of package invitation has a complete Directory.
 type workspaceDirectory struct{ invitation.Directory }
 
 func (workspaceDirectory) Role(
@@ -65,8 +65,8 @@ func workspaceSeats(ctx context.Context, tx storage.Storage, org string) (member
 	return int(n), w.Seats, err
 }
 
-// An operation of the library joins a transaction of the application. A new workspace, its first member and the
-// invitation of a colleague are committed together, or not at all.
+// An operation of the library joins the application's transaction. A new workspace, its first member and a colleague's
+// invitation are committed together, or not at all.
 func Example_transaction() {
 	must := func(err error) {
 		if err != nil {
@@ -76,7 +76,7 @@ func Example_transaction() {
 	ctx := context.Background()
 	sqldb, err := sql.Open("sqlite", ":memory:")
 	must(err)
-	sqldb.SetMaxOpenConns(1) // each connection to :memory: is a database of its own
+	sqldb.SetMaxOpenConns(1) // each connection to :memory: opens its own database
 	db := bun.NewDB(sqldb, sqlitedialect.New())
 	defer func() { _ = db.Close() }()
 	must(db.ResetModel(ctx, (*workspace)(nil), (*colleague)(nil)))
@@ -89,7 +89,7 @@ func Example_transaction() {
 	onboard := func(w workspace, founder colleague, paid bool) error {
 		return db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 			svc := svc.WithStorage(store.WithTx(tx))
-			// The application adds a member by itself, and Seats counts members.
+			// The application adds a member itself, and Seats counts members.
 			if err := svc.LockOrganization(ctx, w.ID); err != nil {
 				return err
 			}

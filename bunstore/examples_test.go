@@ -12,7 +12,7 @@ import (
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
 
-// The whole directories of the examples keep the rules.
+// The complete directories in the examples keep the rules.
 func TestDirectoryOfExamples(t *testing.T) {
 	for name, host := range map[string]func(db *bun.DB) invitationtest.DirectoryHost{
 		"signUp": func(db *bun.DB) invitationtest.DirectoryHost {
@@ -25,7 +25,7 @@ func TestDirectoryOfExamples(t *testing.T) {
 					case 1:
 						u.Email, u.Verified = verified[0], true
 					default:
-						return "", errors.ErrUnsupported // an application whose users have one address
+						return "", errors.ErrUnsupported // each user of this application has one address
 					}
 					_, err := db.NewInsert().Model(&u).Exec(ctx)
 					return id, err
@@ -41,7 +41,7 @@ func TestDirectoryOfExamples(t *testing.T) {
 				Directory: teamDirectory{},
 				AddUser: func(ctx context.Context, id string, verified ...string) (string, error) {
 					if len(verified) != 1 {
-						return "", errors.ErrUnsupported // an application whose users have one address
+						return "", errors.ErrUnsupported // each user of this application has one address
 					}
 					_, err := db.NewInsert().Model(&login{id, verified[0]}).Exec(ctx)
 					return id, err

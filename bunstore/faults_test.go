@@ -30,8 +30,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Faults below the driver, and below database/sql: whatever fails, and wherever, the state is the one before the
-// operation or the one after it, and the operation says which, or that it does not know.
+// Faults below the driver and below database/sql. Whatever fails, and wherever it fails, the state is the one before
+// the operation or the one after it. The operation says which of the two, or that it does not know.
 
 // hostEvent is a row that OnEvents writes.
 type hostEvent struct {
@@ -40,14 +40,14 @@ type hostEvent struct {
 	Type, Invitation string
 }
 
-// operation is one of the service's, on the arena's state.
+// operation is one of the service's operations, run on the arena's state.
 type operation struct {
 	name string
 	run  func(ctx context.Context, a *arena, svc *invitation.Service) error
-	// batches: it works in several transactions, and what is done stays done when a later one fails. The count it
-	// returns says how much that is.
+	// batches: it works in several transactions. Those already committed stay committed if a later one fails. The
+	// count it returns covers them.
 	batches bool
-	// uncounted, where it is set, is what the operation does first and does not count.
+	// uncounted, if set, is the operation's first step, which is not counted.
 	uncounted func(ctx context.Context, svc *invitation.Service) error
 }
 
@@ -141,30 +141,30 @@ type owner int
 
 const (
 	ours     owner = iota // the service's
-	hosts                 // the host's, which is rolled back where the operation fails
-	careless              // the host's, which is committed although the operation failed
+	hosts                 // the host's, which is rolled back if the operation fails
+	careless              // the host's, which is committed even if the operation failed
 )
 
 func (o owner) String() string {
 	return [...]string{"", " in a host's transaction", " in a careless host's"}[o]
 }
 
-// outcome is what an operation does without a fault.
+// outcome is the result of an operation without a fault.
 type outcome struct {
 	err    error
 	after  string
-	counts map[string]int // what the operation has counted, by the state it left; all states it may leave
+	counts map[string]int // what the operation counted, by resulting state; lists every state it may leave
 	calls  int
 }
 
-// arena is a database with a known state, and a handle on it below which things fail.
+// arena is a database with a known state, and a handle whose connections can fail.
 type arena struct {
 	t      *testing.T
 	e      engines.Engine
-	reach  string // the address that the faulty handle has
+	reach  string // the address of the faulty handle
 	plan   *faults.Plan
 	proxy  *faults.Proxy // nil: faults come from plan
-	clean  *house        // on a handle nothing fails on
+	clean  *house        // on a handle without faults
 	faulty *bun.DB
 	cfg    invitation.Config
 
@@ -242,7 +242,7 @@ func newArena(t *testing.T, e engines.Engine) *arena {
 	return a
 }
 
-// withAppName gives the connections of an address a name by which the server tells them from others.
+// withAppName names the connections of an address, so that the server can tell them from others.
 func withAppName(t *testing.T, e engines.Engine, address string) string {
 	t.Helper()
 	if !strings.HasPrefix(e.Name, "postgres") {
@@ -268,12 +268,12 @@ func (a *arena) connect() {
 	})
 }
 
-// bounded is for the arena's own statements: a lock that is never let go of must not stop the test.
+// bounded limits the arena's own statements: a lock that is never released must not hang the test.
 func (a *arena) bounded() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(a.t.Context(), 20*time.Second)
 }
 
-// must is for the arena's own statements, too.
+// must also is for the arena's own statements: it stops the test if err is not nil.
 func (a *arena) must(err error) {
 	a.t.Helper()
 	if err != nil {
@@ -281,7 +281,7 @@ func (a *arena) must(err error) {
 	}
 }
 
-// reset makes the state the one before.
+// reset restores the state before the operation.
 func (a *arena) reset() {
 	a.t.Helper()
 	if !a.dirty {
@@ -304,8 +304,7 @@ func (a *arena) reset() {
 	a.dirty = false
 }
 
-// state is every row, in an order that does not depend on the ids of new invitations, nor on how often an operation
-// was retried.
+// state returns every row, in an order that depends neither on the ids of new invitations nor on the number of retries.
 func (a *arena) state() string {
 	a.t.Helper()
 	ctx, cancel := a.bounded()
@@ -342,13 +341,13 @@ func (a *arena) state() string {
 	return strings.Join(rows, "\n")
 }
 
-// service is a new one on the faulty handle, which has not asked the database anything yet.
+// service returns a new service on the faulty handle, which has not used the database yet.
 func (a *arena) service() (*invitation.Service, *bunstore.Store) {
 	h := attach(a.t, a.faulty, a.cfg)
 	return h.svc, h.store
 }
 
-// perform runs an operation, and ends the transaction it ran in where that is the host's.
+// perform runs an operation and, if the host owns the transaction, ends it.
 func (a *arena) perform(ctx context.Context, op operation, in owner) (err, commit error) {
 	svc, store := a.service()
 	if in == ours {
@@ -401,12 +400,12 @@ type fault struct {
 	name  string
 	kind  faults.Kind
 	err   error
-	cut   faults.Cut    // of the proxy
-	with  string        // what requests contain that count; "" all
+	cut   faults.Cut    // for the proxy
+	with  string        // count only requests that contain this; "" counts all
 	limit time.Duration // the caller's deadline; 0: none
 }
 
-// set arms a fault for the n-th call. What a host begins, commits and rolls back by itself is not ours.
+// set arms a fault for the n-th call. It does not count the host's own BEGIN, COMMIT and ROLLBACK.
 func (a *arena) set(n int, f fault, in owner, cancel context.CancelFunc) {
 	if a.proxy != nil {
 		a.proxy.Set(n, f.cut, f.with)
@@ -419,7 +418,7 @@ func (a *arena) set(n int, f fault, in owner, cancel context.CancelFunc) {
 	a.plan.Set(n, faults.Fault{Kind: f.kind, Err: f.err, Pause: 30 * time.Millisecond, Cancel: cancel}, matches)
 }
 
-// hit says where the fault has struck.
+// hit returns the place where the fault struck.
 func (a *arena) hit() (where string, ok bool) {
 	if a.proxy != nil {
 		return "of the network", a.proxy.Hit()
@@ -429,7 +428,7 @@ func (a *arena) hit() (where string, ok bool) {
 	return where[:min(len(where), 70)], ok
 }
 
-// inject runs an operation with a fault at its n-th call, and says whether it came to that.
+// inject runs an operation with a fault at its n-th call, and reports whether the operation reached that call.
 func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) bool {
 	a.t.Helper()
 	a.reset()
@@ -461,7 +460,7 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 		select {
 		case got = <-done:
 		case <-time.After(time.Minute):
-			a.t.Fatalf("%s%s, %s at call %d: does not return", op.name, in, f.name, n)
+			a.t.Fatalf("%s%s, %s at call %d: did not return", op.name, in, f.name, n)
 		}
 		hung = time.Since(began)
 	}
@@ -471,7 +470,7 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 		a.proxy.Heal()
 	}
 	if !hit {
-		a.dirty = true // it may have run to its end
+		a.dirty = true // it may have completed
 		return false
 	}
 	a.injected++
@@ -492,7 +491,7 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 	case !known:
 		say("the state is neither before nor after:\n%s", state)
 	case in == ours && unknown, got.err == nil && got.commit != nil:
-		// any of them
+		// Any of these states is correct.
 	case unknown:
 		say("ErrOutcomeUnknown in a host's transaction, which nobody has committed")
 	case got.err == nil:
@@ -500,7 +499,7 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 			say("nil, but the state is not the one after")
 		}
 	case op.batches && in != hosts:
-		if got.count != counted && (got.commit == nil || state != a.before) { // a host's COMMIT is about all of them
+		if got.count != counted && (got.commit == nil || state != a.before) { // a host commits all or none
 			say("%d counted, but the state says %d", got.count, counted)
 		}
 	case state != a.before:
@@ -514,7 +513,7 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 			say("afterwards the pool does not work: %v", err)
 		}
 		stop()
-	default: // the same again does what it does without a fault
+	default: // repeating the operation now gives its faultless result
 		ctx, stop := a.bounded()
 		err, commit := a.perform(ctx, op, in)
 		stop()
@@ -538,8 +537,8 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 	return true
 }
 
-// settled waits until no connection is in use and none has an open transaction, and says what is still the case after
-// a while.
+// settled waits until no connection is in use and none has an open transaction. If that does not happen in time, it
+// returns what is still open.
 func (a *arena) settled() (leaked string) {
 	ctx, cancel := a.bounded()
 	defer cancel()
@@ -548,11 +547,11 @@ func (a *arena) settled() (leaked string) {
 		if leaked == "" || time.Now().After(until) {
 			return leaked
 		}
-		time.Sleep(pause) // the server tells nobody when it has noticed that a client is gone
+		time.Sleep(pause) // the server sends no notice when it detects that a client is gone
 	}
 }
 
-// open names a connection in use and a transaction that is open, "" where there are none.
+// open names a connection in use or an open transaction; it returns "" if there is none.
 func (a *arena) open(ctx context.Context) string {
 	stats := a.faulty.Stats()
 	if stats.InUse > 0 {
@@ -571,7 +570,8 @@ func (a *arena) open(ctx context.Context) string {
 			return fmt.Sprintf("%d open transactions", n)
 		}
 	case dialect.MySQL:
-		// Asked of the rows: the list of processes of MariaDB 10.11 crashed the server while connections came and went.
+		// This reads the rows instead of the process list: listing processes crashed MariaDB 10.11 while
+		// connections came and went.
 		if err := a.unlocked(ctx); err != nil {
 			return fmt.Sprintf("a transaction still holds rows: %v", err)
 		}
@@ -591,7 +591,7 @@ func (a *arena) open(ctx context.Context) string {
 	return ""
 }
 
-// unlocked fails where a transaction holds a row of the state.
+// unlocked fails if a transaction still locks a row of the state.
 func (a *arena) unlocked(ctx context.Context) error {
 	return a.clean.db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		for _, table := range []string{"organization_invitations", "host_members", "host_events"} {
@@ -603,12 +603,12 @@ func (a *arena) unlocked(ctx context.Context) error {
 	})
 }
 
-// pooled asks each connection of the pool whether it is in a transaction. One that is lost is in none.
+// pooled asks each connection of the pool whether it is in a transaction. A lost connection is in none.
 func (a *arena) pooled(ctx context.Context, ask func(bun.Conn) (bool, error)) string {
 	for range a.faulty.Stats().Idle {
 		c, err := a.faulty.Conn(ctx)
 		a.must(err)
-		defer func() { _ = c.Close() }() // all at once, so that each is asked
+		defer func() { _ = c.Close() }() // hold all of them, so that each is asked
 		if in, _ := ask(c); in {
 			return "a connection went back to the pool with an open transaction"
 		}
@@ -636,7 +636,7 @@ func (a *arena) run(list []fault, owners []owner, every func(op operation, f fau
 	}
 }
 
-// connector are the faults between database/sql and the driver.
+// connector returns the faults between database/sql and the driver.
 func connector(name dialect.Name) []fault {
 	var refusal error = full
 	switch name {
@@ -662,7 +662,7 @@ func connector(name dialect.Name) []fault {
 	}
 }
 
-// sized are the engines of a size that the faults can run on.
+// sized returns the engines of the chosen size on which the faults can run.
 func sized() []engines.Engine {
 	names := bySize(
 		[]string{"sqlite", "postgres", "mariadb"},
@@ -670,17 +670,17 @@ func sized() []engines.Engine {
 			"postgres-pgdriver", "mariadb", "galera"},
 		nil)
 	return slices.DeleteFunc(engines.All(), func(e engines.Engine) bool {
-		return e.Single || names != nil && !slices.Contains(names, e.Name) // a database in memory goes with its connection
+		return e.Single || names != nil && !slices.Contains(names, e.Name) // a memory database ends with its connection
 	})
 }
 
-// eachArena runs fn on an arena of each engine, and demands that nothing of theirs still runs in the end.
+// eachArena runs fn on an arena of each engine, and checks that nothing of theirs is still running at the end.
 func eachArena(t *testing.T, list []engines.Engine, prepare, fn func(a *arena)) {
 	for _, e := range list {
 		t.Run(e.Name, func(t *testing.T) {
 			a := newArena(t, e)
 			prepare(a)
-			t.Parallel() // from here on, when all arenas have been built
+			t.Parallel() // from here on, because all arenas have been built
 			a.connect()
 			began := time.Now()
 			fn(a)
@@ -692,8 +692,8 @@ func eachArena(t *testing.T, list []engines.Engine, prepare, fn func(a *arena)) 
 		})
 	}
 	here := goleak.IgnoreCurrent()
-	t.Cleanup(func() { // when all of them are done
-		// What remains, because it lasts as long as the process, is the handle that drops the databases.
+	t.Cleanup(func() { // after all of them
+		// Only the handle that drops the databases remains: it lasts as long as the process.
 		admin := goleak.IgnoreTopFunction("github.com/go-sql-driver/mysql.(*mysqlConn).startWatcher.func1")
 		if err := goleak.Find(here, admin); err != nil {
 			t.Error(err)
@@ -723,7 +723,7 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 		f.name, f.with = f.name+" at COMMIT", "commit"
 		list = append(list, f)
 	}
-	// A silence takes as long as it takes until somebody notices.
+	// A silence lasts until one side notices it.
 	silent := bySize(map[string]int{"Create": 9}, map[string]int{"Create": 2, "Accept": 3, "List": 2}, nil)
 	servers := slices.DeleteFunc(sized(), func(e engines.Engine) bool { return e.Variable == "" || e.Name == "galera" })
 	eachArena(t, servers, func(a *arena) {
@@ -740,11 +740,11 @@ func TestFaultsOfTheNetwork(t *testing.T) {
 			}
 			return bySize(5, 1, 1)
 		})
-		a.proxy.Close() // what it still does would pass for ours
+		a.proxy.Close() // its remaining work would be taken for ours
 	})
 }
 
-// impatient sets the read timeout of drivers that take no context at COMMIT.
+// impatient sets the read timeout of drivers that ignore the context at COMMIT.
 func impatient(t *testing.T, e engines.Engine, address string) string {
 	t.Helper()
 	switch {

@@ -22,8 +22,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A node that is killed under load leaves all of a bulk or none of it, loses nothing that was acknowledged, and the
-// pool goes on with the others. Not parallel: no other test should miss the node.
+// A node is killed under load. Each bulk is stored completely or not at all, no acknowledged change is lost, and the
+// pool goes on with the other nodes. Not parallel: no other test should lose the node.
 func TestGaleraNodeKilled(t *testing.T) {
 	dir := os.Getenv("ORGINVITE_GALERA_DIR")
 	if dir == "" {
@@ -57,7 +57,7 @@ func TestGaleraNodeKilled(t *testing.T) {
 					records[i] = record(fmt.Sprintf("%s-%03d", b.id, i))
 					records[i].Role = b.id
 				}
-				// In two halves, so that a node may go between them.
+				// In two halves, so that a node may fail between them.
 				b.err = s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 					if err := tx.Insert(ctx, records[:size/2]...); err != nil {
 						return err
@@ -94,20 +94,20 @@ func TestGaleraNodeKilled(t *testing.T) {
 				t.Errorf("bulk %s: %d of %d records, %v", b.id, n, size, b.err)
 			}
 		}
-		is.NoErr(list[len(list)-1].err) // the pool has gone on
+		is.NoErr(list[len(list)-1].err) // the pool still works
 	}
-	is.True(lost <= writers) // one each, on the connection it had
+	is.True(lost <= writers) // at most one each, on the connection it had
 }
 
-// Writers on all nodes at once: of two nodes that take the same slot, or write the same version, one wins; and a
-// transaction of the host's that another node overtakes learns it, at the latest when it commits.
+// Writers on all nodes at once. If two nodes take the same slot, or write the same version, one wins. A host's
+// transaction that another node overtakes is told so, at the latest when it commits.
 func TestGaleraOvertaken(t *testing.T) {
 	is := is.New(t)
 	e := engines.Named(t, "galera")
 	address := e.New(t)
 	s, other := newStore(t, e.Connect(t, address)), newStore(t, e.Connect(t, address))
 	is.NoErr(s.Insert(t.Context(), record("a")))
-	for range 6 { // the nodes in turn
+	for range 6 { // each node in turn
 		a, err := s.Get(t.Context(), "a")
 		is.NoErr(err)
 		runs := 0
@@ -118,7 +118,7 @@ func TestGaleraOvertaken(t *testing.T) {
 			if runs++; runs > 1 {
 				return nil
 			}
-			// On its own node this one waits, and gives up; on another it goes first.
+			// On the same node this transaction waits and is aborted; on another node it wins.
 			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 			defer cancel()
 			_ = other.Update(short, a)
@@ -132,7 +132,8 @@ func TestGaleraOvertaken(t *testing.T) {
 }
 
 // A host may overlook that the cluster aborted its transaction: bun's Scan into plain variables drops an error that
-// comes behind the row. The Store looks for itself, before it would write outside of the transaction or commit nothing.
+// follows the row. The Store checks for itself before it writes or commits, so it neither writes outside the
+// transaction nor commits nothing.
 func TestGaleraAbortOverlooked(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.OneNode()}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -198,7 +199,7 @@ func TestGaleraAbortOverlooked(t *testing.T) {
 				})
 				in := s.WithTx(tx)
 				err = in.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { return fn(ctx, tx) })
-				is.True(errors.Is(err, storage.ErrOutcomeUnknown)) // what else the host did is not known
+				is.True(errors.Is(err, storage.ErrOutcomeUnknown)) // the outcome of the host's other changes is not known
 				_ = tx.Rollback()
 				is.Equal(count(t, s), 0)
 			})

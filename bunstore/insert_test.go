@@ -17,7 +17,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// deadlocks counts the statements that the server has aborted for a deadlock.
+// deadlocks counts the statements that the server aborted because of a deadlock.
 type deadlocks struct{ n atomic.Int64 }
 
 func (d *deadlocks) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
@@ -28,8 +28,8 @@ func (d *deadlocks) AfterQuery(_ context.Context, e *bun.QueryEvent) {
 	}
 }
 
-// Two bulks with the same addresses in opposite order claim the slots in the same order: one waits for the other,
-// neither is aborted, and the refused one is told the positions of its own arguments.
+// Two bulks with the same addresses in opposite order claim the slots in the same order. One waits for the other,
+// neither is aborted, and the refused one gets the positions of its own arguments.
 func TestInsertClaimsSlotsInOrder(t *testing.T) {
 	servers := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "mariadb")}
 	engines.On(t, servers, func(t *testing.T, e engines.Engine) {
@@ -54,7 +54,7 @@ func TestInsertClaimsSlotsInOrder(t *testing.T) {
 			wg.Go(func() { errs[0] = s.Insert(t.Context(), up...) })
 			wg.Go(func() { errs[1] = s.Insert(t.Context(), down...) })
 			wg.Wait()
-			is.True((errs[0] == nil) != (errs[1] == nil)) // one of the two
+			is.True((errs[0] == nil) != (errs[1] == nil)) // exactly one of the two
 			for i, err := range errs {
 				var exists *storage.ExistsError
 				if err == nil {

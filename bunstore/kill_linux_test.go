@@ -18,10 +18,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Servers of the test's own are killed under load. Not parallel: they need the machine for themselves.
+// Servers that the test starts itself are killed under load. Not parallel: these tests need the whole machine.
 
-// underLoad runs a load on the database, with rounds faults in the middle of it, after each of which the server answers
-// again. Then everything is checked.
+// underLoad runs a load on the database and injects faults while it runs, once per round. After each fault the server
+// answers again. At the end it checks everything.
 func underLoad(t *testing.T, engine, address string, rounds int, bound time.Duration, fault func(l *load, round int)) {
 	t.Helper()
 	db := engines.Named(t, engine).Connect(t, address)
@@ -39,10 +39,10 @@ func underLoad(t *testing.T, engine, address string, rounds int, bound time.Dura
 	l.finish(t, j, db, bound)
 }
 
-// quickly is how soon calls have to go through after a single server is back.
+// quickly is how soon calls must succeed after a single server is back.
 const quickly = 5 * time.Second
 
-// killOrStop ends a server without a warning, and in odd rounds as an administrator does, and starts it again.
+// killOrStop kills a server without warning, or in odd rounds stops it as an administrator does, and starts it again.
 func killOrStop(t testing.TB, s *servers.Server) func(*load, int) {
 	return func(_ *load, round int) {
 		if round%2 == 0 {
@@ -54,7 +54,7 @@ func killOrStop(t testing.TB, s *servers.Server) func(*load, int) {
 	}
 }
 
-// postgresDrivers are the engines of PostgreSQL by driver, with what their addresses say.
+// postgresDrivers lists the PostgreSQL engines, one for each driver, with their connection parameters.
 var postgresDrivers = []struct {
 	engine     string
 	parameters url.Values
@@ -77,8 +77,8 @@ func TestPostgresKilled(t *testing.T) {
 	}
 }
 
-// A connection lost in the middle of a host's own statement aborts the transaction as one of ours does, although the
-// host may have talked to others too.
+// If a connection is lost in a host's own statement, the transaction is aborted, as it is for one of ours, although the
+// host may have used other connections too.
 func TestServerKilledInHostsStatement(t *testing.T) {
 	serverSize(t)
 	test := func(t *testing.T, s *servers.Server, engine, address, sleep, running string) {
@@ -122,13 +122,13 @@ func TestServerKilledInHostsStatement(t *testing.T) {
 	})
 }
 
-// A server that does not answer for a while and then goes on: callers wait, and nothing fails for good.
+// A server does not answer for a while and then goes on. Callers wait, and nothing fails permanently.
 func TestServerFrozen(t *testing.T) {
 	serverSize(t)
 	pause := func(t testing.TB, s *servers.Server) func(*load, int) {
 		return func(*load, int) {
 			s.Freeze(t)
-			time.Sleep(time.Second) // is what is tested
+			time.Sleep(time.Second) // the outage under test
 			s.Thaw(t)
 		}
 	}
@@ -149,7 +149,7 @@ func TestMariaDBKilled(t *testing.T) {
 	underLoad(t, "mariadb", server.DSN(t, "killed"), bySize(0, 2, 10), quickly, killOrStop(t, server.Server))
 }
 
-// PgBouncer answers for a server that is away in words of its own, and may go away itself.
+// PgBouncer reports an unreachable server in its own words, and may go away itself.
 func TestPgBouncerKilled(t *testing.T) {
 	serverSize(t)
 	server := servers.NewPostgres(t)
@@ -182,16 +182,16 @@ func TestPgBouncerKilled(t *testing.T) {
 	}
 }
 
-// replicated are a primary that acknowledges what its replica has, and that replica, which does not wait for its
-// readers.
+// replicated is a primary with its replica. The primary acknowledges only what the replica has, and the replica does
+// not wait for its readers.
 func replicated(t testing.TB) (primary, replica *servers.Postgres) {
 	t.Helper()
 	primary = servers.NewPostgres(t, "synchronous_standby_names=*", "synchronous_commit=on")
 	return primary, primary.Replica(t, "max_standby_streaming_delay=0", "hot_standby_feedback=off")
 }
 
-// A replica is promoted when the primary is killed, and clients that know both go on. Nothing acknowledged is lost,
-// because the primary acknowledges what the replica has.
+// The primary is killed and a replica is promoted. Clients that know both go on. No acknowledged change is lost,
+// because the primary acknowledges only what the replica has.
 func TestPostgresPromoted(t *testing.T) {
 	serverSize(t)
 	for i := range bySize(0, 1, 4) {
@@ -208,7 +208,7 @@ func TestPostgresPromoted(t *testing.T) {
 	}
 }
 
-// Reads go through on a replica, writes are refused, and what it has not got yet is not found.
+// On a replica reads succeed, writes are refused, and records that have not arrived yet are not found.
 func TestPostgresReplica(t *testing.T) {
 	serverSize(t)
 	is := is.New(t)
@@ -256,7 +256,7 @@ func TestPostgresReplica(t *testing.T) {
 				}
 			}
 		}
-		is.NoErr(r.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // which only reads
+		is.NoErr(r.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // reads only
 			_, err := tx.Get(ctx, "a")
 			return err
 		}))
@@ -281,7 +281,7 @@ func TestPostgresReplica(t *testing.T) {
 		return n
 	}
 
-	// The replica ends a transaction that has read a table which the primary has locked since.
+	// The replica aborts a transaction that has read a table which the primary has locked since.
 	t.Run("conflict with a lock", func(t *testing.T) {
 		is := is.New(t)
 		runs, before := 0, conflicts("before")
@@ -301,7 +301,7 @@ func TestPostgresReplica(t *testing.T) {
 		is.Equal(runs, 2) // it was retried
 	})
 
-	// The replica cancels a statement whose rows the primary has vacuumed away.
+	// The replica cancels a statement that reads rows which the primary has vacuumed.
 	t.Run("conflict with a vacuum", func(t *testing.T) {
 		is := is.New(t)
 		runs := 0
@@ -333,10 +333,10 @@ func TestPostgresReplica(t *testing.T) {
 	is.Equal(leftInTransaction(t, far), 0)
 }
 
-// eventually is how soon calls have to go through in a cluster whose nodes have to agree first on who is left.
+// eventually is how soon calls must succeed in a cluster whose nodes must first agree on the remaining members.
 const eventually = 20 * time.Second
 
-// A node of a cluster is killed under writers on all nodes, or frozen until the others have given it up.
+// A node of a cluster is killed under writers on all nodes, or frozen until the others exclude it.
 func TestGaleraNodeLost(t *testing.T) {
 	serverSize(t)
 	cluster := servers.NewGalera(t, filepath.Join("internal", "engines", "galera.sh"))
@@ -344,7 +344,7 @@ func TestGaleraNodeLost(t *testing.T) {
 		underLoad(t, "galera", cluster.DSN(t, "killed"), bySize(0, 1, 4), eventually, func(l *load, round int) {
 			node := 1 + (round+1)%3
 			cluster.Kill(t, node)
-			l.returned() // the others are there
+			l.returned() // the other nodes still answer
 			l.settle(t)
 			cluster.Start(t, node)
 		})
@@ -353,7 +353,7 @@ func TestGaleraNodeLost(t *testing.T) {
 		underLoad(t, "galera", cluster.DSN(t, "frozen"), bySize(0, 1, 4), eventually, func(_ *load, round int) {
 			node := 1 + (round+1)%3
 			cluster.Freeze(t, node)
-			time.Sleep(bySize(0, 8*time.Second, 12*time.Second)) // the others give it up after five
+			time.Sleep(bySize(0, 8*time.Second, 12*time.Second)) // the others exclude it after five seconds
 			cluster.Thaw(t, node)
 		})
 	})
@@ -390,7 +390,7 @@ func TestGaleraNodeLost(t *testing.T) {
 		is.Equal(leftInTransaction(t, db), 0)
 		_, err = s.Get(t.Context(), "b")
 		is.True(errors.Is(err, storage.ErrNotFound))
-		for i := range 20 { // on whichever connection
+		for i := range 20 { // on any connection
 			is.NoErr(s.Insert(t.Context(), record(fmt.Sprintf("c%d", i))))
 		}
 	})

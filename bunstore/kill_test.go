@@ -18,11 +18,11 @@ import (
 func serverSize(t testing.TB) {
 	t.Helper()
 	if *size == "short" {
-		t.Skip("run with -size=middle to have servers killed")
+		t.Skip("run with -size=middle to include tests that kill servers")
 	}
 }
 
-// A process that is killed in the middle of its changes leaves whole ones only, and all that were acknowledged. Another
+// A process is killed in the middle of its changes. Only whole changes remain, and all acknowledged ones do. Another
 // process on the same database goes on.
 func TestClientKilled(t *testing.T) {
 	for _, name := range []string{"sqlite", "sqlite-plain", "postgres", "postgres-pgx-default", "mariadb"} {
@@ -62,7 +62,7 @@ func TestClientKilled(t *testing.T) {
 type loadChild struct {
 	process *os.Process
 	acked   atomic.Int64
-	ended   chan error // what reading from it came to, once
+	ended   chan error // receives the result of reading the output, once
 }
 
 // proceed waits until the child has had n changes acknowledged.
@@ -71,7 +71,8 @@ func (c *loadChild) proceed(t testing.TB, n int64) {
 	within(t, callLimit, "the other process makes no progress", func() bool { return c.acked.Load() >= n })
 }
 
-// startLoadChild starts a process whose workers' names begin with name. What it prints goes to j.
+// startLoadChild starts a process with the given prefix for the names of its workers. It records the process's output
+// in j.
 func startLoadChild(t testing.TB, engine, address, name string, j *journal) *loadChild {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLoadChild$")
@@ -104,7 +105,7 @@ func startLoadChild(t testing.TB, engine, address, name string, j *journal) *loa
 	return c
 }
 
-// TestLoadChild is what the other processes do: make changes, and say so, until they are killed.
+// TestLoadChild is the body of the other processes: they make and report changes until they are killed.
 func TestLoadChild(t *testing.T) {
 	engine := os.Getenv("ORGINVITE_LOAD_ENGINE")
 	if engine == "" {
@@ -120,5 +121,5 @@ func TestLoadChild(t *testing.T) {
 			panic(err)
 		}
 	})
-	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
+	_, _ = io.Copy(io.Discard, os.Stdin) // the child ends when its parent does
 }

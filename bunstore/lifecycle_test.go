@@ -15,7 +15,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Several processes sweep at once: each lapsed invitation is written, and told of, exactly once.
+// Several processes sweep at once: each lapsed invitation is expired, and reported, exactly once.
 func TestServiceSweepers(t *testing.T) {
 	onStages(t, func(t *testing.T, s *stage) {
 		ps := make([]invitation.CreateParams, 700)
@@ -29,7 +29,7 @@ func TestServiceSweepers(t *testing.T) {
 		s.clock.Advance(time.Hour)
 		var mu sync.Mutex
 		told := map[string]bool{}
-		// OnEvents may be told again when the engine gave a transaction up: what counts is what was committed.
+		// OnEvents may be called again if the engine aborted a transaction; only committed events count.
 		svc := s.with(invitation.Config{
 			OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
 				mu.Lock()
@@ -54,7 +54,7 @@ func TestServiceSweepers(t *testing.T) {
 			})
 		}
 		together(calls...)
-		for total < len(ps) { // one that met another's rows leaves them to it
+		for total < len(ps) { // a sweep that meets rows of another one leaves them to it
 			n, err := svc.ExpireDue(s.ctx, 100000)
 			s.is.NoErr(err)
 			s.is.True(n > 0)
@@ -73,7 +73,7 @@ func TestServiceSweepers(t *testing.T) {
 	})
 }
 
-// Deleting, off-boarding and erasing on real tables.
+// Deletion, off-boarding and erasure on real tables.
 func TestServiceMaintenance(t *testing.T) {
 	onStages(t, func(t *testing.T, s *stage) {
 		s.setRole("other", "u0", admin)
@@ -108,8 +108,8 @@ func TestServiceMaintenance(t *testing.T) {
 	})
 }
 
-// In a host's transaction that has read already the seats are exact, or it is told to begin again; with
-// LockOrganization first they are exact.
+// In a host's transaction that has already read, the number of seats is exact, or the transaction is aborted. With
+// LockOrganization first, the number is exact.
 func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		const limit, guests = 4, 10
@@ -127,7 +127,7 @@ func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
 			var calls []func()
 			for i := range guests {
 				calls = append(calls, func() {
-					for range 200 { // what the engine gives up, the host begins again
+					for range 200 { // the host retries aborted transactions
 						err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
 							svc := svc.WithStorage(h.store.WithTx(tx))
 							if lock {

@@ -25,9 +25,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Several clients work on the invitations of one address at once. Whatever they were answered must be what the model
-// answers to the same calls one after the other, in an order in which no call comes before one that had returned when
-// it was made. Invitations and members are in one history, so that each is judged by the other.
+// Several clients work on the invitations of one address at once. There must be an order of their calls, consistent
+// with real time, in which the model gives the same answers: a call that returned before another was made comes first.
+// Invitations and members share one history, so that each is checked against the other.
 
 func TestLinearizable(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
@@ -42,12 +42,12 @@ func TestLinearizable(t *testing.T) {
 	})
 }
 
-// The same while connections are lost, many of them at COMMIT: before it, and after it with the answer. A call whose
-// outcome is unknown took effect or not, and nothing of it is lost or half done.
+// The same while connections are lost, many of them at COMMIT: before it takes effect, or afterwards with the answer. A
+// call whose outcome is unknown took full effect or none.
 func TestLinearizableWithLostConnections(t *testing.T) {
 	var list []engines.Engine
 	for _, e := range engines.All() {
-		if !e.Single { // where the database goes with its connection
+		if !e.Single { // otherwise the database is lost with its connection
 			list = append(list, e)
 		}
 	}
@@ -64,7 +64,7 @@ func TestLinearizableWithLostConnections(t *testing.T) {
 					return faults.Fault{}
 				}
 				f := faults.Fault{Kind: []faults.Kind{faults.Drop, faults.DropAfter}[rand.IntN(2)], Err: driver.ErrBadConn}
-				if c.Op == faults.Commit { // where nothing may be concluded from the error
+				if c.Op == faults.Commit { // where the error proves nothing
 					f.Err = faults.ErrClosed
 				}
 				return f
@@ -90,7 +90,7 @@ func newRecorder(t *testing.T, name string, db *bun.DB) *recorder {
 	return &recorder{tables: d, host: busyHost{d.host}, lossy: new(atomic.Bool)}
 }
 
-// histories makes and judges n histories.
+// histories makes n histories and judges each.
 func (r *recorder) histories(t *testing.T, n int) {
 	t.Helper()
 	for i := range n {
@@ -105,14 +105,14 @@ func (r *recorder) histories(t *testing.T, n int) {
 	}
 }
 
-// slotUsers are the users of the histories: both u1 and twin own the address. The other one makes limits count.
+// slotUsers are the users of the histories: both u1 and twin own the address. The other user makes limits matter.
 var slotUsers = map[string][]string{
 	"ann":  {"ann@example.com"},
 	"u1":   {"u1@example.com"},
 	"twin": {"u1@example.com"},
 }
 
-// slotConfig is what the service of a history works with: every second one takes the organization's lock.
+// slotConfig returns the configuration of the service for a history: every second one takes the organization's lock.
 func slotConfig(organization string, i int) modelConfig {
 	cfg := modelConfig{ResendAfter: -1, ExpiresIn: 24 * time.Hour, MaxBulk: 4, MaxPerPage: 500,
 		Organizations: map[string]string{organization: "Slot"}}
@@ -125,7 +125,7 @@ func slotConfig(organization string, i int) modelConfig {
 	return cfg
 }
 
-// slotModel is the state that a history begins with.
+// slotModel returns the state that a history begins with.
 func slotModel(organization string, cfg modelConfig) *model {
 	m := newModel(cfg)
 	m.users = slotUsers
@@ -133,8 +133,8 @@ func slotModel(organization string, cfg modelConfig) *model {
 	return m
 }
 
-// busyHost makes further statements of its own in the transaction, as a host's directory does, so that others get
-// between what the service reads and what it writes.
+// busyHost makes further statements of its own in the transaction, as a host's directory does, so that other clients
+// run between the service's reads and its writes.
 type busyHost struct{ tableHost }
 
 func (h busyHost) MemberEmails(ctx context.Context, tx storage.Storage, organization string, emails []string) (
@@ -170,10 +170,10 @@ type recorder struct {
 	lossy                                   *atomic.Bool // connections may be lost
 	operations, refused, aborted, conflicts int
 	unavailable, unknown                    int
-	wrong                                   [4]int // histories, by their configuration
+	wrong                                   [4]int // histories that failed, by configuration
 }
 
-// board is what clients know of each other's answers: the newest last.
+// board holds what clients have learned from each other's answers, the newest last.
 type board struct {
 	mu      sync.Mutex
 	ids     []string
@@ -195,7 +195,7 @@ func (b *board) post(a answer) {
 	}
 }
 
-// recent is one of the last ones, or otherwise.
+// recent returns one of the last entries, or otherwise if there are none.
 func recent(rnd *rand.Rand, all []string, otherwise string) string {
 	if len(all) == 0 {
 		return otherwise
@@ -203,8 +203,8 @@ func recent(rnd *rand.Rand, all []string, otherwise string) string {
 	return all[max(0, len(all)-1-rnd.IntN(2))]
 }
 
-// history makes one history and judges it. What a client calls is decided by the number of the history and by what
-// others were answered.
+// history makes one history and judges it. The calls of a client depend on the number of the history and on the answers
+// that others received.
 func (r *recorder) history(t *testing.T, i int) {
 	t.Helper()
 	ctx := t.Context()
@@ -265,7 +265,7 @@ func (r *recorder) history(t *testing.T, i int) {
 	}
 }
 
-// count tallies a history, and leaves out what had no effect and says nothing of the state.
+// count tallies a history, and drops operations that had no effect and tell nothing about the state.
 func (r *recorder) count(history []porcupine.Operation) []porcupine.Operation {
 	r.operations += len(history)
 	var judged []porcupine.Operation
@@ -280,11 +280,12 @@ func (r *recorder) count(history []porcupine.Operation) []porcupine.Operation {
 		case strings.Contains(a.Err, isAborted):
 			r.aborted++
 			continue
-		case a.Err == isConflict && c.Op == "Create" && c.Drafts[0].Replace: // others replaced it as fast
+		case a.Err == isConflict && c.Op == "Create" && c.Drafts[0].Replace: // another client replaced it too
 			r.conflicts++
 			continue
 		case a.Err != "" && r.tables.name == "galera":
-			// Refused transactions are not certified between nodes: a refusal may rest on what two moments showed.
+			// Refused transactions are not certified between nodes: a refusal may rest on two different
+			// states.
 			r.refused++
 			continue
 		case a.Err != "":
@@ -295,7 +296,7 @@ func (r *recorder) count(history []porcupine.Operation) []porcupine.Operation {
 	return judged
 }
 
-// slotPrefix is what happened before the clients begin.
+// slotPrefix returns the calls that come before those of the clients.
 func slotPrefix(rnd *rand.Rand, organization string) []call {
 	create := call{Op: "Create", Organization: organization,
 		Drafts: []draft{{Address: "u1@example.com", Role: "org:member", Inviter: "ann", ExpiresIn: time.Minute}}}
@@ -334,7 +335,7 @@ func (c *client) call(ctx context.Context, in call) {
 	c.board.post(a)
 }
 
-// draw is the next call of this client.
+// draw returns the next call of this client.
 func (c *client) draw() call {
 	b := c.board
 	b.mu.Lock()
@@ -385,8 +386,8 @@ func (c *client) draw() call {
 	return one
 }
 
-// slotLinearizable is the model as porcupine wants it. A state is never changed, but copied. Where the outcome is
-// unknown the call took effect or not.
+// slotLinearizable is the model in the form that porcupine needs. A state is copied, never changed. A call whose
+// outcome is unknown took effect or did not.
 func slotLinearizable(begin *model) porcupine.Model {
 	slot := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{begin} },
@@ -400,7 +401,8 @@ func slotLinearizable(begin *model) porcupine.Model {
 			case got.Err == isUnknown:
 				return []any{before}
 			case got.Err == noQuota && want.Err != "":
-				// The host removes members without the lock, so that the seats and the members may be of two moments.
+				// The host removes members without the lock, so the call may see the seats at one
+				// moment and the members at another.
 				return []any{before}
 			case !reflect.DeepEqual(want, got):
 				return nil
@@ -412,8 +414,8 @@ func slotLinearizable(begin *model) porcupine.Model {
 	return slot.ToModel()
 }
 
-// judge returns "" where the model explains a history, and otherwise the history in the order of its calls, with a mark
-// at the calls that the longest explanation leaves out.
+// judge returns "" if the model explains a history. Otherwise it returns the history in the order of its calls, and
+// marks the calls that the longest explanation leaves out.
 func judge(begin *model, history []porcupine.Operation) string {
 	verdict, info := porcupine.CheckOperationsVerbose(slotLinearizable(begin), history, time.Minute)
 	if verdict == porcupine.Ok {
@@ -430,7 +432,7 @@ func judge(begin *model, history []porcupine.Operation) string {
 	return fmt.Sprintf("linearizable: %s; marked is what does not fit\n%s", verdict, readable(history, longest))
 }
 
-// readable prints a history in the order of its calls, each with a mark where it is not explained.
+// readable prints a history in the order of its calls, and marks those that are not explained.
 func readable(history, explained []porcupine.Operation) string {
 	history = slices.Clone(history)
 	slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
@@ -448,14 +450,14 @@ func readable(history, explained []porcupine.Operation) string {
 	return b.String()
 }
 
-// The judge is not one that takes every history.
+// The judge does not accept every history.
 func TestLinearizableRefusesWrongHistories(t *testing.T) {
 	is := is.New(t)
 	begin := slotModel("slot", slotConfig("slot", 0))
 	create := call{Op: "Create", Organization: "slot", Drafts: []draft{{Address: "u1@example.com", Role: "org:member"}}}
 	on := func(op string) call { return call{Op: op, Organization: "slot", ID: "1"} }
 	by := func(op, user string) call { c := on(op); c.User = user; return c }
-	// answered is what the model answers to the last of these calls, after the others.
+	// answered returns the model's answer to the last of these calls, made after the others.
 	answered := func(calls ...call) answer {
 		m := begin.clone()
 		var a answer
@@ -487,17 +489,17 @@ func TestLinearizableRefusesWrongHistories(t *testing.T) {
 	pendingNow := answered(create, on("Get"))
 	second := answered(create, on("Revoke"), create) // with another id
 
-	// Two users accept: one of them is told that it was accepted.
+	// Two users accept: the second is told that the invitation is already accepted.
 	is.True(!judged(first, step{2, 9, acceptU1, u1}, step{2, 9, acceptTwin, twin}))
 	is.True(judged(first, step{2, 9, acceptU1, u1}, step{2, 9, acceptTwin, refuse(noAccepted)}))
-	// Accept and Revoke: in either order one is refused; after an acknowledged Revoke it is Accept.
+	// Accept and Revoke: in either order one is refused. After an acknowledged Revoke, it is Accept.
 	is.True(!judged(first, step{2, 9, acceptU1, u1}, step{2, 9, revoke, wasRevoked}))
 	is.True(judged(first, step{2, 9, acceptU1, u1}, step{2, 9, revoke, refuse(noPending)}))
 	is.True(judged(first, step{2, 9, acceptU1, refuse(noRevoked)}, step{2, 9, revoke, wasRevoked}))
 	is.True(!judged(first, step{2, 3, revoke, wasRevoked}, step{4, 5, acceptU1, u1}))
 	is.True(!judged(first, step{2, 3, revoke, wasRevoked}, step{4, 5, acceptU1, refuse(noRevoked)},
 		step{6, 7, revoke, wasRevoked}))
-	// A Get of before the Revoke, beside it and after it.
+	// A Get that overlaps the Revoke may still find the invitation pending; one that follows it may not.
 	is.True(judged(first, step{2, 5, revoke, wasRevoked}, step{3, 6, on("Get"), pendingNow}))
 	is.True(!judged(first, step{2, 3, revoke, wasRevoked}, step{4, 5, on("Get"), pendingNow}))
 	// Two pending invitations in one slot, and one for the address of a member.
@@ -505,7 +507,7 @@ func TestLinearizableRefusesWrongHistories(t *testing.T) {
 	is.True(judged(first, step{0, 3, create, refuse(noDuplicate)}))
 	is.True(!judged(first, step{2, 3, acceptU1, u1}, step{2, 9, create, second}))
 	is.True(judged(first, step{2, 3, acceptU1, u1}, step{2, 9, create, refuse(noAlreadyMember)}))
-	// The outcome is unknown: it may be found done or not, but not both.
+	// The outcome is unknown: later calls may find it done or not done, but not both.
 	unknown := step{2, 99, revoke, answer{Err: isUnknown, Invitations: []shown{{ID: "1"}}}}
 	is.True(judged(first, unknown, step{4, 5, on("Get"), pendingNow}))
 	is.True(judged(first, unknown, step{4, 5, acceptU1, refuse(noRevoked)}))

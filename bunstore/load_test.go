@@ -26,8 +26,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A load of invitations for the tests that kill something under it, and the check of what is there afterwards. Each
-// change is told apart by the address it is for, which no other change shares.
+// A load of invitations for the tests that kill something while it runs, and the check of the data afterwards. Each
+// change is identified by its addresses, which no other change shares.
 
 type loadMember struct {
 	bun.BaseModel  `bun:"table:load_members"`
@@ -36,7 +36,7 @@ type loadMember struct {
 	Role           string
 }
 
-// loadEvent is a line of the host's event log. Its key is its own, so that the log shows an event that is there twice.
+// loadEvent is a line of the host's event log. It has its own key, so that a duplicate event shows in the log.
 type loadEvent struct {
 	bun.BaseModel `bun:"table:load_events"`
 	ID            string `bun:",pk"`
@@ -45,7 +45,7 @@ type loadEvent struct {
 	Type          string
 }
 
-// loadDirectory is a host whose memberships are a table. A user's id is their address.
+// loadDirectory is a host that keeps memberships in a table. The id of a user is their address.
 type loadDirectory struct{}
 
 func (loadDirectory) Role(ctx context.Context, tx storage.Storage, organizationID, userID string) (
@@ -109,7 +109,7 @@ const (
 	bulkSize  = 10
 )
 
-// loadOrganizations are two, so that workers share one.
+// loadOrganizations are two organizations, so that workers share one.
 var loadOrganizations = []string{"acme", "globex"}
 
 // buildLoad makes the tables of the host and of the store.
@@ -140,7 +140,7 @@ func loadService(t testing.TB, db *bun.DB) *invitation.Service {
 	return svc
 }
 
-// The outcomes of a change, as its caller was told. A change that has begun and has no answer yet has none.
+// The outcomes of a change, as its caller was told. A change that has begun and has no answer yet has none of these.
 const (
 	acknowledged = "acknowledged"
 	refused      = "refused"
@@ -151,7 +151,7 @@ const (
 type change struct {
 	Worker  string
 	Type    invitation.EventType
-	Emails  []string // of the invitations
+	Emails  []string // the addresses of the invitations
 	Outcome string   `json:",omitempty"`
 	Error   string   `json:",omitempty"`
 }
@@ -162,14 +162,14 @@ type fate struct {
 	maybe invitation.EventType   // a last change whose outcome is unknown; "" for none
 }
 
-// journal is what callers were told, of one process or of several.
+// journal records what callers were told, in one process or several.
 type journal struct {
 	mu     sync.Mutex
-	begun  map[string]change // by worker; no answer yet
+	begun  map[string]change // by worker; not answered yet
 	fates  map[string]*fate  // by address
 	bulks  [][]string
 	counts map[string]int // by outcome
-	errors map[string]int // what refusals and unknown outcomes said, shortened
+	errors map[string]int // the texts of refusals and unknown outcomes, shortened
 }
 
 func newJournal() *journal {
@@ -208,13 +208,14 @@ func (j *journal) note(c change) {
 	}
 }
 
-// read takes over what another process prints, until it ends. What that one has begun then is unknown.
+// read copies another process's output to the journal until that process ends. The outcome of a change that was still
+// running then is unknown.
 func (j *journal) read(r io.Reader, seen *atomic.Int64) error {
 	begun := map[string]change{}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), "{") {
-			continue // the test binary's own
+			continue // output of the test binary itself
 		}
 		var c change
 		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
@@ -237,7 +238,7 @@ func (j *journal) read(r io.Reader, seen *atomic.Int64) error {
 	return lines.Err()
 }
 
-// figures says what the callers were told.
+// figures summarizes what the callers were told.
 func (j *journal) figures() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -245,7 +246,7 @@ func (j *journal) figures() string {
 		j.counts[acknowledged], j.counts[refused], j.counts[unknown])
 }
 
-// load is workers that make changes until they are stopped.
+// load is a set of workers that make changes until they are stopped.
 type load struct {
 	svc  *invitation.Service
 	note func(change)
@@ -257,9 +258,9 @@ type load struct {
 	workers   []*loadWorker
 
 	mu     sync.Mutex
-	back   time.Time     // when the server was there again; zero while it is away
-	outage time.Duration // the longest a caller was hindered after that
-	late   string        // the failure that did it
+	back   time.Time     // when the server was back; zero while it is away
+	outage time.Duration // the longest that a caller was delayed after that
+	late   string        // the failure that came last after that
 	wrong  map[string]int
 }
 
@@ -270,7 +271,7 @@ type loadWorker struct {
 	streak       atomic.Int64 // successes since the last failure
 }
 
-// startLoad starts workers, whose names begin with name. They stop when the test ends, at the latest.
+// startLoad starts workers whose names begin with name. They stop at the end of the test at the latest.
 func startLoad(t testing.TB, svc *invitation.Service, name string, workers int, note func(change)) *load {
 	l := &load{svc: svc, note: note, stopping: make(chan struct{}), back: time.Now(), wrong: map[string]int{}}
 	for i := range workers {
@@ -284,7 +285,7 @@ func startLoad(t testing.TB, svc *invitation.Service, name string, workers int, 
 	return l
 }
 
-// stop lets every call end.
+// stop waits for every call to end.
 func (l *load) stop() {
 	l.once.Do(func() { close(l.stopping) })
 	l.wg.Wait()
@@ -299,7 +300,7 @@ func (w *loadWorker) stopped() bool {
 	}
 }
 
-// run makes a bulk, then three single invitations, and so on, and lets each come to its end.
+// run makes a bulk, then three single invitations, and so on, and brings each invitation to its end.
 func (w *loadWorker) run() {
 	ends := [][]invitation.EventType{
 		{invitation.EventAccepted},
@@ -345,7 +346,7 @@ func (w *loadWorker) create(name string, bulk bool) (created []invitation.Invita
 	return created
 }
 
-// change reports whether it is known to have been made.
+// change makes one change and reports whether it is known to have been made.
 func (w *loadWorker) change(inv invitation.Invitation, event invitation.EventType) bool {
 	answer := invitation.AcceptParams{
 		OrganizationID: inv.OrganizationID, InvitationID: inv.ID, UserID: inv.EmailAddress}
@@ -393,20 +394,20 @@ func (w *loadWorker) call(event invitation.EventType, emails []string, fn func(c
 		return true
 	}
 	w.streak.Store(0)
-	select { // a caller does not storm a server that is away
+	select { // a caller does not flood a server that is away
 	case <-w.stopping:
 	case <-time.After(10 * time.Millisecond):
 	}
 	return false
 }
 
-// seen measures how long callers were hindered after the server was back. Wrong are errors that do not tell the caller
-// that it is the server's fault and nothing was written; no change of the load stands in the way of another.
+// seen measures how long callers were delayed after the server was back. An error is wrong if it does not tell the
+// caller that the server is at fault and nothing was written: the changes of the load never conflict with each other.
 func (l *load) seen(began time.Time, err error, wrong bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wrong {
-		text := "it went through"
+		text := "it succeeded"
 		if err != nil {
 			text = shorten(err)
 		}
@@ -418,7 +419,7 @@ func (l *load) seen(began time.Time, err error, wrong bool) {
 	hindered := time.Since(l.back)
 	if err == nil {
 		if began.After(l.back) {
-			return // slow perhaps, but it went through
+			return // slow perhaps, but it succeeded
 		}
 	} else {
 		l.late = err.Error()
@@ -426,14 +427,14 @@ func (l *load) seen(began time.Time, err error, wrong bool) {
 	l.outage = max(l.outage, hindered)
 }
 
-// away says that the server is about to go.
+// away records that the server is about to go.
 func (l *load) away() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.back = time.Time{}
 }
 
-// returned says that the server is there again.
+// returned records that the server is back.
 func (l *load) returned() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -444,16 +445,16 @@ func (l *load) returned() {
 func (l *load) proceed(t testing.TB, n int64) {
 	t.Helper()
 	goal := l.succeeded.Load() + n
-	within(t, callLimit, "the load makes no progress", func() bool { return l.succeeded.Load() >= goal })
+	within(t, callLimit, "the load made no progress", func() bool { return l.succeeded.Load() >= goal })
 }
 
-// settle waits until every worker works on without an error.
+// settle waits until every worker works without errors.
 func (l *load) settle(t testing.TB) {
 	t.Helper()
 	for _, w := range l.workers {
 		w.streak.Store(0)
 	}
-	within(t, callLimit, "calls fail without an end", func() bool {
+	within(t, callLimit, "calls kept failing", func() bool {
 		return !slices.ContainsFunc(l.workers, func(w *loadWorker) bool { return w.streak.Load() < 5 })
 	})
 }
@@ -473,7 +474,7 @@ var (
 	databases = regexp.MustCompile(`database=\w+`)
 )
 
-// shorten leaves out of an error what differs from call to call.
+// shorten removes from an error what differs from call to call.
 func shorten(err error) string {
 	text := err.Error()
 	for _, sentinel := range []error{storage.ErrAborted, storage.ErrUnavailable, storage.ErrOutcomeUnknown} {
@@ -485,8 +486,8 @@ func shorten(err error) string {
 	return strings.Join(strings.Fields(databases.ReplaceAllString(text, "database=…")), " ")
 }
 
-// check compares what is stored with what the callers were told, and returns how many of the unknown changes were
-// made. Accepted ones have a membership and others none; the event log of each is the versions from 1 on.
+// check compares the stored data with what the callers were told, and returns how many of the unknown changes were
+// made. Exactly the accepted invitations have a membership, and each invitation's event log has the versions from 1 on.
 func (j *journal) check(t testing.TB, db *bun.DB) (committed int) {
 	t.Helper()
 	is := is.New(t)
@@ -520,7 +521,7 @@ func (j *journal) check(t testing.TB, db *bun.DB) (committed int) {
 		delete(logs, r.ID)
 		f := j.fates[r.EmailAddress]
 		if f == nil || stored[r.EmailAddress] {
-			t.Errorf("%s is stored twice, or nobody asked for it", r.EmailAddress)
+			t.Errorf("%s is stored twice, or no caller created it", r.EmailAddress)
 			continue
 		}
 		stored[r.EmailAddress] = true
@@ -590,14 +591,14 @@ func statusAfter(event invitation.EventType) string {
 	return string(invitation.StatusPending)
 }
 
-// leftInTransaction counts connections that nobody uses and that are in a transaction all the same. It takes all that
-// the pool may have.
+// leftInTransaction counts idle connections that are in a transaction. To do so it takes every connection that the pool
+// may open.
 func leftInTransaction(t testing.TB, db *bun.DB) int {
 	t.Helper()
 	ask := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%'"
 	switch db.Dialect().Name() {
 	case dialect.SQLite:
-		return 0 // whoever is in one keeps all others from writing, which they would have noticed
+		return 0 // an open transaction would keep all others from writing, and they would have noticed
 	case dialect.MySQL:
 		ask = "SELECT @@in_transaction"
 	}
@@ -617,7 +618,7 @@ func leftInTransaction(t testing.TB, db *bun.DB) int {
 	return left
 }
 
-// finish stops the load and checks everything: the changes, how soon calls went through after the server was back, and
+// finish stops the load and checks everything: the changes, how soon calls succeeded after the server was back, and
 // that no connection is left in a transaction.
 func (l *load) finish(t testing.TB, j *journal, db *bun.DB, bound time.Duration) {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 func TestMigrateConcurrently(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Single {
-			t.Skip("nobody shares it")
+			t.Skip("no other process can share the database")
 		}
 		for i := range 3 {
 			t.Run(strconv.Itoa(i), func(t *testing.T) {
@@ -40,13 +40,13 @@ func TestMigrateConcurrently(t *testing.T) {
 				}
 				wg.Wait()
 				is.NoErr(stores[0].Check(t.Context()))
-				is.NoErr(stores[1].Migrate(t.Context())) // once more does nothing
+				is.NoErr(stores[1].Migrate(t.Context())) // a second time does nothing
 			})
 		}
 	})
 }
 
-// In a transaction of the host's the tables come and go with it, or are not made at all.
+// In a host's transaction the tables are created, and rolled back, with it, or Migrate refuses to create them there.
 func TestMigrateInTx(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -74,7 +74,7 @@ func TestMigrateInTx(t *testing.T) {
 	})
 }
 
-// Two sets of tables live in one database without knowing of each other.
+// Two sets of tables share one database without affecting each other.
 func TestPrefixAndSchema(t *testing.T) {
 	is := is.New(t)
 	db := engines.SQLite(t, engines.File(t), engines.Recommended, 1)
@@ -119,7 +119,7 @@ func TestPrefixAndSchema(t *testing.T) {
 	}
 }
 
-// A host that runs the migrations with a tool of its own satisfies Check.
+// A host that runs the migrations with its own tool satisfies Check.
 func TestMigrations(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -141,7 +141,7 @@ func TestMigrations(t *testing.T) {
 	})
 }
 
-// Check names what is missing and what to do; Migrate makes it, or says why it does not.
+// Check names what is missing and how to fix it. Migrate creates it, or says why it does not.
 func TestCheckNamesWhatIsMissing(t *testing.T) {
 	for _, c := range []struct {
 		damage, names, do string
@@ -172,7 +172,7 @@ func TestCheckNamesWhatIsMissing(t *testing.T) {
 				}
 				is.True(err != nil && strings.Contains(err.Error(), c.names) && strings.Contains(err.Error(), c.do))
 				if db.Dialect().Name() == dialect.MySQL && strings.HasSuffix(damage, "_migrations") {
-					is.NoErr(s.Migrate(t.Context())) // what creates a table does nothing where it is there
+					is.NoErr(s.Migrate(t.Context())) // does nothing to a table that exists
 					return
 				}
 				is.True(s.Migrate(t.Context()) != nil) // and nothing is written

@@ -14,16 +14,16 @@ import (
 )
 
 // An executable model of the service, written from the contract and not from the code. It knows no transactions, no
-// statements and no concurrency: an operation is one step on plain Go values. What the contract leaves open (ids, the
-// text of tickets and cursors) the model takes from the answer that it judges, and remembers.
+// statements and no concurrency: an operation is one step on plain Go values. The contract leaves ids and the text of
+// tickets and cursors open; the model takes these from the answer that it judges, and remembers them.
 
-// call is one operation with its arguments. Fields that the operation does not have are zero.
+// call is one operation with its arguments. Fields that the operation does not use are zero.
 type call struct {
 	Op     string
-	As     string // the user of Service.As; "" the trusted back end, nobody: As("")
-	Former bool   // through the service that still knows roleGuest
+	As     string // the user of Service.As; "" is the trusted back end; nobody stands for As("")
+	Former bool   // through the service that still has roleGuest
 
-	Organization, ID, User string // User: the inviter's, the requesting or the invited one's id
+	Organization, ID, User string // User: the id of the inviter, the acting or the invited user
 	Ticket                 string
 	Terms                  string
 	Drafts                 []draft
@@ -48,10 +48,10 @@ type draft struct {
 	Replace                        bool
 }
 
-// nobody is a call through As("").
+// nobody marks a call through As("").
 const nobody = "nobody"
 
-// roleGuest is a role that the application dropped: invitations with it remain.
+// roleGuest is a role that the application has removed; invitations with it remain.
 const roleGuest = "org:guest"
 
 // String prints the fields that are set.
@@ -72,14 +72,14 @@ func printed(s any, without ...string) string {
 	return b.String()
 }
 
-// answer is what an operation returned.
+// answer is the result of an operation.
 type answer struct {
 	Err         string // the sentinels that errors.Is finds, sorted; "" for none
 	Invitations []shown
 	N           int // counts, and the total of a page
 	Cursor      string
-	Link        string   // the ticket in what Link returned
-	Left        []string // ids that a Purge left; "organization/user role" of the members
+	Link        string   // the ticket in the result of Link
+	Left        []string // ids that remain after a Purge; "organization/user role" of the members
 }
 
 func (a answer) String() string {
@@ -89,7 +89,7 @@ func (a answer) String() string {
 	return "ok" + printed(a)
 }
 
-// shown is an Invitation as plain values that are equal exactly when the caller sees the same.
+// shown is an Invitation as plain values. Two are equal exactly if the caller sees the same.
 type shown struct {
 	ID, Organization, Domain, Address, Role, RoleName, Status string
 	Public, Private, Inviter, Ticket, OrganizationName        string
@@ -99,7 +99,7 @@ type shown struct {
 
 func (s shown) String() string { return "{" + strings.TrimSpace(printed(s)) + "}" }
 
-// instant is a time as it is compared: with its zone and all of its digits.
+// instant formats a time for comparison, with its zone and all of its digits.
 func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -107,7 +107,7 @@ func instant(t time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// The sentinels by the names that answers have.
+// The sentinels, by their names in answers.
 const (
 	noInvalid       = "invalid"
 	noCursor        = "invalid cursor"
@@ -140,7 +140,7 @@ const (
 	declined = "declined"
 )
 
-// What may happen to an invitation by an operation.
+// The events that an operation may cause on an invitation.
 const (
 	toAccept  = "accept"
 	toDecline = "decline"
@@ -149,7 +149,7 @@ const (
 	toResend  = "resend"
 )
 
-// refusedOn is the contract's table of transitions, without the cells that lead somewhere.
+// refusedOn is the contract's table of transitions, reduced to the refusals.
 var refusedOn = map[string]map[string]string{
 	pending: {},
 	expired: {toAccept: noExpired, toDecline: noExpired, toRevoke: noPending, toUpdate: noPending},
@@ -161,19 +161,19 @@ var refusedOn = map[string]map[string]string{
 		toResend: noPending},
 }
 
-// modelRoles are the roles of the host, and what each may grant. Roles that may grant something manage.
+// modelRoles are the host's roles and the roles that each may grant. Roles that may grant a role may manage.
 var modelRoles = []invitation.RoleDefinition{
 	{Key: "org:admin", Name: "Admin", Manages: true, Grants: []invitation.Role{"org:admin", "org:lead", "org:member"}},
 	{Key: "org:lead", Name: "Lead", Manages: true, Grants: []invitation.Role{"org:member"}},
 	{Key: "org:member", Name: "Member"},
 }
 
-// modelConfig is what the histories of one run have in common.
+// modelConfig is the configuration shared by the histories of one run.
 type modelConfig struct {
-	MaxPending          int // 0: none
-	Seats               int // 0: none
+	MaxPending          int // 0: no limit
+	Seats               int // 0: no limit
 	Counted             bool
-	ResendAfter         time.Duration // negative: none
+	ResendAfter         time.Duration // negative: no limit
 	TicketProvesEmail   bool
 	IgnoreInviter       bool // Config.IgnoreInviterAuthority
 	Organizations       map[string]string
@@ -190,27 +190,27 @@ type entry struct {
 	id, organization, domain, address, key string
 	role, roleName, status                 string
 	public, private, inviter               string
-	tickets                                []string // one for each generation; "" where nobody was told it
+	tickets                                []string // one for each generation; "" if no caller was told it
 	created, updated, expires, sent        time.Time
 	resolved                               time.Time
 	resolvedBy                             string
-	edits                                  int // how often what the invited person is shown was changed
+	edits                                  int // how often the details shown to the invited person changed
 	terms                                  []terms
 	swept                                  bool
 }
 
-// terms is what somebody was told of an invitation's terms: their text, and what it stood for.
+// terms is the text of an invitation's terms as a caller was told it, and its meaning.
 type terms struct {
 	text, meaning string
 	edits         int
 }
 
-// meaning is what the invited person is shown.
+// meaning returns the details that the invited person is shown.
 func (e *entry) meaning() string {
 	return fmt.Sprint(e.role, e.public, instant(e.expires), e.organization, e.address, len(e.tickets))
 }
 
-// current returns the text of the terms as they are, "" where nobody has been told it.
+// current returns the text of the current terms, or "" if no caller has been told it.
 func (e *entry) current() string {
 	if n := len(e.terms); n > 0 && e.terms[n-1].edits == e.edits {
 		return e.terms[n-1].text
@@ -218,8 +218,8 @@ func (e *entry) current() string {
 	return ""
 }
 
-// told takes the text that an answer has for the terms, and returns the one it should have. They keep their text while
-// nothing changes, and no two meanings have the same.
+// told takes the text of the terms in an answer, and returns the text that the answer should have. The text stays the
+// same while nothing changes, and two meanings never share one.
 func (e *entry) told(text string) string {
 	if known := e.current(); known != "" {
 		return known
@@ -232,8 +232,8 @@ func (e *entry) told(text string) string {
 	return text
 }
 
-// changed reports whether the caller of c was shown other terms. Where public metadata was changed and changed back,
-// and nobody was told, that is left to the answer.
+// changed reports whether the caller of c was shown other terms. If public metadata was changed and changed back, and
+// no caller was told the terms since, the answer decides.
 func (e *entry) changed(c call, got answer) bool {
 	was := func(t terms) bool { return t.text == c.Terms && t.meaning == e.meaning() }
 	switch known := e.current(); {
@@ -252,17 +252,17 @@ type model struct {
 	now     time.Time
 	users   map[string][]string // verified addresses, canonical
 	members map[membership]string
-	entries []entry // by id
+	entries []entry // ordered by id
 	cursors map[string]position
 }
 
-// position is what a cursor means: where, and in which list.
+// position is the meaning of a cursor: the place, and the list.
 type position struct {
 	scope string
 	last  entry
 }
 
-// clone returns a copy that shares nothing that do changes. A history on one slot has no lists.
+// clone returns a copy that shares nothing that do changes. Histories on one slot use no lists, so it leaves those out.
 func (m *model) clone() *model {
 	c := *m
 	c.members = maps.Clone(m.members)
@@ -276,13 +276,14 @@ func (m *model) equal(o *model) bool {
 		slices.EqualFunc(m.entries, o.entries, func(a, b entry) bool { return reflect.DeepEqual(a, b) })
 }
 
-// do makes the step and returns the answer that the contract asks for. got is read for what the contract leaves open.
+// do performs the step and returns the answer that the contract requires. It reads got only for what the contract
+// leaves open.
 func (m *model) do(c call, got answer) answer {
 	want := m.step(c, got)
 	for i := range want.Invitations {
 		s := &want.Invitations[i]
 		if c.As != "" {
-			s.Private = "{}" // the back end's
+			s.Private = "{}" // only the trusted back end sees it
 		}
 		at, found := slices.BinarySearchFunc(m.entries, s.ID, byID)
 		if !found {
@@ -297,7 +298,7 @@ func (m *model) do(c call, got answer) answer {
 	return want
 }
 
-// step is do without the terms of what is shown.
+// step is do without the terms of the invitations shown.
 func (m *model) step(c call, got answer) answer {
 	if c.As == nobody {
 		return refuse(noForbidden)
@@ -331,7 +332,7 @@ func (m *model) step(c call, got answer) answer {
 	return m.hostDoes(c)
 }
 
-// hostDoes is what happens beside the service.
+// hostDoes performs changes that the host makes without the service.
 func (m *model) hostDoes(c call) answer {
 	switch c.Op {
 	case "Advance":
@@ -355,7 +356,7 @@ func (m *model) hostDoes(c call) answer {
 	return answer{}
 }
 
-// pass moves the clock. From its ExpiresAt on a pending invitation reads as it will after the sweep.
+// pass moves the clock. From its ExpiresAt on, a pending invitation reads as it will after the sweep.
 func (m *model) pass(d time.Duration) {
 	m.now = m.now.Add(d)
 	for i := range m.entries {
@@ -365,7 +366,7 @@ func (m *model) pass(d time.Duration) {
 	}
 }
 
-// refuse is the answer that changes nothing.
+// refuse returns a refusal, which changes nothing.
 func refuse(errs ...string) answer {
 	slices.Sort(errs)
 	return answer{Err: strings.Join(slices.Compact(errs), "+")}
@@ -382,7 +383,7 @@ func (m *model) find(organization, id string) *entry {
 	return &m.entries[i]
 }
 
-// named returns the invitation that a ticket was issued for, and whether it is the current one.
+// named returns the invitation that a ticket was issued for, and whether the ticket is the current one.
 func (m *model) named(ticket string) (e *entry, current bool) {
 	for i := range m.entries {
 		e := &m.entries[i]
@@ -457,8 +458,8 @@ func (m *model) manages(organization, user string) string {
 	return ""
 }
 
-// authority checks that the role of an invitation exists and that its inviter may grant it now. Where the inviter left,
-// the cause stays in the chain.
+// authority checks that the role of an invitation exists and that its inviter may grant it now. If the inviter has
+// left, the cause stays in the chain.
 func (m *model) authority(e *entry, role string) []string {
 	if roleDefinition(role) == nil {
 		return []string{noForbidden}
@@ -476,7 +477,8 @@ func (m *model) authority(e *entry, role string) []string {
 	return nil
 }
 
-// grantable checks the role for whoever answers for the invitation from now on: the acting user, or its inviter.
+// grantable checks the role against the user who is responsible for the invitation from now on: the acting user, or its
+// inviter.
 func (m *model) grantable(e *entry, role, acting string) []string {
 	if acting == "" {
 		return m.authority(e, role)
@@ -487,7 +489,7 @@ func (m *model) grantable(e *entry, role, acting string) []string {
 	return nil
 }
 
-// seatless reports whether so many more find no seat.
+// seatless reports whether there are too few seats for so many more.
 func (m *model) seatless(organization string, more int) bool {
 	if !m.Counted || m.Seats <= 0 {
 		return false
@@ -501,7 +503,7 @@ func (m *model) seatless(organization string, more int) bool {
 	return taken+more > m.Seats
 }
 
-// full reports whether so many more pending invitations pass a limit.
+// full reports whether so many more pending invitations exceed a limit.
 func (m *model) full(organization string, more int) bool {
 	n := m.pendingIn(organization) + more
 	return m.MaxPending > 0 && n > m.MaxPending || m.seatless(organization, n)
@@ -521,7 +523,7 @@ func (m *model) resolve(e *entry, status, by string) {
 	m.write(e)
 }
 
-// sweep writes a lapsed invitation of a slot expired, so that another one can take it.
+// sweep expires the lapsed invitation of a slot, so that another can take it.
 func (m *model) sweep(organization, key string) {
 	for i := range m.entries {
 		if e := &m.entries[i]; e.organization == organization && e.key == key && e.status == expired {
@@ -570,7 +572,7 @@ func (m *model) create(c call, got answer) answer {
 	if errs != nil {
 		return refuse(errs...)
 	}
-	// Each step is completed for all items before the next.
+	// Each step is completed for all items before the next step.
 	step := func(check func(i int) string) bool {
 		for i := range c.Drafts {
 			if err := check(i); err != "" {
@@ -628,7 +630,7 @@ func (m *model) create(c call, got answer) answer {
 		if i < len(got.Invitations) {
 			e.id, e.tickets = got.Invitations[i].ID, []string{got.Invitations[i].Ticket}
 		}
-		if c.As != "" { // which shows no links
+		if c.As != "" { // As shows no links
 			e.tickets = []string{""}
 		}
 		if got.Err != isUnknown && (e.tickets == nil || c.As == "" && e.tickets[0] == "") {
@@ -639,7 +641,7 @@ func (m *model) create(c call, got answer) answer {
 	return want
 }
 
-// add inserts a new invitation, whose id and ticket must be new, and returns how its creator sees it.
+// add inserts a new invitation, whose id and ticket must be new, and returns it as its creator sees it.
 func (m *model) add(c call, e entry) shown {
 	at, taken := slices.BinarySearchFunc(m.entries, e.id, byID)
 	if other, _ := m.named(e.tickets[0]); taken || e.id == "" || other != nil {
@@ -654,7 +656,7 @@ func (m *model) add(c call, e entry) shown {
 	return s
 }
 
-// show is how an invitation is seen.
+// show returns an invitation as the caller sees it.
 func (m *model) show(e *entry) shown {
 	s := shown{
 		ID: e.id, Organization: e.organization, Domain: e.domain, Address: e.address, Role: e.role, RoleName: e.role,
@@ -670,7 +672,7 @@ func (m *model) show(e *entry) shown {
 
 func (m *model) one(e *entry) answer { return answer{Invitations: []shown{m.show(e)}} }
 
-// subject is the user whom an operation is about.
+// subject returns the user whom an operation is about.
 func subject(c call) (user string, ok bool) {
 	if c.As != "" && c.User != "" && c.User != c.As {
 		return "", false
@@ -684,7 +686,7 @@ func (m *model) respond(c call, event string, got answer) answer {
 	if !ok {
 		return refuse(noForbidden)
 	}
-	byTicket := event == toDecline && user == "" && c.Ticket != "" // nobody needs an account to say no
+	byTicket := event == toDecline && user == "" && c.Ticket != "" // declining needs no account
 	if user == "" && !byTicket || c.Ticket == "" && (c.Organization == "" || c.ID == "") {
 		return refuse(noInvalid)
 	}
@@ -710,7 +712,7 @@ func (m *model) respond(c call, event string, got answer) answer {
 	status := map[string]string{toAccept: accepted, toDecline: declined}[event]
 	member := m.isMember(e.organization, user)
 	if e.status == status && e.resolvedBy == user && (event == toDecline || member) {
-		return m.one(e) // the same answer again
+		return m.one(e) // the same answer as the first time
 	}
 	if err := refusedOn[e.status][event]; err != "" {
 		return refuse(err)
@@ -759,7 +761,7 @@ func (m *model) revoke(c call) answer {
 	return m.one(e)
 }
 
-// reissue voids older tickets. Where the call fails the new one is told to nobody.
+// reissue voids older tickets. If the call fails, no caller is told the new ticket.
 func (m *model) reissue(e *entry, user string, got answer) {
 	var ticket string
 	if len(got.Invitations) == 1 {
@@ -776,13 +778,13 @@ func (m *model) reissue(e *entry, user string, got answer) {
 	}
 }
 
-// withLink is an invitation together with its current ticket.
+// withLink returns an invitation together with its current ticket.
 func (m *model) withLink(c call, e *entry, got answer) answer {
-	if c.As != "" { // which shows none
+	if c.As != "" { // As shows no ticket
 		return m.one(e)
 	}
 	current := &e.tickets[len(e.tickets)-1]
-	if *current == "" && len(got.Invitations) == 1 { // it was never told
+	if *current == "" && len(got.Invitations) == 1 { // no caller has been told it yet
 		e.tickets = slices.Clone(e.tickets)
 		current = &e.tickets[len(e.tickets)-1]
 		*current = got.Invitations[0].Ticket
@@ -962,7 +964,7 @@ func (m *model) preview(c call) answer {
 	return a
 }
 
-// maintain is what only the trusted back end may do: to sweep and to delete.
+// maintain performs the operations reserved for the trusted back end: sweeping and deleting.
 func (m *model) maintain(c call, got answer) answer {
 	if c.As != "" {
 		return refuse(noForbidden)
@@ -987,7 +989,7 @@ func (m *model) maintain(c call, got answer) answer {
 	if c.Op == "ExpireDue" {
 		return answer{N: n}
 	}
-	// Which ones go first, where there are more than the limit, is left open.
+	// If there are more than the limit, the contract leaves open which ones go first.
 	due := func(e entry) bool {
 		return !e.resolved.IsZero() && e.resolved.Before(c.Before) && (e.status != expired || e.swept)
 	}
@@ -1003,7 +1005,7 @@ func (m *model) maintain(c call, got answer) answer {
 	return want
 }
 
-// expireDue sweeps what lapsed, oldest first.
+// expireDue sweeps lapsed invitations, oldest first.
 func (m *model) expireDue(limit int) int {
 	var due []*entry
 	for i := range m.entries {
@@ -1025,7 +1027,7 @@ func (m *model) remove(which func(entry) bool) int {
 	return before - len(m.entries)
 }
 
-// list is every list, page by page, and Each.
+// list performs every list operation, page by page, and Each.
 func (m *model) list(c call, got answer) answer {
 	owner := c.Organization
 	switch c.Op {
@@ -1092,7 +1094,7 @@ func (m *model) list(c call, got answer) answer {
 	return want
 }
 
-// remember keeps what a cursor means. One position has one cursor.
+// remember stores the meaning of a cursor. Each position has exactly one cursor.
 func (m *model) remember(cursor string, p position) string {
 	if known, ok := m.cursors[cursor]; cursor == "" || ok && (known.scope != p.scope || known.last.id != p.last.id) {
 		return "a cursor of its own"
@@ -1105,7 +1107,7 @@ func (m *model) remember(cursor string, p position) string {
 type listed struct {
 	organization    string
 	statuses        []string
-	keys            []string // of the user; nil for everybody's
+	keys            []string // the user's; nil means any address
 	key, query      string
 	orders          []string
 	scope           string
@@ -1189,7 +1191,7 @@ func (f listed) compare(a, b entry) int {
 	return strings.Compare(a.id, b.id)
 }
 
-// canonicalJSON is a JSON object with its keys sorted.
+// canonicalJSON returns a JSON object with its keys sorted.
 func canonicalJSON(text string) string {
 	b, err := json.Marshal(object(text))
 	if err != nil {
@@ -1209,7 +1211,7 @@ func object(text string) map[string]any {
 	return o
 }
 
-// patched is RFC 7396 on sorted JSON.
+// patched applies a merge patch (RFC 7396) to sorted JSON.
 func patched(text, patch string) string {
 	b, err := json.Marshal(mergePatch(object(text), object(patch)))
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// At a hundred thousand records the pages that matter are read from an index, in order, and stop: no scan, and no sort
-// but that of the branches' few rows. What the server counts as read agrees.
+// At a hundred thousand records the important pages are read from an index, in order, and reading stops at the end of
+// the page: no scan, and no sort except that of the few rows of the branches. The server's own count of rows read
+// confirms it.
 func TestMySQLPlans(t *testing.T) {
 	t.Parallel()
 	hook := &lastQuery{}
@@ -109,11 +110,11 @@ func TestMySQLPlans(t *testing.T) {
 				read += n
 			}
 			t.Logf("%d reads", read)
-			is.True(read <= c.most) // and stops
+			is.True(read <= c.most) // reading stops
 			for _, step := range rowsOf(t, conn, "EXPLAIN "+text) {
 				t.Log(step)
 				if step["table"] != baseName {
-					continue // the branches' rows, or those of a page
+					continue // the rows of the branches, or those of a page
 				}
 				is.Equal(step["key"], c.index)
 				is.True(step["type"] != "ALL")
@@ -138,7 +139,7 @@ func TestMySQLErrors(t *testing.T) {
 		{nil, plain, false},
 		{deadlock, aborted, false},
 		{fmt.Errorf("join: %w", deadlock), aborted, false},
-		{fmt.Errorf("join: %v", deadlock), aborted, false}, // quoted, no more
+		{fmt.Errorf("join: %v", deadlock), aborted, false}, // quoted only
 		{errors.Join(errors.New("host"), deadlock), aborted, false},
 		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), aborted, false},
 		{errors.New("Error 1020: Record has changed since last read in table 't'"), aborted, false},
@@ -163,7 +164,7 @@ func TestMySQLErrors(t *testing.T) {
 	}
 }
 
-// What each number that means something is for the caller.
+// The meaning for the caller of each number that the store knows.
 func TestMySQLNumbers(t *testing.T) {
 	is := is.New(t)
 	s := &Store{e: newMySQL(tables{})}
@@ -194,7 +195,7 @@ func TestMySQLNumbers(t *testing.T) {
 	}
 }
 
-// A connection of go-sql-driver that would wait for COMMIT for ever is warned of; nothing else is.
+// A go-sql-driver connection on which COMMIT could wait forever gets a warning; no other connection does.
 func TestMySQLWarning(t *testing.T) {
 	is := is.New(t)
 	type config struct{ ReadTimeout time.Duration }
@@ -207,7 +208,7 @@ func TestMySQLWarning(t *testing.T) {
 	}
 }
 
-// rowsOf returns what a statement answers, by the names of its columns.
+// rowsOf returns the rows of a statement's result by column name.
 func rowsOf(t *testing.T, db bun.IConn, statement string) []map[string]string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), statement)

@@ -18,7 +18,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// mariadb is a database on the server and a handle on it.
+// mariadb returns a database on the server and a handle on it.
 func mariadb(t *testing.T) (e engines.Engine, address string, db *bun.DB) {
 	t.Helper()
 	t.Parallel()
@@ -27,7 +27,8 @@ func mariadb(t *testing.T) (e engines.Engine, address string, db *bun.DB) {
 	return e, address, e.Connect(t, address)
 }
 
-// A connection that values would not survive is refused before anything is sent on it, with what to do.
+// A connection with settings that would corrupt values is refused before anything is sent on it. The error says how to
+// fix it.
 func TestMySQLRefusesConnection(t *testing.T) {
 	e, address, db := mariadb(t)
 	s := newStore(t, db)
@@ -60,7 +61,7 @@ func TestMySQLRefusesConnection(t *testing.T) {
 			is.Equal(count(t, s), 0)
 		})
 	}
-	// A zone that decides over nothing does no harm.
+	// A time zone that affects nothing does no harm.
 	is := is.New(t)
 	text := strings.Replace(address, "parseTime=true", "parseTime=false&loc=Europe%2FBerlin", 1)
 	other := newStore(t, e.Connect(t, text))
@@ -70,8 +71,8 @@ func TestMySQLRefusesConnection(t *testing.T) {
 	is.Equal(r.CreatedAt, now)
 }
 
-// Tables that somebody has made otherwise are refused. With lengths that are not in bytes the server would keep a part
-// of a column in an index, and sort every page; all of ours are whole.
+// Tables that were created differently are refused. With column lengths that are not in bytes, the server would index
+// only a prefix of the column, and sort every page; our indexes cover whole columns.
 func TestMySQLRefusesTables(t *testing.T) {
 	is := is.New(t)
 	e := engines.Named(t, "mariadb")
@@ -92,7 +93,7 @@ func TestMySQLRefusesTables(t *testing.T) {
 			rows, err := n.RowsAffected()
 			is.NoErr(err)
 			is.Equal(rows, int64(0))
-			if c.names == "InnoDB" { // whose keys are shorter
+			if c.names == "InnoDB" { // MyISAM allows only shorter keys
 				for _, name := range []string{"org", "org_state", "email", "slot"} {
 					_, err := db.ExecContext(t.Context(),
 						"ALTER TABLE organization_invitations DROP KEY organization_invitations_"+name)
@@ -112,8 +113,8 @@ func TestMySQLRefusesTables(t *testing.T) {
 	}
 }
 
-// deadlock has tx wait for the row b while it holds a, which other then asks for; the server gives tx up, because the
-// other one has written more. It returns the error tx got.
+// deadlock makes tx wait for row b while it holds row a, which other then requests. The server aborts tx, because other
+// has written more. deadlock returns the error that tx got.
 func deadlock(t *testing.T, db *bun.DB, tx func() error) error {
 	t.Helper()
 	is := is.New(t)
@@ -134,8 +135,8 @@ func deadlock(t *testing.T, db *bun.DB, tx func() error) error {
 	return <-done
 }
 
-// A deadlock ends the whole transaction. Whoever swallows the error cannot commit what is left, and no statement
-// after it commits by itself, of the store or of the host.
+// A deadlock ends the whole transaction. A caller that ignores the error cannot commit the rest, and no later
+// statement, of the store or of the host, commits by itself.
 func TestMySQLDeadlock(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
@@ -158,7 +159,7 @@ func TestMySQLDeadlock(t *testing.T) {
 	}
 	afterwards := func(ctx context.Context, tx storage.Storage) {
 		_, err := bunstore.DB(tx).ExecContext(ctx, "INSERT INTO notes VALUES (1)")
-		is.True(errors.Is(err, sql.ErrTxDone)) // or it would commit
+		is.True(errors.Is(err, sql.ErrTxDone)) // otherwise it would commit
 		everyCall(ctx, tx, func(name string, err error) { is.True(errors.Is(err, storage.ErrAborted)) })
 	}
 	for _, byHost := range []bool{false, true} {
@@ -166,7 +167,7 @@ func TestMySQLDeadlock(t *testing.T) {
 			stop, runs := errors.New("stop"), 0
 			err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 				if runs++; runs > 1 {
-					return stop // it is run again
+					return stop // the transaction is retried
 				}
 				is.NoErr(tx.Insert(ctx, record("lost")))
 				is.NoErr(hostUpdate(ctx, bunstore.DB(tx), "a"))
@@ -196,13 +197,13 @@ func TestMySQLDeadlock(t *testing.T) {
 			afterwards(ctx, in)
 			return nil
 		})
-		is.True(errors.Is(err, sql.ErrTxDone)) // and not nil, with everything lost
+		is.True(errors.Is(err, sql.ErrTxDone)) // not nil with everything lost
 		nothingLeft()
 	})
 }
 
-// A connection that is lost in COMMIT leaves the answer open; one lost before undoes everything. Neither is run
-// again.
+// A connection lost in COMMIT leaves the outcome unknown; one lost earlier rolls everything back. Neither transaction
+// is retried.
 func TestMySQLLostConnection(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
@@ -235,7 +236,7 @@ func TestMySQLLostConnection(t *testing.T) {
 	is.Equal(count(t, s), 0)
 }
 
-// A context that ends while a statement waits for a lock takes the whole transaction along, and says so.
+// If a context ends while a statement waits for a lock, the whole transaction is rolled back, and the error says so.
 func TestMySQLCancelledWait(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
@@ -257,14 +258,14 @@ func TestMySQLCancelledWait(t *testing.T) {
 			return nil
 		})
 		is.True(errors.Is(err, storage.ErrAborted))
-		is.True(errors.Is(err, context.DeadlineExceeded)) // why
+		is.True(errors.Is(err, context.DeadlineExceeded)) // the reason
 		is.Equal(runs, 1)
 		return nil
 	}))
 	is.Equal(count(t, s), 1)
 }
 
-// Lock in a host's REPEATABLE READ transaction is refused exactly where its snapshot is older than the lock.
+// Lock in a host's REPEATABLE READ transaction is refused exactly if its snapshot is older than the lock.
 func TestMySQLOldSnapshot(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
@@ -277,7 +278,7 @@ func TestMySQLOldSnapshot(t *testing.T) {
 	}
 	for i, c := range []struct {
 		level                   sql.IsolationLevel
-		first, reads, disturbed bool // another one had the lock before, this one reads, another one has it meanwhile
+		first, reads, disturbed bool // another one held the lock before, this one reads, another one holds it meanwhile
 	}{
 		{sql.LevelRepeatableRead, false, false, true}, {sql.LevelRepeatableRead, true, false, true},
 		{sql.LevelRepeatableRead, true, true, false}, {sql.LevelRepeatableRead, false, true, false},
@@ -301,17 +302,17 @@ func TestMySQLOldSnapshot(t *testing.T) {
 		err = in.Lock(t.Context(), "k")
 		if c.level == sql.LevelRepeatableRead && c.reads && c.disturbed {
 			is.True(errors.Is(err, storage.ErrAborted))
-			is.True(strings.Contains(err.Error(), "READ COMMITTED")) // what to do
+			is.True(strings.Contains(err.Error(), "READ COMMITTED")) // how to fix it
 		} else {
 			is.NoErr(err)
-			is.NoErr(in.Lock(t.Context(), "k")) // once more
+			is.NoErr(in.Lock(t.Context(), "k")) // a second time
 			is.Equal(count(t, in), count(t, s)) // sees every commit of earlier holders
 		}
 		_ = tx.Rollback()
 	}
 }
 
-// A session that may only read says so, and nothing is half written.
+// A read-only session says so, and nothing is half written.
 func TestMySQLReadOnly(t *testing.T) {
 	e, address, db := mariadb(t)
 	s := newStore(t, db)
@@ -334,14 +335,14 @@ func TestMySQLReadOnly(t *testing.T) {
 	is.Equal(count(t, s), 1)
 }
 
-// Long lists, of texts that a collation could take for one another.
+// Long lists of texts that a collation could treat as equal.
 func TestMySQLLongLists(t *testing.T) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
 	is := is.New(t)
 	var records []storage.Record
 	var ids []string
-	for i := range 1500 { // the server makes a join of more than a thousand
+	for i := range 1500 { // the server turns more than a thousand into a join
 		id := fmt.Sprintf("%s%d%s", []string{"a", "A", "ä"}[i%3], i/6, []string{"", " "}[i/3%2])
 		ids = append(ids, id)
 		if i%2 == 0 {
@@ -377,7 +378,7 @@ func TestMySQLLongLists(t *testing.T) {
 	is.Equal(n, 0)
 }
 
-// Servers that start at once make the tables once.
+// Servers that start at once create the tables once.
 func TestMySQLMigrateAtOnce(t *testing.T) {
 	e, address, _ := mariadb(t)
 	is := is.New(t)
@@ -395,7 +396,7 @@ func TestMySQLMigrateAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// Whatever the server, the pool or the caller is wrong about, the error says so, wraps the cause, and holds no values.
+// Whether the server, the pool or the caller is at fault, the error says so, wraps the cause, and contains no values.
 func TestMySQLBadInput(t *testing.T) {
 	e, address, db := mariadb(t)
 	is := is.New(t)
@@ -406,7 +407,7 @@ func TestMySQLBadInput(t *testing.T) {
 		t.Helper()
 		everyCall(t.Context(), s, func(name string, err error) {
 			if name == "Lock" || name == "Insert of none" || name == "RunInTx" {
-				return // which are errors, or none, before anything is asked
+				return // these fail, or return nil, before any query
 			}
 			if err == nil || !strings.Contains(err.Error(), says) || errors.Is(err, storage.ErrAborted) {
 				t.Errorf("%s: %v", name, err)
@@ -432,7 +433,7 @@ func TestMySQLBadInput(t *testing.T) {
 	defer func() { _ = tx.Rollback() }()
 	check(s.WithTx(tx), "sqlite")
 
-	for _, year := range []int{0, 10000} { // no column holds them
+	for _, year := range []int{0, 10000} { // no column holds these years
 		far := record("far")
 		far.ExpiresAt = time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
 		is.True(s.Insert(t.Context(), far) != nil)

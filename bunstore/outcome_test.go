@@ -23,7 +23,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// onServers are the engines that have a server to put a proxy in front of.
+// onServers returns the engines whose servers can be put behind a proxy.
 func onServers() []engines.Engine {
 	var list []engines.Engine
 	for _, e := range engines.All() {
@@ -34,7 +34,7 @@ func onServers() []engines.Engine {
 	return list
 }
 
-// The statements by which a transaction ends and nests, as the drivers send them.
+// The statements that end and nest transactions, as the drivers send them.
 func onTheWire(e engines.Engine, statement string) string {
 	if strings.HasPrefix(e.Name, "postgres") {
 		return statement + "\x00" // the end of a simple query
@@ -42,16 +42,16 @@ func onTheWire(e engines.Engine, statement string) string {
 	return "\x03" + statement // COM_QUERY
 }
 
-// behindProxy is a store behind a proxy, and one that goes to the server directly.
+// behindProxy returns a store behind a proxy, and one that is connected directly to the server.
 func behindProxy(t *testing.T, e engines.Engine) (s, direct *bunstore.Store, db *bun.DB, p *faults.Proxy) {
 	t.Helper()
 	address := e.New(t)
 	direct = newStore(t, e.Connect(t, address))
-	if e.Name == "galera" { // one node, so that both see the same at once
+	if e.Name == "galera" { // a single node, so that both stores see the same at once
 		address, _, _ = strings.Cut(address, ",")
 	}
 	p, through := e.Proxied(t, address)
-	switch { // these drivers run COMMIT and ROLLBACK without a context: what bounds them is a timeout of theirs
+	switch { // these drivers run COMMIT and ROLLBACK without a context: only their own timeout bounds them
 	case strings.HasSuffix(e.Name, "pgdriver"):
 		through = with(t, through, "read_timeout", "1s")
 	case !strings.HasPrefix(e.Name, "postgres"):
@@ -67,7 +67,7 @@ func behindProxy(t *testing.T, e engines.Engine) (s, direct *bunstore.Store, db 
 	if err != nil {
 		t.Fatal(err)
 	}
-	count(t, s) // the connection is there, and has been found safe
+	count(t, s) // the connection is open, and was checked
 	return s, direct, db, p
 }
 
@@ -82,7 +82,8 @@ func idle(t *testing.T, db *bun.DB) {
 	}
 }
 
-// A COMMIT whose answer is lost is unknown, whatever the driver makes of the loss; so is one that was lost itself.
+// The outcome of a COMMIT is unknown if its answer is lost, whatever error the driver returns, and also if the COMMIT
+// itself is lost.
 func TestLostCommit(t *testing.T) {
 	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -96,13 +97,13 @@ func TestLostCommit(t *testing.T) {
 			is.True(!errors.Is(err, storage.ErrAborted))
 			_, err = direct.Get(t.Context(), id)
 			is.Equal(err == nil, lost == faults.CutAfter)
-			is.Equal(count(t, s), i+1-i) // the pool works on
+			is.Equal(count(t, s), i+1-i) // the pool still works
 			idle(t, db)
 		}
 	})
 }
 
-// A connection that the server closed while it was in the pool is no reason to fail: nothing was sent on it.
+// The server closes a connection while it is in the pool. Calls do not fail: nothing was sent on that connection.
 func TestStaleConnection(t *testing.T) {
 	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -117,7 +118,7 @@ func TestStaleConnection(t *testing.T) {
 	})
 }
 
-// A connection lost at any other statement is an aborted transaction.
+// A connection lost at any other statement aborts the transaction.
 func TestLostStatement(t *testing.T) {
 	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -181,17 +182,17 @@ func TestSilentNetwork(t *testing.T) {
 					is.True(errors.Is(err, storage.ErrAborted) && errors.Is(err, context.DeadlineExceeded))
 				}
 			case <-time.After(20 * time.Second):
-				t.Fatalf("%q hangs", statement)
+				t.Fatalf("%q hung", statement)
 			}
 			cancel()
 			p.Heal()
 			idle(t, db)
-			is.Equal(count(t, s), 0) // the pool works on
+			is.Equal(count(t, s), 0) // the pool still works
 		}
 	})
 }
 
-// serverError is an error as pgx and pgdriver return them, told by its SQLSTATE.
+// serverError is an error as pgx and pgdriver return it, identified by its SQLSTATE.
 type serverError string
 
 func (e serverError) Error() string {
@@ -199,12 +200,12 @@ func (e serverError) Error() string {
 }
 func (e serverError) SQLState() string { return string(e) }
 
-// At COMMIT only the server's own refusal proves that nothing was committed. A proxy's answer, PgBouncer's for one, and
-// that of a server which stops, prove nothing.
+// At COMMIT only the server's own refusal proves that nothing was committed. The answer of a proxy such as PgBouncer,
+// or of a server that is shutting down, proves nothing.
 func TestCommitAnswers(t *testing.T) {
 	type answer struct {
 		err     error
-		want    error // ErrOutcomeUnknown, ErrAborted, or nil: any other one
+		want    error // ErrOutcomeUnknown, ErrAborted, or nil for any other error
 		retried bool
 	}
 	mysqlError := func(n uint16) error { return &gomysql.MySQLError{Number: n, Message: "as the server says"} }
@@ -226,7 +227,7 @@ func TestCommitAnswers(t *testing.T) {
 		"mariadb": {
 			{err: mysqlError(1047), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1053), want: storage.ErrOutcomeUnknown},
-			{err: mysqlError(1105), want: storage.ErrOutcomeUnknown}, // what a cluster may say of a COMMIT
+			{err: mysqlError(1105), want: storage.ErrOutcomeUnknown}, // a cluster may answer this to a COMMIT
 			{err: mysqlError(1180), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1317), want: storage.ErrOutcomeUnknown},
 			{err: mysqlError(1927), want: storage.ErrOutcomeUnknown},
@@ -240,7 +241,7 @@ func TestCommitAnswers(t *testing.T) {
 			{err: &sqliteError{10, "disk I/O error"}, want: storage.ErrOutcomeUnknown},
 			{err: &sqliteError{11, "database disk image is malformed"}, want: storage.ErrOutcomeUnknown},
 			{err: faults.ErrClosed, want: storage.ErrOutcomeUnknown},
-			{err: errors.New("FOREIGN KEY constraint failed")}, // of a driver without codes
+			{err: errors.New("FOREIGN KEY constraint failed")}, // from a driver without codes
 			{err: &sqliteError{1, "SQL logic error"}},
 			{err: &sqliteError{19, "FOREIGN KEY constraint failed"}},
 			{err: &sqliteError{13, "database or disk is full"}, want: storage.ErrUnavailable},
@@ -270,7 +271,7 @@ func TestCommitAnswers(t *testing.T) {
 	}
 }
 
-// All of class 08 is a lost connection at a statement.
+// At a statement, every code of class 08 means a lost connection.
 func TestClassOfConnections(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -281,17 +282,17 @@ func TestClassOfConnections(t *testing.T) {
 			err := s.Insert(t.Context(), record(state))
 			is.True(errors.Is(err, storage.ErrAborted))
 			is.True(errors.Is(err, serverError(state)))
-			f.set("BEGIN", serverError(state), 1) // nothing was done on it, and another connection serves
+			f.set("BEGIN", serverError(state), 1) // nothing was done on this connection, and another one serves
 			is.NoErr(s.Insert(t.Context(), record(state)))
 		}
 	})
 }
 
-// A connection whose ROLLBACK or COMMIT failed may be in a transaction: it never goes back to the pool.
+// A connection whose ROLLBACK or COMMIT failed may still be in a transaction: it never goes back to the pool.
 func TestConnectionsInDoubt(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Single {
-			t.Skip("the database goes with its connection, see TestMemoryOutlivesAFailure")
+			t.Skip("the database is lost with its connection, see TestMemoryOutlivesAFailure")
 		}
 		is := is.New(t)
 		address := e.New(t)
@@ -327,8 +328,8 @@ func TestConnectionsInDoubt(t *testing.T) {
 			is.Equal(errors.Is(err, undo), op == faults.Rollback)
 			is.Equal(errors.Is(err, storage.ErrOutcomeUnknown), op == faults.Commit)
 			is.NoErr(s.Insert(t.Context(), record("b")))
-			is.Equal(connects.Load() == before, sqlite) // SQLite's connection was rolled back, and is kept
-			is.Equal(count(t, s), 1)                    // nothing of what was in doubt
+			is.Equal(connects.Load() == before, sqlite) // SQLite's connection was rolled back and kept
+			is.Equal(count(t, s), 1)                    // nothing of the transactions in doubt
 			n, err := s.Delete(t.Context(), "b")
 			is.NoErr(err)
 			is.Equal(n, 1)
@@ -336,8 +337,8 @@ func TestConnectionsInDoubt(t *testing.T) {
 	})
 }
 
-// MariaDB's transactions are rolled back as soon as they are aborted. Where that was confirmed the connection is kept,
-// otherwise it may be in its transaction still, and is closed.
+// MariaDB's transactions are rolled back as soon as they are aborted. If the rollback is confirmed, the connection is
+// kept. Otherwise it may still be in its transaction, and is closed.
 func TestConnectionAfterAbort(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -370,8 +371,8 @@ func TestConnectionAfterAbort(t *testing.T) {
 	})
 }
 
-// A transaction is ended by its Store alone: a context that is done cuts off no statement that does not have it, and
-// costs no connection.
+// Only its Store ends a transaction. A context that is done interrupts no statement that runs without it, and costs no
+// connection.
 func TestContextDoesNotEndTransaction(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -392,7 +393,7 @@ func TestContextDoesNotEndTransaction(t *testing.T) {
 		err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
 			is.NoErr(tx.Insert(ctx, record("a")))
 			cancel()
-			for range 20 { // database/sql would end it at some time
+			for range 20 { // database/sql would end it at some point
 				is.Equal(count(t, tx), 1)
 			}
 			return nil
@@ -403,7 +404,7 @@ func TestContextDoesNotEndTransaction(t *testing.T) {
 	})
 }
 
-// An aborted transaction goes on saying so, and says too that its context has ended.
+// An aborted transaction keeps saying so, and also says that its context has ended.
 func TestAbortedAndCancelled(t *testing.T) {
 	is := is.New(t)
 	s, db, f := faulty(t)
@@ -422,7 +423,7 @@ func TestAbortedAndCancelled(t *testing.T) {
 	})
 }
 
-// A database in memory is not closed with a transaction that failed.
+// A failed transaction does not close a database in memory.
 func TestMemoryOutlivesAFailure(t *testing.T) {
 	is := is.New(t)
 	e := engines.Named(t, "sqlite-memory")
@@ -431,14 +432,15 @@ func TestMemoryOutlivesAFailure(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), record("a")))
 	for _, statement := range []string{"COMMIT", "ROLLBACK", "BEGIN"} {
 		f.set(statement, errors.New("refused"), 1)
-		_ = s.Insert(t.Context(), record("a")) // which is there
+		_ = s.Insert(t.Context(), record("a")) // it exists already
 		_ = s.Insert(t.Context(), record(statement))
 	}
 	_, err := s.Get(t.Context(), "a")
 	is.NoErr(err)
 }
 
-// A connection that somebody gave back in a transaction is not used: BEGIN would run into it, or commit it.
+// A connection that was returned to the pool inside a transaction is not used: BEGIN would fail there, or commit that
+// transaction.
 func TestPollutedPool(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -454,12 +456,12 @@ func TestPollutedPool(t *testing.T) {
 	})
 }
 
-// Where a row that is read is newer than the transaction's snapshot, the call is aborted: whatever else the host reads
-// there tells another state.
+// If a row that is read is newer than the transaction's snapshot, the call is aborted: the host's other reads there
+// show an older state.
 func TestRowNewerThanSnapshot(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Single || e.Name == "sqlite-one-connection" {
-			t.Skip("nobody else can write")
+			t.Skip("the engine has a single connection")
 		}
 		levels := []sql.IsolationLevel{sql.LevelDefault}
 		if !strings.HasPrefix(e.Name, "sqlite") {
@@ -470,7 +472,7 @@ func TestRowNewerThanSnapshot(t *testing.T) {
 		if e.Name == "galera" {
 			address, _, _ = strings.Cut(address, ",")
 		}
-		if e.Name == "sqlite" { // a transaction that begins immediate has nobody beside it
+		if e.Name == "sqlite" { // an immediate transaction allows no other writer
 			address = strings.Replace(address, "_txlock=immediate", "_txlock=deferred", 1)
 		}
 		db := e.Connect(t, address)
@@ -484,7 +486,7 @@ func TestRowNewerThanSnapshot(t *testing.T) {
 				tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
 				is.NoErr(err)
 				in := s.WithTx(tx)
-				count(t, in) // the snapshot
+				count(t, in) // takes the snapshot
 				r := record(id)
 				r.Version = 1
 				switch change {
@@ -509,14 +511,14 @@ func TestRowNewerThanSnapshot(t *testing.T) {
 				} else {
 					is.True(errors.Is(err, storage.ErrAborted))
 				}
-				_ = tx.Rollback() // on MariaDB an aborted one is rolled back by now
+				_ = tx.Rollback() // on MariaDB an aborted transaction is already rolled back
 			}
 		}
 	})
 }
 
-// What BEGIN fails with says whether another connection of the pool may do better. There is no other one for a Store on
-// the host's connection.
+// An error of BEGIN shows whether another connection of the pool may succeed. A Store on the host's connection has no
+// other connection.
 func TestBeginAnswers(t *testing.T) {
 	odd := errors.New("nothing a server says")
 	for _, c := range []struct {
@@ -524,7 +526,7 @@ func TestBeginAnswers(t *testing.T) {
 		err     error
 		conn    bool  // a Store on a bun.Conn
 		cancels bool  // the context ends at this moment
-		want    error // ErrUnavailable, or nil: as it is
+		want    error // ErrUnavailable, or nil if the error is returned unchanged
 		retried bool
 	}{
 		{"lost", net.ErrClosed, false, false, nil, true},
@@ -565,7 +567,7 @@ func TestBeginAnswers(t *testing.T) {
 	}
 }
 
-// Who cannot connect at all is answered at once: another connection would be no better.
+// If no connection can be made, the call fails at once: another attempt would not help.
 func TestConnectAnswers(t *testing.T) {
 	for err, unavailable := range map[error]bool{errors.New("no such certificate"): false, net.ErrClosed: true} {
 		is := is.New(t)
@@ -587,7 +589,7 @@ func TestConnectAnswers(t *testing.T) {
 	}
 }
 
-// BEGIN on the host's connection that fails leaves the connection, and what the host does on it, as they are.
+// If BEGIN fails on the host's connection, the connection stays as it is, and so does the host's work on it.
 func TestHostsOwnTransactionOnConn(t *testing.T) {
 	is := is.New(t)
 	s, db, _ := faulty(t)
@@ -611,7 +613,7 @@ func TestHostsOwnTransactionOnConn(t *testing.T) {
 	is.Equal(count(t, s), 0)
 }
 
-// A COMMIT whose outcome is unknown says too that nobody waited for it any more.
+// A COMMIT whose outcome is unknown also says that its context has ended.
 func TestUnknownAndCancelled(t *testing.T) {
 	is := is.New(t)
 	s, _, f := faulty(t)
@@ -624,7 +626,7 @@ func TestUnknownAndCancelled(t *testing.T) {
 	is.True(errors.Is(err, faults.ErrClosed))
 }
 
-// So does what is lost just before COMMIT.
+// The same holds for a connection that is lost just before COMMIT.
 func TestLostBeforeCommitAndCancelled(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "postgres-pgdriver")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -643,7 +645,7 @@ func TestLostBeforeCommitAndCancelled(t *testing.T) {
 	})
 }
 
-// A statement of the host's own that the database cannot do now says so, and nothing was written.
+// If the database cannot execute a statement of the host's now, the error says so, and nothing is written.
 func TestHostsStatementUnavailable(t *testing.T) {
 	is := is.New(t)
 	s, _, f := faulty(t)
@@ -657,7 +659,7 @@ func TestHostsStatementUnavailable(t *testing.T) {
 	is.Equal(count(t, s), 0)
 }
 
-// A node that is not part of its cluster at this moment may be the next: the transaction is retried.
+// A node that is not part of its cluster now may be part of it soon: the transaction is retried.
 func TestUnreadyNode(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -669,7 +671,7 @@ func TestUnreadyNode(t *testing.T) {
 	})
 }
 
-// A SQLite connection that could not be rolled back in any way is closed.
+// A SQLite connection is closed if no way of rolling it back succeeds.
 func TestConnectionThatKeepsItsTransaction(t *testing.T) {
 	is := is.New(t)
 	s, db, f := faulty(t)
@@ -684,7 +686,8 @@ func TestConnectionThatKeepsItsTransaction(t *testing.T) {
 	is.Equal(count(t, s), 0)
 }
 
-// Rows read with a lock that are others than the snapshot shows are no less of a contradiction for being as many.
+// Rows read with a lock contradict the snapshot if they differ from the rows it shows, even if their number is the
+// same.
 func TestOtherRowsThanSnapshot(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -695,7 +698,7 @@ func TestOtherRowsThanSnapshot(t *testing.T) {
 		is.NoErr(err)
 		defer func() { _ = tx.Rollback() }()
 		in := s.WithTx(tx)
-		is.Equal(count(t, in), 1) // the snapshot
+		is.Equal(count(t, in), 1) // takes the snapshot
 		_, err = s.Delete(t.Context(), "a")
 		is.NoErr(err)
 		is.NoErr(s.Insert(t.Context(), record("b")))
@@ -704,7 +707,7 @@ func TestOtherRowsThanSnapshot(t *testing.T) {
 	})
 }
 
-// Check warns where COMMIT may wait for ever, and gives its connection back.
+// Check warns if COMMIT may wait forever, and returns its connection to the pool.
 func TestCheckWarns(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -726,8 +729,8 @@ func TestCheckWarns(t *testing.T) {
 	})
 }
 
-// deadlines is a hook that keeps the deadline each statement runs with, by its first word. What is asked before COMMIT
-// begins as a level does, and goes by its text.
+// deadlines is a hook that keeps the deadline of each statement by its first word. The query before COMMIT is a
+// SAVEPOINT, as for a nested transaction, so it is stored by its full text.
 type deadlines map[string]time.Time
 
 const beforeCommit = "SAVEPOINT orginvite_end"
@@ -743,8 +746,8 @@ func (d deadlines) BeforeQuery(ctx context.Context, event *bun.QueryEvent) conte
 
 func (deadlines) AfterQuery(context.Context, *bun.QueryEvent) {}
 
-// What begins, nests or ends a transaction has 2 seconds more than the caller's context, any other statement in it 250
-// milliseconds: so long a call may take on a network that loses packets.
+// A statement that begins, nests or ends a transaction has 2 seconds more than the caller's context; any other
+// statement in a transaction has 250 milliseconds more. Calls may take that long on a network that loses packets.
 func TestDeadlinesOfStatements(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
 		engines.Named(t, "mariadb")}
@@ -773,10 +776,10 @@ func TestDeadlinesOfStatements(t *testing.T) {
 			want := map[string]time.Duration{"BEGIN": 2 * time.Second, "SAVEPOINT": 2 * time.Second,
 				"INSERT": 250 * time.Millisecond, "RELEASE": 2 * time.Second}
 			if undo != nil {
-				want["ROLLBACK"] = 2 * time.Second // TO SAVEPOINT
+				want["ROLLBACK"] = 2 * time.Second // ROLLBACK TO SAVEPOINT
 			}
 			if strings.HasSuffix(e.Name, "pgdriver") {
-				want[beforeCommit] = 2 * time.Second // whether there is something to commit after what the host has done
+				want[beforeCommit] = 2 * time.Second // asks whether the host's statements left anything to commit
 			}
 			for operation, more := range want {
 				t.Log(operation)
@@ -786,7 +789,7 @@ func TestDeadlinesOfStatements(t *testing.T) {
 	})
 }
 
-// A level that cannot be released is undone, and the one around it is none the worse for it.
+// If a nested transaction cannot be released, it is rolled back, and the outer one stays usable.
 func TestReleaseThatSpoils(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)

@@ -18,10 +18,10 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// What a host overlooks or ends in a transaction. RunInTx returns nil where all of it is stored, and an error where
-// nothing is; where the Store cannot know, it says so.
+// A host overlooks errors in a transaction, or ends it. RunInTx returns nil if all of the transaction is stored, and an
+// error if nothing is. If the Store cannot know, the error says so.
 
-// told reports an error of a transaction that does not fit what is stored: all of it, or nothing.
+// told fails the test if the error of a transaction does not match what is stored: all of it, or nothing.
 func told(t *testing.T, err error, stored, all int) {
 	t.Helper()
 	t.Log(err)
@@ -30,7 +30,7 @@ func told(t *testing.T, err error, stored, all int) {
 	}
 }
 
-// victims makes the table and the rows that deadlock needs.
+// victims creates the table and the rows that deadlock needs.
 func victims(t *testing.T, s *bunstore.Store) {
 	t.Helper()
 	is := is.New(t)
@@ -39,7 +39,7 @@ func victims(t *testing.T, s *bunstore.Store) {
 	is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
 }
 
-// overlook has db's transaction aborted by a deadlock. run executes a statement of the host's.
+// overlook has a deadlock abort the transaction in which run executes the host's statements, and ignores the error.
 func overlook(t *testing.T, pool *bun.DB, run func(statement string) error) {
 	t.Helper()
 	is := is.New(t)
@@ -49,7 +49,7 @@ func overlook(t *testing.T, pool *bun.DB, run func(statement string) error) {
 	t.Log("overlooked:", err)
 }
 
-// A deadlock that the host makes nothing of ends a transaction of the Store's, wherever the error comes.
+// A deadlock ends one of the Store's transactions, and the host ignores the error, wherever it occurs.
 func TestDeadlockOverlooked(t *testing.T) {
 	for _, how := range []string{"bun.Tx", "bun.Conn", "rows.Err", "QueryRow"} {
 		t.Run(how, func(t *testing.T) {
@@ -96,13 +96,13 @@ func TestDeadlockOverlooked(t *testing.T) {
 				return tx.Insert(ctx, record("d"))
 			})
 			told(t, err, count(t, s)-2, 2)
-			is.True(err == nil || how == "bun.Conn") // where it is known that nothing else was written it is retried
+			is.True(err == nil || how == "bun.Conn") // if the Store knows that nothing else was written, it retries
 			is.Equal(db.Stats().InUse > 0, how == "bun.Conn")
 		})
 	}
 }
 
-// In a transaction of the host's too, where nobody tells the Store what its statements returned.
+// The same in a host's transaction, where the Store does not see the results of the host's statements.
 func TestDeadlockOverlookedInHostsTx(t *testing.T) {
 	for _, callback := range []string{"AllowEmail", "Join"} {
 		t.Run(callback, func(t *testing.T) {
@@ -139,7 +139,8 @@ func TestDeadlockOverlookedInHostsTx(t *testing.T) {
 	}
 }
 
-// SQLite may roll the whole transaction back with a statement that fails. What comes after that is not on its own.
+// SQLite may roll the whole transaction back when a statement fails. Later statements do not run outside the
+// transaction.
 func TestSQLiteRolledBackBehindUs(t *testing.T) {
 	fails := map[string]func(ctx context.Context, db bun.IDB) error{
 		"or rollback": func(ctx context.Context, db bun.IDB) error {
@@ -166,7 +167,7 @@ func TestSQLiteRolledBackBehindUs(t *testing.T) {
 						is.NoErr(err)
 					}
 					body := func(ctx context.Context, tx storage.Storage) error {
-						is.True(fail(ctx, bunstore.DB(tx)) != nil) // the host makes nothing of it
+						is.True(fail(ctx, bunstore.DB(tx)) != nil) // the host ignores the error
 						return tx.Insert(ctx, record("b"))
 					}
 					err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -187,7 +188,7 @@ func TestSQLiteRolledBackBehindUs(t *testing.T) {
 	}
 }
 
-// A callback that commits or rolls back by itself: what it has done cannot be undone, but is not told wrongly.
+// A callback commits or rolls back by itself. The Store cannot undo that, but its error does not misreport it.
 func TestCallbackEndsTransaction(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		db := e.Open(t)
@@ -196,7 +197,7 @@ func TestCallbackEndsTransaction(t *testing.T) {
 			for _, nested := range []bool{false, true} {
 				for _, result := range []error{nil, errUndo} {
 					if end == "COMMIT" && !nested && result != nil && strings.HasPrefix(e.Name, "postgres") {
-						continue // ROLLBACK finds nothing wrong there, and so the error stays: the host was told not to
+						continue // ROLLBACK does not fail there, so the error stays: the host broke the rule
 					}
 					t.Run(fmt.Sprint(end, " nested ", nested, " ", result), func(t *testing.T) {
 						is := is.New(t)
@@ -236,7 +237,7 @@ func TestCallbackEndsTransaction(t *testing.T) {
 	})
 }
 
-// MariaDB commits before it creates a table. That is no more than the truth either.
+// MariaDB commits before it creates a table. There, too, the error is true.
 func TestCallbackCreatesTable(t *testing.T) {
 	_, _, db := mariadb(t)
 	h := build(t, db, invitation.Config{})
@@ -251,7 +252,8 @@ func TestCallbackCreatesTable(t *testing.T) {
 	told(t, err, count(t, h.store), 1)
 }
 
-// traced is what a tracing wrapper makes of a driver: the interfaces of database/sql/driver, and nothing else.
+// traced wraps a driver as a tracing library does: it implements the interfaces of database/sql/driver, and nothing
+// else.
 type traced struct{ driver.Connector }
 
 func (c traced) Connect(ctx context.Context) (driver.Conn, error) {
@@ -276,8 +278,8 @@ func (c tracedConn) QueryContext(ctx context.Context, q string, a []driver.Named
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, a)
 }
 
-// A statement that failed and that the host makes nothing of: on PostgreSQL COMMIT is then a ROLLBACK, and pgdriver
-// does not say so. A wrapper hides which driver it is.
+// A statement fails and the host ignores the error. On PostgreSQL COMMIT then rolls back, and pgdriver does not report
+// it. A wrapper hides which driver it is.
 func TestFailureOverlookedBehindWrapper(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
 		engines.Named(t, "mariadb"), engines.Named(t, "sqlite")}
@@ -298,8 +300,8 @@ func TestFailureOverlookedBehindWrapper(t *testing.T) {
 	})
 }
 
-// Rows that a host forgets to close, read to the end or not, do not turn a refused COMMIT into one that succeeded, and
-// no later statement gets the answer of an earlier one.
+// A host forgets to close rows, whether it has read all of them or not. A refused COMMIT still fails, and no later
+// statement gets the answer of an earlier one.
 func TestRowsLeftOpenAtCommit(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
@@ -351,7 +353,7 @@ func TestRowsLeftOpenAtCommit(t *testing.T) {
 	})
 }
 
-// A callback that leaves rows open does not make the operation hang, nor lie.
+// A callback that leaves rows open makes the operation neither hang nor return a wrong result.
 func TestRowsLeftOpenInCallback(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "sqlite-memory"),
 		engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"), engines.Named(t, "mariadb")}
@@ -401,8 +403,8 @@ func TestRowsLeftOpenInCallback(t *testing.T) {
 	})
 }
 
-// A callback that goes on for longer than the Store waits after the end of its context: all of it is undone, and the
-// error says why.
+// A callback continues after the end of its context for longer than the Store waits: everything is rolled back, and the
+// error gives the reason.
 func TestContextIgnored(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "postgres"), engines.Named(t, "mariadb")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {

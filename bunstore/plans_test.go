@@ -19,8 +19,8 @@ type lastQuery struct{ text string }
 func (l *lastQuery) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
 func (l *lastQuery) AfterQuery(_ context.Context, e *bun.QueryEvent)                    { l.text = e.Query }
 
-// Among 100,000 records the pages that matter are read from an index, in order, and stop: no scan of the table and no
-// sort, but for the branches' few rows. Counts read nothing but an index.
+// Among 100,000 records the important pages are read from an index, in order, and reading stops at the end of the page:
+// no scan of the table, and no sort except that of the few rows of the branches. Counts read only an index.
 func TestSQLitePlans(t *testing.T) {
 	hook := &lastQuery{}
 	db := engines.SQLite(t, ":memory:", nil, 1).WithQueryHook(hook)
@@ -39,7 +39,7 @@ func TestSQLitePlans(t *testing.T) {
 			"1793000000000000 + n * 60000000, 0, 1796000000000000 + n * 60000000, 0, NULL, '', 1 FROM c",
 		"ANALYZE",
 	} {
-		if Slow { // the plans without figures have to be the same
+		if Slow { // the plans must be the same without statistics
 			break
 		}
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
@@ -56,9 +56,9 @@ func TestSQLitePlans(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		query  storage.Query
-		index  string // what every access to the table is by
+		index  string // the index of every access to the table
 		terms  string // a part of the plan
-		merges bool   // several branches
+		merges bool   // merges several branches
 	}{
 		{"an organization", storage.Query{Filter: storage.Filter{OrganizationID: "o", Direct: true}},
 			indexOrg, "(organization_id=?)", false},

@@ -14,8 +14,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Among 100,000 records the pages that matter are read from an index, in order, and stop: no scan of the table, and no
-// sort but of the branches' few rows.
+// Among 100,000 records the important pages are read from an index, in order, and reading stops at the end of the page:
+// no scan of the table, and no sort except that of the few rows of the branches.
 func TestPostgresPlans(t *testing.T) {
 	hook := &lastQuery{}
 	db := engines.Named(t, "postgres").Open(t).WithQueryHook(hook)
@@ -86,21 +86,21 @@ func TestPostgresPlans(t *testing.T) {
 			c.query.Limit = limit
 			list, err := s.List(t.Context(), c.query)
 			is.NoErr(err)
-			is.True(len(list) > 0) // it is a page of something
+			is.True(len(list) > 0) // the page is not empty
 			plan := planOf(t, db, hook.text)
 			t.Log("\n" + plan)
 			is.True(!strings.Contains(plan, "Seq Scan"))
-			is.True(!strings.Contains(plan, "Bitmap")) // which knows no order
+			is.True(!strings.Contains(plan, "Bitmap")) // a bitmap scan has no order
 			scans := 0
 			for step := range strings.Lines(plan) {
 				if strings.Contains(step, " on "+baseName) {
 					scans++
-					is.True(strings.Contains(step, " using "+baseName+"_")) // which of them is the planner's to say
+					is.True(strings.Contains(step, " using "+baseName+"_")) // which index is the planner's choice
 				}
 				if strings.Contains(step, "Sort  (") {
 					is.True(c.branches > 1)
 				}
-				if _, actual, ok := strings.Cut(step, "rows="); ok { // what any step handed on
+				if _, actual, ok := strings.Cut(step, "rows="); ok { // the rows that the step returned
 					var n int
 					_, err := fmt.Sscan(strings.Fields(actual)[0], &n)
 					is.NoErr(err)
@@ -110,7 +110,7 @@ func TestPostgresPlans(t *testing.T) {
 					var n int
 					_, err := fmt.Sscan(removed, &n)
 					is.NoErr(err)
-					is.True(n < 500) // it stops
+					is.True(n < 500) // reading stops
 				}
 			}
 			is.Equal(scans, c.branches)
@@ -125,7 +125,7 @@ func TestPostgresPlans(t *testing.T) {
 	}
 }
 
-// planOf is the plan of a statement as it was run, with what each step really handed on.
+// planOf returns the plan of a statement as it was executed, with the rows that each step really returned.
 func planOf(t *testing.T, db *bun.DB, statement string) string {
 	t.Helper()
 	rows, err := db.DB.QueryContext(t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+statement)
@@ -163,7 +163,8 @@ func (e fieldError) Field(k byte) string {
 	return ""
 }
 
-// Errors mean what their SQLSTATE says, wherever in the chain the driver's error is, and whatever driver that is.
+// Errors mean what their SQLSTATE says, wherever the driver's error is in the chain, and whichever driver it comes
+// from.
 func TestPostgresErrors(t *testing.T) {
 	is := is.New(t)
 	s := &Store{e: newPostgres(tables{})}
@@ -183,7 +184,7 @@ func TestPostgresErrors(t *testing.T) {
 	is.Equal(s.judge(errors.New("SQLSTATE")).class, plain)
 }
 
-// What each SQLSTATE that means something, and what pgx says itself, is for the caller.
+// The meaning for the caller of each SQLSTATE that the store knows, and of pgx's own errors.
 func TestPostgresStates(t *testing.T) {
 	is := is.New(t)
 	s := &Store{e: newPostgres(tables{})}

@@ -24,7 +24,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// onPostgres runs fn with every driver of PostgreSQL.
+// onPostgres runs fn with every PostgreSQL driver.
 func onPostgres(t *testing.T, fn func(t *testing.T, e engines.Engine)) {
 	t.Helper()
 	var list []engines.Engine
@@ -34,7 +34,7 @@ func onPostgres(t *testing.T, fn func(t *testing.T, e engines.Engine)) {
 	engines.On(t, list, fn)
 }
 
-// with is address with one more setting.
+// with returns address with one more setting.
 func with(t *testing.T, address, name, value string) string {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -47,15 +47,15 @@ func with(t *testing.T, address, name, value string) string {
 	return u.String()
 }
 
-// A host's transaction whose snapshot is older than what the last holder of the lock wrote does not get it, nor the
-// rows. One that has read nothing yet does.
+// A host's transaction whose snapshot is older than the writes of the last holder of the lock gets neither the lock nor
+// the rows. A transaction that has read nothing yet gets both.
 func TestPostgresOldSnapshot(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		db := e.Open(t)
 		s := newStore(t, db)
 		is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
-		change := func() { // as the service does: under the lock
+		change := func() { // under the lock, as the service does
 			is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 				is.NoErr(tx.Lock(ctx, "k"))
 				r, err := tx.Get(ctx, "a")
@@ -86,7 +86,7 @@ func TestPostgresOldSnapshot(t *testing.T) {
 
 					in, tx = begin()
 					defer func() { _ = tx.Rollback() }()
-					count(t, in) // the snapshot is taken
+					count(t, in) // takes the snapshot
 					change()
 					if name == "Insert" {
 						is.NoErr(s.Insert(t.Context(), record("new")))
@@ -94,14 +94,15 @@ func TestPostgresOldSnapshot(t *testing.T) {
 					}
 					is.True(errors.Is(call(in), storage.ErrAborted))
 					_, err := in.Count(t.Context(), storage.Filter{})
-					is.True(errors.Is(err, storage.ErrAborted)) // it stays given up
+					is.True(errors.Is(err, storage.ErrAborted)) // it stays aborted
 				})
 			}
 		}
 	})
 }
 
-// Seats are exact in transactions of the host's at every level: counted under Lock, or the transaction is given up.
+// The number of seats is exact in a host's transaction at every isolation level: they are counted under Lock, or the
+// transaction is aborted.
 func TestPostgresSeatsInHostsTransactions(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
@@ -115,7 +116,7 @@ func TestPostgresSeatsInHostsTransactions(t *testing.T) {
 					for {
 						err := db.RunInTx(t.Context(), &sql.TxOptions{Isolation: level}, func(ctx context.Context, tx bun.Tx) error {
 							in := s.WithTx(tx)
-							if i%2 == 0 { // who has read before has an old snapshot, perhaps
+							if i%2 == 0 { // a transaction that has read before may have an old snapshot
 								if _, err := in.Count(ctx, storage.Filter{}); err != nil {
 									return err
 								}
@@ -144,7 +145,8 @@ func TestPostgresSeatsInHostsTransactions(t *testing.T) {
 	})
 }
 
-// A statement whose context ends is let through if it is done soon, and its level alone is undone.
+// If the context of a statement ends, the statement may still complete within a short time. Only its nested transaction
+// is rolled back.
 func TestPostgresCancelledInFlight(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -173,7 +175,7 @@ func TestPostgresCancelledInFlight(t *testing.T) {
 	})
 }
 
-// holding keeps a lock and a row until it is told to let go.
+// holding holds a lock and a row until the function it returns is called.
 func holding(t *testing.T, s *bunstore.Store) (release func()) {
 	t.Helper()
 	held, free, done := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -194,8 +196,8 @@ func holding(t *testing.T, s *bunstore.Store) (release func()) {
 	}
 }
 
-// Who waits for a lock stops waiting when its context ends. The connection goes with the statement, and the whole
-// transaction with that: nothing of it is left, and it is said.
+// A call that waits for a lock stops waiting when its context ends. Its connection is closed, and the whole transaction
+// is rolled back with it. The error says so.
 func TestPostgresCancelledWhileWaiting(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -211,14 +213,14 @@ func TestPostgresCancelledWhileWaiting(t *testing.T) {
 				began, runs := time.Now(), 0
 				err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 					runs++
-					is.NoErr(tx.Insert(ctx, record(name))) // pgdriver leaves the server waiting, with this
+					is.NoErr(tx.Insert(ctx, record(name))) // pgdriver leaves the server waiting, with this insert
 					inner, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
 					err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error { return call(ctx, tx) })
 					is.True(errors.Is(err, context.DeadlineExceeded))
 					is.True(errors.Is(err, storage.ErrAborted))
 					everyCall(ctx, tx, func(name string, err error) { is.True(errors.Is(err, storage.ErrAborted)) })
-					return nil // swallowed
+					return nil // the error is ignored
 				})
 				is.True(errors.Is(err, storage.ErrAborted))
 				is.Equal(runs, 1)
@@ -226,17 +228,18 @@ func TestPostgresCancelledWhileWaiting(t *testing.T) {
 				is.Equal(count(t, s), 0)
 
 				inner, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-				is.True(errors.Is(s.Insert(inner, record("held")), context.DeadlineExceeded)) // outside of one
+				is.True(errors.Is(s.Insert(inner, record("held")), context.DeadlineExceeded)) // outside a transaction
 				cancel()
 			})
 		}
 		release()
-		is.Equal(count(t, s), 0) // nor does what nobody waits for any more happen later
+		is.Equal(count(t, s), 0) // nothing happens later for a call that has returned
 		is.NoErr(s.Insert(t.Context(), record("held")))
 	})
 }
 
-// With a pgx that asks the server to cancel, the connection stays, and only the level is undone.
+// With pgx set to send cancel requests to the server, the connection stays, and only the nested transaction is rolled
+// back.
 func TestPostgresCancelRequest(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -268,8 +271,8 @@ func TestPostgresCancelRequest(t *testing.T) {
 	})
 }
 
-// A statement that fails spoils its level, of which nothing is committed even where fn makes nothing of it, whichever
-// handle it ran on; and no other level.
+// A failed statement makes its nested transaction unusable, whichever handle it ran on. Nothing of that transaction is
+// committed, even if fn ignores the error. No other transaction is affected.
 func TestPostgresFailedStatement(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -305,7 +308,7 @@ func TestPostgresFailedStatement(t *testing.T) {
 	})
 }
 
-// What the server ends is ErrAborted and not run again, and at COMMIT ErrOutcomeUnknown.
+// A transaction that the server ends returns ErrAborted and is not retried; at COMMIT the error is ErrOutcomeUnknown.
 func TestPostgresLostConnection(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -319,7 +322,7 @@ func TestPostgresLostConnection(t *testing.T) {
 				var pid int
 				is.NoErr(bunstore.DB(tx).QueryRowContext(ctx, "SELECT pg_backend_pid()").Scan(&pid))
 				if at != "nothing" {
-					var gone bool // waits until it is
+					var gone bool // waits until the connection is gone
 					is.NoErr(db.QueryRowContext(ctx, "SELECT pg_terminate_backend(?, 10000)", pid).Scan(&gone))
 					is.True(gone)
 				}
@@ -334,7 +337,7 @@ func TestPostgresLostConnection(t *testing.T) {
 			case "a statement":
 				is.True(errors.Is(err, storage.ErrAborted) && !errors.Is(err, storage.ErrOutcomeUnknown))
 			case "COMMIT":
-				// pgdriver asks whether the transaction is well first, and so finds out before.
+				// pgdriver first checks whether the transaction is usable, and so finds out before COMMIT.
 				is.True(errors.Is(err, storage.ErrOutcomeUnknown) ||
 					e.Name == "postgres-pgdriver" && errors.Is(err, storage.ErrAborted))
 			default:
@@ -345,7 +348,7 @@ func TestPostgresLostConnection(t *testing.T) {
 	})
 }
 
-// What the engine gives up is done again, at a statement and at COMMIT.
+// A transaction that the engine aborts is retried, whether at a statement or at COMMIT.
 func TestPostgresRetry(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		for _, code := range []string{"40001", "40P01"} {
@@ -373,7 +376,7 @@ func TestPostgresRetry(t *testing.T) {
 	})
 }
 
-// Two transactions that take two locks in opposite order both get through.
+// Two transactions that take two locks in opposite order both succeed.
 func TestPostgresDeadlock(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "postgres")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -387,7 +390,7 @@ func TestPostgresDeadlock(t *testing.T) {
 				if err := tx.Lock(ctx, keys[i]); err != nil {
 					return err
 				}
-				if first { // both hold one
+				if first { // both hold one lock
 					first = false
 					both.Done()
 					both.Wait()
@@ -402,7 +405,7 @@ func TestPostgresDeadlock(t *testing.T) {
 	})
 }
 
-// Literals are not written where they would not be safe, and the error says what to do.
+// Literals are not written if the settings make them unsafe, and the error says how to fix it.
 func TestPostgresUnsafeConnection(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		for _, c := range []struct{ name, value string }{
@@ -413,7 +416,7 @@ func TestPostgresUnsafeConnection(t *testing.T) {
 				address := e.New(t)
 				newStore(t, e.Connect(t, address))
 				db := e.Connect(t, address)
-				// By a statement, because drivers refuse some of it in a DSN.
+				// Settings are made by a statement, because drivers refuse some of them in a DSN.
 				db.SetMaxOpenConns(1)
 				_, err := db.ExecContext(t.Context(), "SET "+c.name+" = '"+c.value+"'")
 				is.NoErr(err)
@@ -421,7 +424,7 @@ func TestPostgresUnsafeConnection(t *testing.T) {
 				is.NoErr(err)
 				refused := func(name string, err error) {
 					t.Helper()
-					text := fmt.Sprint(err) // pgx refuses by itself to run anything simple there
+					text := fmt.Sprint(err) // pgx itself refuses simple queries with these settings
 					if !strings.Contains(text, c.name) || e.Name != "postgres" && !strings.Contains(text, "ALTER ROLE") {
 						t.Errorf("%s: %v", name, err)
 					}
@@ -445,7 +448,7 @@ func TestPostgresUnsafeConnection(t *testing.T) {
 	})
 }
 
-// Check refuses what Migrate would not have made.
+// Check refuses a schema that Migrate would not have created.
 func TestPostgresCheckRefuses(t *testing.T) {
 	for _, c := range []struct{ damage, names, do string }{
 		{`ALTER TABLE organization_invitations ALTER COLUMN email_key TYPE text COLLATE "default"`,
@@ -470,7 +473,7 @@ func TestPostgresCheckRefuses(t *testing.T) {
 	}
 }
 
-// A server that may only be read says so, and can be read.
+// A read-only server says so, and can be read.
 func TestPostgresReadOnly(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -492,7 +495,7 @@ func TestPostgresReadOnly(t *testing.T) {
 	})
 }
 
-// Times are what they were, whatever zone a connection is in.
+// Times come back unchanged, whatever time zone a connection uses.
 func TestPostgresZones(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		address := e.New(t)
@@ -514,8 +517,8 @@ func TestPostgresZones(t *testing.T) {
 	})
 }
 
-// A host's transaction may switch standard_conforming_strings off, after the connection was found safe. A backslash in
-// a plain literal is an escape then: it would be lost, or let the text out of its quotes.
+// A host's transaction may switch standard_conforming_strings off after the connection was found safe. A backslash in a
+// plain literal is then an escape: it would be lost, or end the quoted text early.
 func TestPostgresHostsBackslashes(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -536,7 +539,7 @@ func TestPostgresHostsBackslashes(t *testing.T) {
 			is.NoErr(err)
 			s := s.WithTx(tx)
 			is.NoErr(s.Lock(ctx, `k\'`))
-			if e.Name == "postgres" { // in its simple protocol pgx reads nothing there
+			if e.Name == "postgres" { // pgx can read nothing there with its simple protocol
 				err := s.Insert(ctx, r)
 				is.True(err != nil && strings.Contains(err.Error(), "standard_conforming_strings"))
 				return nil
@@ -563,7 +566,7 @@ func TestPostgresHostsBackslashes(t *testing.T) {
 			again := r
 			again.ID = `d\`
 			var taken *storage.ExistsError
-			is.True(errors.As(s.Insert(ctx, record("free"), again), &taken)) // the pending slot is that of the same address
+			is.True(errors.As(s.Insert(ctx, record("free"), again), &taken)) // the slot of that address
 			is.Equal(taken.Indexes, []int{1})
 			none, err := s.List(ctx, storage.Query{Filter: storage.Filter{OrganizationID: injection}})
 			is.NoErr(err)
@@ -579,13 +582,13 @@ func TestPostgresHostsBackslashes(t *testing.T) {
 			is.NoErr(err)
 			is.Equal(len(locked), 2)
 			r.Role = `\'`
-			is.NoErr(s.Update(ctx, r)) // one
+			is.NoErr(s.Update(ctx, r)) // one record
 			for i := range locked {
 				if locked[i].Role = `\`; locked[i].ID == r.ID {
 					locked[i].Version++
 				}
 			}
-			is.NoErr(s.Update(ctx, locked...)) // several
+			is.NoErr(s.Update(ctx, locked...)) // several records
 			n, err := s.Delete(ctx, r.ID, `b\`, `c\'`)
 			is.NoErr(err)
 			is.Equal(n, 2)

@@ -2,6 +2,6 @@
 
 package bunstore
 
-// Slow, for the tests of both packages, leaves out cases of one goroutine, in which the race detector has nothing to
-// find: it makes SQLite in Go twenty times as slow. CI runs them without it.
+// Slow makes the tests of both packages skip cases with one goroutine. The race detector can find nothing there, and
+// makes the pure-Go SQLite twenty times as slow. CI also runs them without the detector.
 const Slow = true

@@ -16,15 +16,16 @@ import (
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
 )
 
-// Random sequences of every operation, on a database, in memory and on the model at once: all three give the same
-// answers. What rapid prints on a failure (-rapid.seed, -rapid.failfile) makes the same sequence again.
+// Random sequences of every operation run on a database, in memory and on the model at once: all three give the same
+// answers. Rapid prints a seed and a file on a failure; pass them as -rapid.seed or -rapid.failfile to repeat the
+// sequence.
 
-// The engines that the sequences run on. What another driver or isolation could change, concurrency shows.
+// The engines that the sequences run on. The concurrency tests cover the effects of other drivers and isolation levels.
 var sequenceEngines = []string{"sqlite", "postgres", "mariadb", "galera"}
 
 func TestModelSequences(t *testing.T) {
 	for _, name := range sequenceEngines {
-		steps := bySize(250, 2_500, 10_000) // of a server
+		steps := bySize(250, 2_500, 10_000) // on a server
 		switch name {
 		case "sqlite":
 			steps = bySize(2_000, 20_000, 100_000)
@@ -32,7 +33,7 @@ func TestModelSequences(t *testing.T) {
 			steps /= 2
 		}
 		if bunstore.Slow {
-			steps /= 10 // one goroutine, in which the race detector has nothing to find
+			steps /= 10 // one goroutine, in which the race detector can find nothing
 		}
 		engines.On(t, []engines.Engine{engines.Named(t, name)}, func(t *testing.T, e engines.Engine) {
 			d := newTables(t, e.Name, e.Open(t))
@@ -44,7 +45,7 @@ func TestModelSequences(t *testing.T) {
 	}
 }
 
-// In memory alone sequences are cheap, so that there are more of them.
+// Sequences in memory are cheap, so more of them run.
 func TestModelSequencesInMemory(t *testing.T) {
 	t.Parallel()
 	steps := bySize(60_000, 200_000, 1_000_000)
@@ -58,11 +59,11 @@ func TestModelSequencesInMemory(t *testing.T) {
 	if bunstore.Slow {
 		return
 	}
-	// Sequences that never come to an outcome prove nothing of it.
+	// Sequences that never reach an outcome do not test it.
 	for op, outcomes := range outcomesToMeet {
 		for _, outcome := range append([]string{""}, outcomes...) {
 			if done.outcomes[op+": "+outcome] == 0 {
-				t.Errorf("no %s ever came to %q", op, outcome)
+				t.Errorf("no %s ever returned %q", op, outcome)
 			}
 		}
 	}
@@ -71,7 +72,7 @@ func TestModelSequencesInMemory(t *testing.T) {
 	}
 }
 
-// outcomesToMeet are the refusals that each operation meets in any run, besides success.
+// outcomesToMeet lists the refusals, besides success, that each operation meets in any run.
 var outcomesToMeet = map[string][]string{
 	"Create": {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noAlreadyMember, noDuplicate,
 		noTooSoon, noQuota},
@@ -97,10 +98,10 @@ var outcomesToMeet = map[string][]string{
 	"EraseEmail":         {noInvalid, noForbidden},
 }
 
-// dawn is when every history begins.
+// dawn is the start of every history.
 var dawn = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// runSequences makes at least so many steps, each on every world, and returns what they came to.
+// runSequences makes at least steps steps, each on every world, and tallies the results.
 func runSequences(t *testing.T, steps int, worlds func(testing.TB, modelConfig) []*world) tally {
 	t.Helper()
 	done := tally{outcomes: map[string]int{}}
@@ -127,7 +128,7 @@ func runSequences(t *testing.T, steps int, worlds func(testing.TB, modelConfig) 
 	return done
 }
 
-// tally is what a run came to.
+// tally counts the results of a run.
 type tally struct {
 	steps    int
 	outcomes map[string]int // by operation and error
@@ -162,10 +163,10 @@ type sequence struct {
 	done   map[string]int
 
 	tickets, cursors []string
-	pages            []call // the lists that gave the cursors
+	pages            []call // the lists that returned the cursors
 }
 
-// populate sets the first scene.
+// populate creates the initial state.
 func (s *sequence) populate(rt *rapid.T) {
 	for user, addresses := range map[string][]string{
 		"ann": {"ann@example.com"}, "bob": {"bob@example.com"}, "u1": {"u1@example.com"},
@@ -180,7 +181,7 @@ func (s *sequence) populate(rt *rapid.T) {
 	}
 }
 
-// step makes a call on every world and on the model.
+// step makes a call on every world and on the model, and compares the answers.
 func (s *sequence) step(rt *rapid.T, c call) {
 	rt.Helper()
 	var got answer
@@ -206,11 +207,11 @@ func (s *sequence) step(rt *rapid.T, c call) {
 	}
 }
 
-// picker draws what calls are made of.
+// picker draws the parts of calls.
 type picker struct{ *rapid.T }
 
-// below draws a number from 0 to n-1, each as often as the others: rapid's own numbers tend to the first ones, and
-// then deep states are seldom reached.
+// below draws a number from 0 to n-1, each with the same probability. Rapid's own numbers favour small values, and then
+// deep states are seldom reached.
 func (p picker) below(n int, label string) int {
 	const bits = 12
 	return rapid.Custom(func(t *rapid.T) int {
@@ -225,14 +226,14 @@ func (p picker) below(n int, label string) int {
 	}).Draw(p.T, label)
 }
 
-// of draws one of the values, of which the first is the simplest.
+// of draws one of the values. The first is the simplest.
 func of[T any](p picker, label string, values ...T) T { return values[p.below(len(values), label)] }
 
 // chance is true once in n.
 func (p picker) chance(n int) bool { return p.below(n, fmt.Sprint("one in ", n)) == n-1 }
 
-// mostly draws from odd once in n, and otherwise one of the usual values: most operations are to get behind the first
-// refusals.
+// mostly draws from odd once in n, and otherwise one of the usual values, so that most operations pass the first
+// checks.
 func mostly[T any](p picker, n int, odd []T, label string, usual ...T) T {
 	if p.chance(n) {
 		return of(p, "odd "+label, odd...)
@@ -292,7 +293,7 @@ func (p picker) draft() draft {
 	return d
 }
 
-// one names an invitation: mostly one that there is, and mostly together with its organization.
+// one names an invitation: usually an existing one, and usually together with its organization.
 func (s *sequence) one(c call) call {
 	c.Organization, c.ID = s.pick.organization(), "no-such-id"
 	if all := s.model.entries; len(all) > 0 && !s.pick.chance(20) {
@@ -372,7 +373,7 @@ func (s *sequence) draw() call {
 	}
 }
 
-// ticket is mostly one that was issued, current or not.
+// ticket is usually one that was issued, current or not.
 func (s *sequence) ticket() string {
 	if len(s.tickets) == 0 || s.pick.chance(20) {
 		return "forged"
@@ -396,7 +397,7 @@ func (s *sequence) drawAnswer(op string) call {
 		c.Ticket = s.ticket()
 	}
 	c.User = p.user()
-	// Mostly somebody who has the address.
+	// Usually a user who owns the address.
 	e := s.model.find(c.Organization, c.ID)
 	if e == nil {
 		e, _ = s.model.named(c.Ticket)
@@ -431,7 +432,7 @@ func (s *sequence) drawList(op string) call {
 		at := len(s.cursors) - 1 - p.below(len(s.cursors), "page")
 		c := s.pages[at]
 		c.Cursor, c.Offset, c.SkipTotal = s.cursors[at], 0, p.chance(3)
-		if p.chance(8) { // that is another list
+		if p.chance(8) { // this is a different list
 			c.Query = c.Query + "u"
 		}
 		if p.chance(3) {
@@ -484,7 +485,7 @@ func (s *sequence) drawOther(op string) call {
 	case "Purge":
 		ago := of(p, "before", 0, time.Second, time.Hour, -time.Second)
 		return p.as(call{Op: op, Limit: of(p, "limit", 1, 2, 100_000), Before: s.model.now.Add(-ago)})
-	case "delete": // together no more often than others, for it ends many a story
+	case "delete": // one share for all of them, because they end many histories
 		if p.chance(4) {
 			return p.as(call{Op: "DeleteOrganization", Organization: p.organization()})
 		}
@@ -510,7 +511,8 @@ func (s *sequence) drawOther(op string) call {
 	panic(op)
 }
 
-// jump is how far the clock moves: some time, or to where the next invitation expires, or just before.
+// jump draws how far the clock moves: any time, or to the moment at which the next invitation expires, or just before
+// it.
 func (s *sequence) jump() time.Duration {
 	p := s.pick
 	var next time.Duration
@@ -529,7 +531,7 @@ func (s *sequence) jump() time.Duration {
 	return next
 }
 
-// The model is not one that takes every answer: each of these is refused.
+// The model does not accept every answer: it refuses each of these.
 func TestModelRefusesWrongAnswers(t *testing.T) {
 	cfg := modelConfig{ResendAfter: -1, Organizations: map[string]string{"acme": "Acme"}, ExpiresIn: time.Hour, MaxBulk: 1,
 		MaxPerPage: 500}

@@ -12,7 +12,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// What the engine always gives up is tried for about ten seconds, with pauses, and then answered.
+// A transaction that the engine always aborts is retried for about ten seconds, with pauses; then the call fails.
 func TestRetryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -34,8 +34,9 @@ func TestRetryIsBounded(t *testing.T) {
 	})
 }
 
-// A statement in a transaction outlives its context by 250 milliseconds, one that begins, nests or ends a transaction
-// by 2 seconds: after its end, however long ago that was, and as a deadline where the context has one.
+// A statement in a transaction outlives its context by 250 milliseconds; one that begins, nests or ends a transaction
+// outlives it by 2 seconds. The time counts from the end of the context, however long ago that was. If the context has
+// a deadline, the statement has one too.
 func TestOutlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is := is.New(t)
@@ -51,13 +52,13 @@ func TestOutlive(t *testing.T) {
 			is.Equal(inner.Done(), nil)
 			is.True(!done())
 
-			for _, ago := range []time.Duration{-time.Second, time.Minute} { // it ends later, or has ended before
+			for _, ago := range []time.Duration{-time.Second, time.Minute} { // ends later, or has ended
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				time.Sleep(time.Second + ago)
 				began := time.Now()
 				inner, done = bound(ctx)
 				at, ok := inner.Deadline()
-				is.True(ok) // some drivers look at nothing else
+				is.True(ok) // some drivers look only at the deadline
 				want := extra + max(-ago, 0)
 				is.Equal(at.Sub(began), want)
 				<-inner.Done()

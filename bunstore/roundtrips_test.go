@@ -14,9 +14,9 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// How often each operation waits for the server where all goes well, BEGIN, COMMIT and the host's own statements
-// included. go-sql-driver sends one more, because it sets the isolation of a transaction before it begins it; on
-// PostgreSQL a write that a unique index may refuse has a savepoint.
+// The number of round trips to the server for each operation that succeeds at once, including BEGIN, COMMIT and the
+// host's own statements. go-sql-driver needs one more, because it sets a transaction's isolation before it begins it.
+// On PostgreSQL a write that a unique index may refuse has a savepoint.
 func TestRoundTrips(t *testing.T) {
 	both := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "mariadb")}
 	engines.On(t, both, func(t *testing.T, e engines.Engine) {
@@ -74,13 +74,13 @@ func TestRoundTrips(t *testing.T) {
 			p.Set(0, faults.Pass, "")
 			h.is.NoErr(c.call())
 			if got := p.Seen(); got != c.want[on] {
-				t.Errorf("%s: %d round trips, not %d", c.name, got, c.want[on])
+				t.Errorf("%s: %d round trips, want %d", c.name, got, c.want[on])
 			}
 		}
 	})
 }
 
-// That a host finds no row is no reason to ask whether the transaction is still there.
+// A host that finds no row causes no check whether the transaction is still open.
 func TestNoRowsCostNothing(t *testing.T) {
 	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
 		seen := &hook{}

@@ -25,7 +25,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The service on a real database, with a host whose users and memberships are tables in it.
+// The service on a real database, with a host that keeps users and memberships in tables there.
 
 type hostUser struct {
 	bun.BaseModel `bun:"table:host_users"`
@@ -41,9 +41,9 @@ type hostMember struct {
 	Metadata       string
 }
 
-// sqlHost is a Directory on the transaction it is handed.
+// sqlHost is a Directory that works in the transaction it is given.
 type sqlHost struct {
-	afterJoin func(ctx context.Context, db bun.IDB) error // what a Join still does behind its insert
+	afterJoin func(ctx context.Context, db bun.IDB) error // runs in Join, after the insert
 }
 
 func (h *sqlHost) Role(
@@ -133,7 +133,7 @@ func build(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	return attach(t, db, cfg)
 }
 
-// attach is a service on a database that has been built.
+// attach creates a service on a database that has been built.
 func attach(t testing.TB, db *bun.DB, cfg invitation.Config) *house {
 	t.Helper()
 	h := &house{
@@ -179,7 +179,7 @@ func TestServiceMainJob(t *testing.T) {
 		want.URL = ""
 		got, err := h.svc.Get(t.Context(), "acme", inv.ID)
 		h.is.NoErr(err)
-		h.is.Equal(got, want) // what Create returned is what is stored, to the microsecond
+		h.is.Equal(got, want) // Create returned exactly what is stored, to the microsecond
 		_, err = h.svc.Create(t.Context(), "acme", invitation.CreateParams{
 			EmailAddress: "u1@example.com", Role: invitation.RoleMember,
 		})
@@ -215,7 +215,8 @@ func TestServiceMainJob(t *testing.T) {
 		all, err = h.svc.ListAll(t.Context(), invitation.ListParams{Cursor: all.NextCursor})
 		h.is.NoErr(err)
 		h.is.Equal(len(all.Data), 2)
-		// The iterator holds no connection while it yields: with one connection the write would wait for ever.
+		// The iterator holds no connection while it yields; otherwise, with one connection, the write would
+		// wait forever.
 		for one, err := range h.svc.Each(t.Context(), "acme", invitation.ListParams{
 			Statuses: []invitation.Status{invitation.StatusPending},
 		}) {
@@ -226,7 +227,7 @@ func TestServiceMainJob(t *testing.T) {
 	})
 }
 
-// A Join that fails leaves the invitation pending and no membership, also where it had written already (C16).
+// A Join that fails leaves the invitation pending and no membership, even if it has already written (C16).
 func TestServiceAcceptIsAtomic(t *testing.T) {
 	boom := errors.New("boom")
 	for name, after := range map[string]func(context.Context, bun.IDB) error{
@@ -263,7 +264,7 @@ func TestServiceAcceptIsAtomic(t *testing.T) {
 	}
 }
 
-// What Join wrote before it found the user to be a member already is undone; the invitation is accepted.
+// Join writes and then finds that the user is already a member. Its writes are rolled back; the invitation is accepted.
 func TestServiceJoinOfAMember(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
@@ -276,7 +277,7 @@ func TestServiceJoinOfAMember(t *testing.T) {
 	})
 }
 
-// What cannot be enqueued did not happen.
+// If an event cannot be enqueued, the operation is rolled back.
 func TestServiceEventsAreAtomic(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
@@ -296,7 +297,7 @@ func TestServiceEventsAreAtomic(t *testing.T) {
 	})
 }
 
-// with is the service with another configuration.
+// with creates the service with another configuration.
 func (h *house) with(t testing.TB, cfg invitation.Config) *invitation.Service {
 	t.Helper()
 	cfg.Clock = h.clock
@@ -306,12 +307,12 @@ func (h *house) with(t testing.TB, cfg invitation.Config) *invitation.Service {
 	return svc
 }
 
-// A host transaction that fails after our calls leaves nothing of ours, also after a duplicate inside it; one that
-// commits has it all, the membership included.
+// A host's transaction that fails after our calls leaves none of our changes, even after a duplicate inside it. One
+// that commits keeps all of them, including the membership.
 func TestServiceInTheHostsTransaction(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		levels := []sql.IsolationLevel{sql.LevelDefault}
-		if db.Dialect().Name() != dialect.SQLite { // which has one
+		if db.Dialect().Name() != dialect.SQLite { // has only one
 			levels = append(levels, sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable)
 		}
 		for _, level := range levels {
@@ -335,7 +336,7 @@ func inTheHostsTransaction(t *testing.T, db *bun.DB, level sql.IsolationLevel) {
 			h.is.NoErr(err)
 			_, err = svc.Create(ctx, "acme", p)
 			h.is.True(errors.Is(err, invitation.ErrDuplicate))
-			_, err = svc.Accept(ctx, accept(inv, "new")) // by a user who is in this transaction only
+			_, err = svc.Accept(ctx, accept(inv, "new")) // by a user who exists only in this transaction
 			h.is.NoErr(err)
 			return end
 		})
@@ -356,7 +357,7 @@ func inTheHostsTransaction(t *testing.T, db *bun.DB, level sql.IsolationLevel) {
 	}
 }
 
-// atOnce calls fn n times at the same time and returns how many succeeded; every other one must be a refusal.
+// atOnce calls fn n times at the same time and returns how many calls succeeded. Every other one must be a refusal.
 func atOnce(t *testing.T, n int, refusal error, fn func(i int) error) int {
 	t.Helper()
 	errs := make([]error, n)
@@ -384,17 +385,17 @@ func TestServiceConcurrentCreates(t *testing.T) {
 		h.is.Equal(atOnce(t, 32, invitation.ErrDuplicate, func(int) error {
 			_, err := h.svc.Create(t.Context(), "acme", p)
 			return err
-		}), 1) // and 31 clear duplicates
+		}), 1) // the other 31 are duplicates
 		page, err := h.svc.List(t.Context(), "acme", invitation.ListParams{})
 		h.is.NoErr(err)
 		h.is.Equal(page.TotalCount, 1)
 
-		// All replace at once, without a pause: each time one is left.
+		// All calls replace at once, without a pause: each time one invitation is left.
 		svc := h.with(t, invitation.Config{ResendAfter: -1})
 		p.Replace = true
 		atOnce(t, 8, invitation.ErrDuplicate, func(int) error {
 			_, err := svc.Create(t.Context(), "acme", p)
-			if errors.Is(err, invitation.ErrConflict) { // somebody else has just replaced what was to be replaced
+			if errors.Is(err, invitation.ErrConflict) { // another call has just replaced the same invitation
 				return nil
 			}
 			return err
@@ -407,11 +408,11 @@ func TestServiceConcurrentCreates(t *testing.T) {
 	})
 }
 
-// The same from two processes, each with its own pool and its own service.
+// The same from two processes, each with its own pool and service.
 func TestServiceCreatesOfTwoProcesses(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		if e.Single {
-			t.Skip("nobody shares it")
+			t.Skip("no other process can share the database")
 		}
 		address := e.New(t)
 		h := build(t, e.Connect(t, address), invitation.Config{})
@@ -434,7 +435,7 @@ func TestServiceCreatesOfTwoProcesses(t *testing.T) {
 	})
 }
 
-// child is another process of this test binary, in TestChild.
+// child is another process of this test binary that runs TestChild.
 type child struct {
 	in  io.Writer
 	out *bufio.Reader
@@ -460,12 +461,12 @@ func startChild(t *testing.T, engine, address string) *child {
 	t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
 	c := &child{in, bufio.NewReader(out)}
 	if line, err := c.out.ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("the other process says %q, %v", line, err)
+		t.Fatalf("the other process printed %q, %v", line, err)
 	}
 	return c
 }
 
-// TestChild is what the other processes do: 16 creates at once, when they are told to.
+// TestChild is the body of the other processes: on a signal it runs 16 creates at once.
 func TestChild(t *testing.T) {
 	engine := os.Getenv("ORGINVITE_TEST_ENGINE")
 	if engine == "" {
@@ -485,7 +486,7 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// Seats and MaxPending are exact, whoever comes at the same time (C21).
+// Seats and MaxPending are exact under concurrent calls (C21).
 func TestServiceConcurrentLimits(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})
@@ -496,7 +497,7 @@ func TestServiceConcurrentLimits(t *testing.T) {
 			return int(n), limit, err
 		}
 		var invs []invitation.Invitation
-		for i := range 24 { // while there was no limit
+		for i := range 24 { // created without a limit
 			invs = append(invs, h.invite(t, fmt.Sprintf("u%d@example.com", i)))
 		}
 		svc := h.with(t, invitation.Config{Seats: seats})
@@ -516,8 +517,8 @@ func TestServiceConcurrentLimits(t *testing.T) {
 	})
 }
 
-// Accept and revoke at the same moment: accepted exactly when there is a member (C05). Two users who both own the
-// address: one membership (C04).
+// Accept and revoke at the same moment: the invitation is accepted exactly if there is a member (C05). Two users who
+// both own the address: one membership (C04).
 func TestServiceRaces(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		h := build(t, db, invitation.Config{})

@@ -24,8 +24,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The soak is a mixed load for a long time: what leaks shows as goroutines, connections or heap that grow, and what
-// seldom goes wrong as an error of an unexpected kind or as a membership without its acceptance.
+// The soak is a mixed load over a long time. Leaks show as growing goroutines, connections or heap. Rare failures show
+// as errors of an unexpected kind, or as a membership without its acceptance.
 //
 //	go test ./bunstore -run TestSoak -soak=10m -soak.engines=sqlite,postgres -timeout=0 -v
 
@@ -40,8 +40,8 @@ const (
 	soakSamples = 10 // at least; one a minute in a long run
 )
 
-// soakBound is what a later sample may have more of than the one after the first quarter: goroutines of a driver that
-// opens a connection at this moment, and what the heap has besides half as much again.
+// soakBound is how much later samples may exceed the one after the first quarter: by the goroutines of a driver that is
+// just opening a connection, and by this much heap on top of half as much again.
 var soakBound = soakSample{goroutines: 4, heap: 8 << 20}
 
 func TestSoak(t *testing.T) {
@@ -57,14 +57,14 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soakJoin remembers that a Join committed, also when the member left again.
+// soakJoin records that a Join committed, even if the member has left again.
 type soakJoin struct {
 	bun.BaseModel `bun:"table:soak_joins"`
 	InvitationID  string `bun:",pk"`
 	UserID        string
 }
 
-// soakHost is tableHost with that memory.
+// soakHost is tableHost with that record.
 type soakHost struct{ tableHost }
 
 func (h soakHost) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
@@ -75,7 +75,7 @@ func (h soakHost) Join(ctx context.Context, tx storage.Storage, m invitation.Mem
 	return err
 }
 
-// statements counts what the engine is asked.
+// statements counts the statements that the engine runs.
 type statements struct{ n atomic.Int64 }
 
 func (s *statements) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
@@ -88,10 +88,10 @@ type soak struct {
 	host       soakHost
 	clock      *clock.Fake
 	statements statements
-	// services by whether they take the organization's lock.
+	// services holds the services by whether they take the organization's lock.
 	free, limited *invitation.Service
 
-	// Workers hold it shared while they call; a sample is taken when nobody does.
+	// Workers hold it shared while they call. A sample is taken when no worker is calling.
 	quiet sync.RWMutex
 
 	mu      sync.Mutex
@@ -168,7 +168,7 @@ func (s *soak) run(t *testing.T) {
 	s.judge(t, samples, last)
 }
 
-// judge compares the end with the first quarter.
+// judge compares the end of the run with its first quarter.
 func (s *soak) judge(t *testing.T, samples []soakSample, last soakSample) {
 	t.Helper()
 	for _, wrong := range s.wrong {
@@ -192,7 +192,7 @@ func (s *soak) judge(t *testing.T, samples []soakSample, last soakSample) {
 	}
 	for _, at := range samples {
 		if at.inUse != 0 {
-			t.Errorf("after %v, when nobody called, %d connections were in use", at.after, at.inUse)
+			t.Errorf("after %v, when no worker was calling, %d connections were in use", at.after, at.inUse)
 		}
 	}
 	if s.errors[""] == 0 || last.rows == 0 {
@@ -200,7 +200,7 @@ func (s *soak) judge(t *testing.T, samples []soakSample, last soakSample) {
 	}
 }
 
-// soakSample is the state at one time, when nobody calls.
+// soakSample is the state at one time, while no worker is calling.
 type soakSample struct {
 	after                   time.Duration
 	calls, statements       int64
@@ -232,8 +232,8 @@ func (s *soak) sample(t *testing.T, after time.Duration) soakSample {
 	return sample
 }
 
-// consistent checks that an invitation is accepted exactly when its Join committed, and no slot is taken for a member,
-// and returns how many invitations and joins there are. Joins of invitations that were purged are forgotten.
+// consistent checks that an invitation is accepted exactly if its Join committed, and that no member's address is
+// pending. It returns the numbers of invitations and joins. It deletes joins of purged invitations.
 func (s *soak) consistent(t *testing.T) (rows, joined int) {
 	t.Helper()
 	ctx := t.Context()
@@ -256,11 +256,11 @@ func (s *soak) consistent(t *testing.T) (rows, joined int) {
 	for _, r := range records {
 		accepted := r.Status == accepted
 		if accepted && by[r.ID] != r.ResolvedBy || !accepted && by[r.ID] != "" {
-			t.Errorf("the invitation %s is %s by %q, and %q joined by it", r.ID, r.Status, r.ResolvedBy, by[r.ID])
+			t.Errorf("the invitation %s is %s by %q, but %q joined with it", r.ID, r.Status, r.ResolvedBy, by[r.ID])
 		}
 		user, _, _ := strings.Cut(r.EmailKey, "@")
 		if r.Status == pending && slices.Contains(members, r.OrganizationID+"/"+user+" "+r.Role) {
-			t.Errorf("the invitation %s of %s is pending, and %s is a member", r.ID, r.OrganizationID, user)
+			t.Errorf("the invitation %s of %s is pending, but %s is a member", r.ID, r.OrganizationID, user)
 		}
 		delete(by, r.ID)
 	}
@@ -273,11 +273,11 @@ func (s *soak) consistent(t *testing.T) (rows, joined int) {
 	return len(records), len(joins) - len(by)
 }
 
-// soakRefusals are the answers that belong to the contract. An aborted call had no effect.
+// soakRefusals are the refusals in the contract. An aborted call had no effect.
 var soakRefusals = []string{"", noFound, noInvitee, noTicket, noDuplicate, noAlreadyMember, noQuota, noPending,
 	noExpired, noAccepted, noRevoked, isAborted}
 
-// work is one worker: it invites, answers, and cleans up.
+// work runs one worker: it invites, answers, and cleans up.
 func (s *soak) work(ctx context.Context, n int) {
 	rnd := rand.New(rand.NewPCG(uint64(n), 1))
 	var mine []invitation.Invitation // the newest ones
@@ -298,7 +298,7 @@ func (s *soak) work(ctx context.Context, n int) {
 	}
 }
 
-// one makes one call, and remembers how long it took.
+// one makes one call, and records how long it took.
 func (s *soak) one(ctx context.Context, rnd *rand.Rand, mine *[]invitation.Invitation, clean bool) (string, error) {
 	organization := soakOrganizations[rnd.IntN(len(soakOrganizations))]
 	user := rnd.IntN(soakUsers)
@@ -359,7 +359,7 @@ func (s *soak) one(ctx context.Context, rnd *rand.Rand, mine *[]invitation.Invit
 		err = s.host.removeMember(ctx, organization, soakUser(user))
 	case "ExpireDue":
 		_, err = svc.ExpireDue(ctx, 500)
-	case "Purge": // keeps the table, and with it heap and latency, of one size
+	case "Purge": // keeps the table, and with it heap and latency, at one size
 		_, err = svc.Purge(ctx, s.clock.Now().Add(-3*time.Minute), 1000)
 	}
 	took := time.Since(began)
@@ -372,7 +372,7 @@ func (s *soak) one(ctx context.Context, rnd *rand.Rand, mine *[]invitation.Invit
 	return op, err
 }
 
-// report is the latencies and the errors.
+// report returns the latencies and the errors.
 func (s *soak) report() string {
 	var b strings.Builder
 	for _, op := range slices.Sorted(maps.Keys(s.latency)) {
@@ -399,7 +399,7 @@ func (h *histogram) add(d time.Duration) {
 	h.count++
 }
 
-// at is the duration, in milliseconds, that this part of the calls did not pass.
+// at returns the duration, in milliseconds, within which this part of the calls returned.
 func (h *histogram) at(part float64) float64 {
 	var below int64
 	for i, n := range h.buckets {

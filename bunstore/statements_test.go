@@ -28,13 +28,13 @@ import (
 
 var golden = flag.Bool("golden", false, "write testdata instead of comparing with it")
 
-// Every statement, of every engine, stands in testdata: a change of one shows in review. The schema there is what
-// databases were made with: it changes only by another migration.
+// testdata holds every statement of every engine, so that a changed statement shows in review. Databases were created
+// with the schema there: only another migration may change it.
 func TestStatements(t *testing.T) {
 	for _, e := range []struct {
 		name    string
 		dialect schema.Dialect
-		taken   string // what the engine says where a unique index refuses
+		taken   string // the engine's error when a unique index refuses a row
 	}{
 		{"sqlite", sqlitedialect.New(), "UNIQUE constraint failed: organization_invitations.id"},
 		{"postgres", pgdialect.New(), "duplicate key value (SQLSTATE 23505)"},
@@ -68,7 +68,7 @@ func TestStatements(t *testing.T) {
 			got, wanted := strings.Split(r.String(), "\n"), strings.Split(string(want), "\n")
 			for i := range min(len(got), len(wanted)) {
 				if got[i] != wanted[i] {
-					t.Fatalf("%s, line %d:\n%s\nis not\n%s", file, i+1, got[i], wanted[i])
+					t.Fatalf("%s, line %d:\n%s\nwant\n%s", file, i+1, got[i], wanted[i])
 				}
 			}
 			is.Equal(len(got), len(wanted))
@@ -76,7 +76,7 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// script does everything a Store does.
+// script calls everything that a Store does.
 func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -106,7 +106,7 @@ func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 	locking := storage.Query{Filter: storage.Filter{IDs: []string{"b", "a"}}, ForUpdate: true}
 	for _, c := range []struct {
 		name    string
-		written []int64 // rows each INSERT … RETURNING and each UPDATE or DELETE writes; the last one for all after
+		written []int64 // rows that each INSERT … RETURNING and each UPDATE or DELETE writes; the last number repeats
 		taken   bool    // a unique index refuses the first INSERT or UPDATE
 		call    func() error
 	}{
@@ -190,13 +190,12 @@ func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 	}
 }
 
-// tape is a driver that runs nothing. It keeps the text of every statement, and answers as a database in which all
-// is well.
+// tape is a driver that runs nothing. It keeps the text of every statement, and answers like a database without faults.
 type tape struct {
 	taken   error
 	written []int64
-	refuse  bool // the next statement that writes
-	held    bool // the slot of a
+	refuse  bool // refuse the next write
+	held    bool // another invitation holds the slot of a
 
 	mu   sync.Mutex
 	text strings.Builder
@@ -206,7 +205,7 @@ func (r *tape) title(name string) {
 	r.add("\n-- " + name)
 }
 
-// outcome writes what a call returned, but not what a caller would not compare.
+// outcome writes the result of a call, reduced to what a caller would compare.
 func (r *tape) outcome(err error) {
 	for _, kind := range []error{storage.ErrExists, storage.ErrConflict, storage.ErrNotFound, storage.ErrAborted} {
 		if errors.Is(err, kind) {
@@ -231,7 +230,7 @@ func (r *tape) String() string { return strings.TrimPrefix(r.text.String(), "\n"
 func (r *tape) Connect(context.Context) (driver.Conn, error) { return recording{r}, nil }
 func (r *tape) Driver() driver.Driver                        { return nil }
 
-// rows is how many rows the next statement writes.
+// rows returns the number of rows that the next statement writes.
 func (r *tape) rows() int64 {
 	if len(r.written) == 0 {
 		return 0
@@ -243,7 +242,7 @@ func (r *tape) rows() int64 {
 	return n
 }
 
-// refused is the error of the statement whose turn it is to be refused.
+// refused returns the error for a statement that is to be refused.
 func (r *tape) refused(statement string) error {
 	if r.refuse && !strings.Contains(statement, "_locks") && !strings.Contains(statement, "pending_key = NULL") &&
 		!strings.Contains(statement, "ON CONFLICT") &&
@@ -302,7 +301,7 @@ func (c recording) QueryContext(_ context.Context, text string, _ []driver.Named
 			ids = append(ids, []driver.Value{string(rune('a' + i))})
 		}
 		return replayed(ids...), nil
-	case c.r.held && strings.Contains(text, "organization_id, t.pending_key"), // who holds a slot
+	case c.r.held && strings.Contains(text, "organization_id, t.pending_key"), // which invitation holds a slot
 		c.r.held && strings.Contains(text, "SELECT id, organization_id, pending_key "):
 		return replayed([]driver.Value{"other", "o", "a'a"}), nil
 	case strings.Contains(text, "SELECT id, version "):
@@ -311,7 +310,7 @@ func (c recording) QueryContext(_ context.Context, text string, _ []driver.Named
 	return replayed(), nil
 }
 
-// replay is what a SELECT returns.
+// replay is the result of a SELECT.
 type replay struct{ rows [][]driver.Value }
 
 func replayed(rows ...[]driver.Value) driver.Rows { return &replay{rows} }

@@ -26,7 +26,7 @@ import (
 
 var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// record is a pending one of the organization o, for an address made of its id.
+// record returns a pending record of the organization o, for an address made of its id.
 func record(id string) storage.Record {
 	return storage.Record{
 		ID: id, OrganizationID: "o", EmailAddress: id + "@example.com", EmailKey: id + "@example.com",
@@ -44,7 +44,7 @@ func count(t *testing.T, s storage.Storage) int {
 	return n
 }
 
-// otherDialect is SQLite's under another name.
+// otherDialect is SQLite's dialect under another name.
 type otherDialect struct {
 	schema.Dialect
 	dialect dialect.Name
@@ -65,7 +65,7 @@ func TestNewRefuses(t *testing.T) {
 		is.True(err != nil)
 	}
 	_, err := bunstore.New(wrapped{db}, nil)
-	is.True(err != nil) // nobody knows whether that is a transaction
+	is.True(err != nil) // this may be a transaction or not
 	for _, cfg := range []bunstore.Config{
 		{TablePrefix: "App_"}, {TablePrefix: `a"b`}, {TablePrefix: "a.b"}, {TablePrefix: strings.Repeat("x", 30)},
 		{Schema: "a b"}, {Schema: strings.Repeat("x", 64)},
@@ -96,7 +96,7 @@ func TestPointersToHandles(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), record("a")))
 	is.NoErr(conn.Close())
 	err = s.RunInTx(t.Context(), nil)
-	is.True(errors.Is(err, sql.ErrConnDone) && !errors.Is(err, storage.ErrAborted)) // no other try would help
+	is.True(errors.Is(err, sql.ErrConnDone) && !errors.Is(err, storage.ErrAborted)) // another try would not help
 	tx, err := db.BeginTx(t.Context(), nil)
 	is.NoErr(err)
 	s, err = bunstore.New(&tx, nil)
@@ -105,7 +105,7 @@ func TestPointersToHandles(t *testing.T) {
 	is.NoErr(tx.Rollback())
 }
 
-// A transaction of the host's decides over what a Store does in it.
+// A host's transaction decides the outcome of what a Store does in it.
 func TestWithTx(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -182,7 +182,7 @@ func TestDB(t *testing.T) {
 	is.True(bunstore.DB(wrapper{}) == nil)
 	is.True(bunstore.DB(struct{ storage.Storage }{s}) == nil)
 
-	// What the host writes through it commits and rolls back with the level.
+	// The host's writes through DB commit and roll back with the nested transaction.
 	_, err := db.ExecContext(t.Context(), "CREATE TABLE members (id TEXT)")
 	is.NoErr(err)
 	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -203,7 +203,7 @@ func TestDB(t *testing.T) {
 	is.Equal(members, []string{"true"})
 }
 
-// Values reach the table as they are, as text and numbers, whatever the host has given bun to replace.
+// Values reach the table unchanged, as text and numbers, whatever replacements the host has registered with bun.
 func TestValuesAsStored(t *testing.T) {
 	is := is.New(t)
 	db := engines.SQLite(t, ":memory:", nil, 1).WithNamedArg("name", "replaced")
@@ -234,7 +234,7 @@ func TestValuesAsStored(t *testing.T) {
 		[]string{"text", "integer", "null", "integer", "null"})
 }
 
-// Times finer than a column cut a filter or a page where Match and Compare do.
+// Filters and pages cut at times finer than a column exactly as Match and Compare do.
 func TestFineTimes(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -301,7 +301,7 @@ func TestAfterWithImpossibleText(t *testing.T) {
 	})
 }
 
-// Lists of any length are answered, in one statement or several.
+// Lists of any length work, in one statement or several.
 func TestManyAddressesAndStatuses(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -322,7 +322,7 @@ func TestManyAddressesAndStatuses(t *testing.T) {
 	})
 }
 
-// A page far down by Offset is the one that is there.
+// A page at a large Offset has the right records.
 func TestDeepOffset(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -347,7 +347,7 @@ func TestDeepOffset(t *testing.T) {
 	})
 }
 
-// No value, and least of all private metadata, gets into the text of an error.
+// The text of an error contains no value, least of all private metadata.
 func TestErrorsHoldNoValues(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		const secret = "s3cret"
@@ -400,7 +400,7 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	})
 }
 
-// A database that cannot be written says so, and can be read.
+// A database that is not writable says so, and can be read.
 func TestReadOnly(t *testing.T) {
 	is := is.New(t)
 	file := engines.File(t)
@@ -422,7 +422,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// hook counts statements and keeps their words.
+// hook counts statements and keeps their first words.
 type hook struct{ statements []string }
 
 func (h *hook) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
@@ -431,14 +431,14 @@ func (h *hook) AfterQuery(_ context.Context, e *bun.QueryEvent) {
 	h.statements = append(h.statements, strings.TrimRight(words, "0123456789")) // of a savepoint
 }
 
-// bun's hooks see every statement, those that begin and end transactions and levels among them.
+// bun's hooks see every statement, including those that begin and end transactions and nested transactions.
 func TestHooksSeeEveryStatement(t *testing.T) {
 	is := is.New(t)
 	h, driver := &hook{}, 0
 	db := engines.Faulty(t, engines.File(t), engines.Recommended, 1, func(string) error { driver++; return nil })
 	s := newStore(t, db.WithQueryHook(h))
 	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-		h.statements, driver = nil, 2 // BEGIN and the write lock are seen already
+		h.statements, driver = nil, 2 // BEGIN and the write lock have been seen already
 		is.NoErr(tx.Lock(ctx, "k"))
 		is.NoErr(tx.Insert(ctx, record("a"), record("b")))
 		_ = tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return errors.New("undo") })
@@ -450,10 +450,10 @@ func TestHooksSeeEveryStatement(t *testing.T) {
 	}))
 	is.Equal(h.statements, []string{"INSERT INTO", "SAVEPOINT orginvite_", "ROLLBACK TO", "RELEASE SAVEPOINT",
 		"SAVEPOINT orginvite_", "SELECT id,", "UPDATE \"organization_invitations\"", "RELEASE SAVEPOINT", "COMMIT"})
-	is.Equal(len(h.statements)+2, driver) // and there are no others
+	is.Equal(len(h.statements)+2, driver) // there are no other statements
 }
 
-// The package brings no dialect, no driver and nothing of the domain into a build.
+// The package adds no dialect, no driver and nothing of the domain to a build.
 func TestImports(t *testing.T) {
 	is := is.New(t)
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
@@ -470,5 +470,5 @@ func TestImports(t *testing.T) {
 		}
 	}
 	_, err = os.Stat("sqlite.go")
-	is.NoErr(err) // what is SQLite's own stands there
+	is.NoErr(err) // only what is specific to SQLite is there
 }

@@ -31,7 +31,7 @@ type stage struct {
 	svc   *invitation.Service
 }
 
-// people is what happens in the host without the library.
+// people makes the changes in the host that bypass the library.
 type people interface {
 	addUser(id, email string)
 	setRole(organizationID, userID string, role invitation.Role)
@@ -111,7 +111,7 @@ func (s *stage) refused(err, sentinel error) {
 	}
 }
 
-// together calls all of them at the same time.
+// together runs all calls at the same time.
 func together(calls ...func()) {
 	var wg sync.WaitGroup
 	for _, call := range calls {
@@ -170,8 +170,8 @@ const (
 	member = invitation.RoleMember
 )
 
-// TestThreat has the classes of attack whose defence the database keeps, in memory and on every engine. The others
-// are in the tests of package invitation.
+// TestThreat covers the classes of attack that the database prevents, in memory and on every engine. The tests of
+// package invitation cover the others.
 func TestThreat(t *testing.T) {
 	for name, attack := range map[string]func(t *testing.T, s *stage){
 		"C04_used_twice":               threatTwice,
@@ -191,7 +191,7 @@ func TestThreat(t *testing.T) {
 	}
 }
 
-// Two users, or two clicks, on one link: two members, or one twice.
+// Two users, or two clicks, use one link, and it makes two members, or one member twice.
 func threatTwice(t *testing.T, s *stage) {
 	s.addUser("twin", "u1@example.com")
 	inv := s.invite("u1@example.com", member)
@@ -202,7 +202,7 @@ func threatTwice(t *testing.T, s *stage) {
 		func() { _, errs[3] = s.svc.Accept(s.ctx, accept(inv, "twin")) },
 		func() { _, errs[4] = s.svc.Accept(s.ctx, accept(inv, "u1")) },
 		func() { _, errs[5] = s.svc.Accept(s.ctx, accept(inv, "twin")) })
-	for i := range errs { // the clicks of one all succeed, those of the other are all told that it is taken
+	for i := range errs { // all clicks of one user succeed, and all clicks of the other are told that it is accepted
 		s.is.Equal(errs[i] == nil, errs[i%2] == nil)
 		if errs[i] != nil {
 			s.refused(errs[i], invitation.ErrAccepted)
@@ -212,7 +212,8 @@ func threatTwice(t *testing.T, s *stage) {
 	s.is.Equal(len(s.roles("acme")), 2)
 }
 
-// Accept and revoke both win: revoked, and a member all the same; or a failed step reopens what was consumed.
+// Accept and revoke both win: the invitation is revoked, and the user is a member. Or a failed step reopens a used
+// invitation.
 func threatBothWin(t *testing.T, s *stage) {
 	for i := range 10 {
 		user := fmt.Sprintf("u%d", i)
@@ -229,7 +230,7 @@ func threatBothWin(t *testing.T, s *stage) {
 	}
 }
 
-// Organization A's invitation is read, revoked, sent, changed or accepted through B.
+// An invitation of organization A is read, revoked, sent, changed or accepted through organization B.
 func threatAcross(t *testing.T, s *stage) {
 	s.setRole("other", "u0", admin)
 	inv := s.invite("u1@example.com", member)
@@ -262,14 +263,14 @@ func threatAcross(t *testing.T, s *stage) {
 	s.is.Equal(s.status(inv), invitation.StatusPending)
 }
 
-// A link is used again after its user was removed, after another was sent, after a new invitation.
+// A link is used again after its user was removed, after another link was sent, or after a new invitation.
 func threatReplay(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	s.clock.Advance(time.Hour)
 	resent, err := s.svc.Resend(s.ctx, "acme", inv.ID, invitation.ResendParams{})
 	s.is.NoErr(err)
 	_, err = s.svc.Accept(s.ctx, accept(inv, "u1"))
-	s.refused(err, invitation.ErrInvalidTicket) // rotated away
+	s.refused(err, invitation.ErrInvalidTicket) // rotated
 	_, err = s.svc.Accept(s.ctx, accept(resent, "u1"))
 	s.is.NoErr(err)
 	s.remove("acme", "u1")
@@ -277,13 +278,13 @@ func threatReplay(t *testing.T, s *stage) {
 	s.refused(err, invitation.ErrAccepted)
 	again := s.invite("u1@example.com", member)
 	_, err = s.svc.Accept(s.ctx, accept(resent, "u1"))
-	s.refused(err, invitation.ErrAccepted) // the new invitation is no help to the old link
+	s.refused(err, invitation.ErrAccepted) // the new invitation does not revive the old link
 	s.is.Equal(len(s.roles("acme")), 1)
 	_, err = s.svc.Accept(s.ctx, accept(again, "u1"))
 	s.is.NoErr(err)
 }
 
-// Accepting overwrites the role of somebody who is a member already, or makes them one twice.
+// Accepting overwrites the role of an existing member, or adds a second membership.
 func threatMember(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	s.setRole("acme", "u1", admin)
@@ -292,14 +293,14 @@ func threatMember(t *testing.T, s *stage) {
 	s.is.Equal(s.roles("acme"), map[string]invitation.Role{"ann": admin, "u1": admin})
 }
 
-// The membership is there and the invitation not accepted, or the reverse.
+// The membership exists but the invitation is not accepted, or the reverse.
 func threatHalf(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	boom := errors.New("boom")
 	svc := s.with(invitation.Config{
 		OnEvents: func(context.Context, storage.Storage, []invitation.Event) error { return boom },
 	})
-	_, err := svc.Accept(s.ctx, accept(inv, "u1")) // fails behind Join and behind the record
+	_, err := svc.Accept(s.ctx, accept(inv, "u1")) // fails after Join and after writing the record
 	s.refused(err, boom)
 	s.is.Equal(len(s.roles("acme")), 1)
 	s.is.Equal(s.status(inv), invitation.StatusPending)
@@ -313,7 +314,7 @@ func threatHalf(t *testing.T, s *stage) {
 	s.is.Equal(s.status(inv), invitation.StatusPending)
 }
 
-// A mail scanner that opens the link accepts, or voids it.
+// A mail scanner that opens the link accepts or voids it.
 func threatReading(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	before, err := s.store.List(s.ctx, storage.Query{})
@@ -335,7 +336,7 @@ func threatReading(t *testing.T, s *stage) {
 	s.is.NoErr(err)
 }
 
-// Many come at once, and more get in than there are seats.
+// Many accept at once, and more get in than there are seats.
 func threatQuota(t *testing.T, s *stage) {
 	var invs []invitation.Invitation
 	for i := range 8 {
@@ -370,7 +371,7 @@ func threatQuota(t *testing.T, s *stage) {
 	s.is.Equal(s.pending(), 7)
 }
 
-// Lapsed and resolved invitations hold seats, places or the address.
+// Lapsed and resolved invitations still use up seats, places or the address.
 func threatSquatting(t *testing.T, s *stage) {
 	s.svc = s.with(invitation.Config{Seats: s.seats(2), MaxPending: 1})
 	lapsing := s.invite("u1@example.com", member)
@@ -385,7 +386,7 @@ func threatSquatting(t *testing.T, s *stage) {
 	s.is.NoErr(err)
 }
 
-// After revoke, accept or resend a duplicate is still live.
+// A duplicate is still usable after revoke, accept or resend.
 func threatStale(t *testing.T, s *stage) {
 	first := s.invite("u1@example.com", member)
 	s.clock.Advance(time.Hour)
@@ -413,7 +414,7 @@ func threatStale(t *testing.T, s *stage) {
 	s.is.Equal(len(s.roles("acme")), 1)
 }
 
-// The inviter, the role or the organization is deleted, and the lists break.
+// After the inviter, the role or the organization is deleted, the lists fail.
 func threatDangling(t *testing.T, s *stage) {
 	inv := s.invite("u1@example.com", member)
 	s.remove("acme", "ann")
@@ -433,13 +434,13 @@ func threatDangling(t *testing.T, s *stage) {
 		s.is.Equal(page.TotalCount, 1)
 	}
 	_, err = svc.Accept(s.ctx, accept(inv, "u1"))
-	s.refused(err, invitation.ErrForbidden) // but it does not grant any more
+	s.refused(err, invitation.ErrForbidden) // but it no longer grants anything
 	_, err = svc.Revoke(s.ctx, "acme", inv.ID, invitation.RevokeParams{})
 	s.is.NoErr(err)
 }
 
-// Ann, an admin of acme, spells its id in another way. If the host takes that for acme, she is its admin there too, and
-// the library counts and lists it as an organization of its own: limits are passed, and invitations hidden.
+// Ann, an admin of acme, spells its id in another way. If the host takes that for acme, she is its admin there too,
+// while the library counts and lists it as a separate organization: limits are exceeded, and invitations hidden.
 func threatLoose(t *testing.T, s *stage) {
 	svc := s.with(invitation.Config{MaxPending: 1})
 	inv := s.invite("u1@example.com", member) // now acme is full
@@ -455,7 +456,7 @@ func threatLoose(t *testing.T, s *stage) {
 		_, err = ann.List(s.ctx, spelled, invitation.ListParams{})
 		s.refused(err, invitation.ErrNotMember)
 	}
-	for _, spelled := range []string{"ANN", "Ann", "ann ", " ann", "ánn"} { // nor is anybody else ann, or the invitee
+	for _, spelled := range []string{"ANN", "Ann", "ann ", " ann", "ánn"} { // nor is another spelling a user
 		_, err := s.svc.As(spelled).Create(s.ctx, "acme", p)
 		s.refused(err, invitation.ErrNotMember)
 	}
@@ -472,8 +473,8 @@ func threatLoose(t *testing.T, s *stage) {
 	s.is.Equal(s.roles("acme"), map[string]invitation.Role{"ann": admin})
 }
 
-// TestPeerDefects has ten defects that were reproduced by running a popular peer, better-auth 1.7.24.
-// None happens here.
+// TestPeerDefects covers ten defects that were reproduced by running a popular peer, better-auth 1.7.24. This library
+// has none of them.
 func TestPeerDefects(t *testing.T) {
 	for name, defect := range map[string]func(t *testing.T, s *stage){
 		"01_unverified_account_accepts": func(t *testing.T, s *stage) {
@@ -517,7 +518,7 @@ func TestPeerDefects(t *testing.T) {
 			s.is.NoErr(err)
 			page, err := s.svc.List(s.ctx, "acme", invitation.ListParams{Limit: 100})
 			s.is.NoErr(err)
-			s.is.Equal(page.TotalCount, 130) // says so
+			s.is.Equal(page.TotalCount, 130) // and the count says so
 			s.is.True(page.NextCursor != "")
 			seen := map[string]bool{}
 			for inv, err := range s.svc.Each(s.ctx, "acme", invitation.ListParams{}) {

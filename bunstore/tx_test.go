@@ -21,7 +21,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// sqliteError is an error as the driver has them.
+// sqliteError is an error as the drivers return it.
 type sqliteError struct {
 	code int
 	text string
@@ -37,7 +37,7 @@ var (
 	errUndo = errors.New("undo")
 )
 
-// scripted fails statements that begin with a text, the given number of times.
+// scripted fails the statements that begin with a text, a given number of times.
 type scripted struct {
 	mu    sync.Mutex
 	begin string
@@ -72,7 +72,7 @@ func faulty(t *testing.T) (*bunstore.Store, *bun.DB, *scripted) {
 	return newStore(t, db), db, f
 }
 
-// everyCall calls each method of s, and fn with what it returns.
+// everyCall calls each method of s, and passes its error to fn.
 func everyCall(ctx context.Context, s storage.Storage, fn func(name string, err error)) {
 	_, err := s.Get(ctx, "a")
 	fn("Get", err)
@@ -91,7 +91,7 @@ func everyCall(ctx context.Context, s storage.Storage, fn func(name string, err 
 	fn("RunInTx", s.RunInTx(ctx, func(context.Context, storage.Storage) error { return nil }))
 }
 
-// A transaction the engine gave up stays given up, also where fn makes nothing of it.
+// A transaction that the engine aborted stays aborted, even if fn ignores the error.
 func TestAbortCannotBeSwallowed(t *testing.T) {
 	for _, c := range []struct {
 		name, statement string
@@ -147,7 +147,7 @@ func TestAbortCannotBeSwallowed(t *testing.T) {
 				is.True(errors.Is(err, c.err))
 				is.Equal(runs, 1)
 			}
-			// In the host's, which is never run again.
+			// In the host's transaction, which is never retried.
 			tx, err := db.BeginTx(t.Context(), nil)
 			is.NoErr(err)
 			in := s.WithTx(tx)
@@ -161,7 +161,8 @@ func TestAbortCannotBeSwallowed(t *testing.T) {
 	}
 }
 
-// What the engine gives up outside a transaction, or at its ends, is done again; within bounds, and not for nobody.
+// If the engine aborts an operation outside a transaction, or at its BEGIN or COMMIT, it is retried, within bounds and
+// only while the context lasts.
 func TestRetry(t *testing.T) {
 	for _, statement := range []string{"INSERT", "BEGIN", "UPDATE", "COMMIT"} {
 		t.Run(statement, func(t *testing.T) {
@@ -206,7 +207,7 @@ func TestRetry(t *testing.T) {
 		s, _, _ := faulty(t)
 		theirs, runs := &sqliteError{5, "over quota"}, 0
 		err := s.RunInTx(t.Context(), func(context.Context, storage.Storage) error { runs++; return theirs })
-		is.True(err == error(theirs)) // as it is
+		is.True(err == error(theirs)) // unchanged
 		is.Equal(runs, 1)
 	})
 	t.Run("not after ctx is done", func(t *testing.T) {
@@ -232,7 +233,7 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// A connection that is lost while something is being committed leaves the answer open.
+// A connection lost during a commit leaves the outcome unknown.
 func TestOutcomeUnknown(t *testing.T) {
 	is := is.New(t)
 	s, _, f := faulty(t)
@@ -258,7 +259,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	is.True(!errors.Is(err, storage.ErrOutcomeUnknown))
 }
 
-// Where a level cannot be undone, the whole transaction is.
+// If a nested transaction cannot be rolled back, the whole transaction is.
 func TestFailedUndo(t *testing.T) {
 	for _, statement := range []string{"ROLLBACK TO", "RELEASE"} {
 		t.Run(statement, func(t *testing.T) {
@@ -298,8 +299,8 @@ func TestFailedUndo(t *testing.T) {
 	})
 }
 
-// The nested transaction whose context is cancelled is undone, and only it: bun would send its ROLLBACK TO with the
-// cancelled context, and the outer transaction would commit it.
+// If the context of a nested transaction is cancelled, only that transaction is rolled back. bun would send its
+// ROLLBACK TO with the cancelled context, and the outer transaction would commit the writes.
 func TestCancelledLevel(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -330,7 +331,7 @@ func TestCancelledLevel(t *testing.T) {
 	})
 }
 
-// ctx that ends in the middle of a write does not take the transaction along.
+// A context that ends in the middle of a write does not roll back the transaction.
 func TestCancelledInWrite(t *testing.T) {
 	is := is.New(t)
 	s, _, f := faulty(t)
@@ -339,7 +340,7 @@ func TestCancelledInWrite(t *testing.T) {
 		inner, cancel := context.WithCancel(ctx)
 		f.set("INSERT", nil, 1)
 		f.onHit = cancel
-		is.NoErr(tx.Insert(inner, record("b"))) // it was there in time, and is written
+		is.NoErr(tx.Insert(inner, record("b"))) // it was sent in time, and is written
 		f.set("SELECT", nil, 1)
 		inner, cancel = context.WithCancel(ctx)
 		f.onHit = cancel
@@ -356,10 +357,10 @@ func TestCancelledInWrite(t *testing.T) {
 		return nil
 	})
 	is.True(errors.Is(err, context.Canceled))
-	is.Equal(count(t, s), 3) // not committed for nobody
+	is.Equal(count(t, s), 3) // not committed after the caller has left
 }
 
-// However fn ends, its level ends with it.
+// A nested transaction ends when its fn does, however fn ends.
 func TestPanicAndGoexit(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -403,7 +404,7 @@ func TestFinishedHandle(t *testing.T) {
 	}
 }
 
-// A handle whose level is open tells who is in that level, and makes others wait.
+// If a nested transaction is open, the outer handle returns an error to its callers inside, and makes others wait.
 func TestOuterHandle(t *testing.T) {
 	is := is.New(t)
 	conn, err := engines.SQLite(t, engines.File(t), engines.Recommended, 1).Conn(t.Context())
@@ -453,7 +454,7 @@ func TestGoroutinesShareATransaction(t *testing.T) {
 	})
 }
 
-// Sixteen writers that read before they write, on a file without busy_timeout: all get through, none is lost.
+// Sixteen writers read before they write, on a file without busy_timeout: all succeed, and no write is lost.
 func TestConcurrentWriters(t *testing.T) {
 	engines.Each(t, func(t *testing.T, db *bun.DB) {
 		is := is.New(t)
@@ -484,7 +485,7 @@ func TestConcurrentWriters(t *testing.T) {
 	})
 }
 
-// A host's transaction that has read, on a file others have written since, cannot have the lock.
+// A host's transaction that has read cannot take the lock if others have written to the file since.
 func TestOldSnapshot(t *testing.T) {
 	is := is.New(t)
 	db := engines.SQLite(t, engines.File(t), engines.Plain, 4)
@@ -504,12 +505,12 @@ func TestOldSnapshot(t *testing.T) {
 		is.NoErr(s.Insert(t.Context(), record(fmt.Sprint(n))))
 		is.True(errors.Is(lock(in), storage.ErrAborted))
 		_, err = in.Count(t.Context(), storage.Filter{})
-		is.True(errors.Is(err, storage.ErrAborted)) // it stays given up
+		is.True(errors.Is(err, storage.ErrAborted)) // it stays aborted
 		is.NoErr(tx.Rollback())
 	}
 }
 
-// With one connection nothing in a transaction asks the pool for another.
+// With one connection no call in a transaction asks the pool for another.
 func TestOneConnection(t *testing.T) {
 	is := is.New(t)
 	s := newStore(t, engines.SQLite(t, engines.File(t), engines.Recommended, 1))
@@ -521,7 +522,7 @@ func TestOneConnection(t *testing.T) {
 		is.NoErr(tx.(*bunstore.Store).Migrate(ctx))
 		everyCall(ctx, tx, func(name string, err error) { is.True(!errors.Is(err, context.DeadlineExceeded)) })
 
-		// Who waits for the one connection stops when its ctx does.
+		// A call that waits for the one connection stops when its ctx does.
 		waiting, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		is.True(errors.Is(s.RunInTx(waiting, nil), context.DeadlineExceeded))
@@ -530,7 +531,7 @@ func TestOneConnection(t *testing.T) {
 	}))
 }
 
-// What cannot be stored together is undone, though a part of it was written by then.
+// Records that cannot be stored together are rolled back, even if some of them were already written.
 func TestLargeInsertIsAllOrNone(t *testing.T) {
 	is := is.New(t)
 	s, _, _ := faulty(t)
@@ -561,14 +562,15 @@ func TestLargeInsertIsAllOrNone(t *testing.T) {
 	is.NoErr(err)
 	stored = stored[1:]                                 // without "before"
 	stored[150].EmailKey = record("before").EmailKey    // held by one outside the call
-	stored[3].EmailKey, stored[4].EmailKey = "x3", "x3" // by an earlier one
+	stored[3].EmailKey, stored[4].EmailKey = "x3", "x3" // held by an earlier one
 	check(s.Update(t.Context(), stored...), 4, 150)
 	stored[4].EmailKey, stored[150].EmailKey = stored[5].EmailKey, "x150"
 	stored[5].EmailKey = "x5"
-	is.NoErr(s.Update(t.Context(), stored...)) // one takes what another gives up
+	is.NoErr(s.Update(t.Context(), stored...)) // one takes the slot that another frees
 }
 
-// A statement of the host's that ends the transaction behind our back is noticed where its level ends.
+// If a statement of the host's ends the transaction unnoticed, the Store finds out at the end of the nested
+// transaction.
 func TestTransactionEndedByHost(t *testing.T) {
 	is := is.New(t)
 	s, db, _ := faulty(t)
@@ -581,13 +583,13 @@ func TestTransactionEndedByHost(t *testing.T) {
 				return result
 			})
 			is.True(errors.Is(err, storage.ErrAborted))
-			is.True(errors.Is(tx.Insert(ctx, record("b")), storage.ErrAborted)) // or it would commit by itself
+			is.True(errors.Is(tx.Insert(ctx, record("b")), storage.ErrAborted)) // otherwise it would commit by itself
 			return nil
 		})
 		is.True(errors.Is(err, storage.ErrAborted))
 		is.Equal(count(t, s), 0)
 	}
-	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // the connection is well
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error { // the connection still works
 		return tx.Insert(ctx, record("a"))
 	}))
 	is.Equal(db.Stats().InUse, 0)

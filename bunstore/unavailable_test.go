@@ -25,7 +25,7 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// unavailable checks that no call gets through, that each says so, and what to do.
+// unavailable checks that every call fails, and that each error says so and how to fix it.
 func unavailable(t *testing.T, db *bun.DB, remedy string) {
 	t.Helper()
 	is := is.New(t)
@@ -36,7 +36,7 @@ func unavailable(t *testing.T, db *bun.DB, remedy string) {
 		is.True(errors.Is(err, storage.ErrUnavailable))
 		is.True(!errors.Is(err, storage.ErrAborted) && !errors.Is(err, storage.ErrOutcomeUnknown))
 		if !strings.Contains(fmt.Sprint(err), remedy) {
-			t.Errorf("%v does not say %q", err, remedy)
+			t.Errorf("%v does not contain %q", err, remedy)
 		}
 	}
 	check(s.Insert(t.Context(), record("new")))
@@ -44,13 +44,13 @@ func unavailable(t *testing.T, db *bun.DB, remedy string) {
 	check(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 		err := tx.Insert(ctx, record("new"))
 		check(err)
-		check(tx.Insert(ctx, record("new"))) // and goes on saying so
-		return nil                           // whoever makes nothing of it
+		check(tx.Insert(ctx, record("new"))) // and the error stays
+		return nil                           // even if the host ignores it
 	}))
 	idle(t, db)
 }
 
-// closedPort is an address nobody listens on.
+// closedPort returns an address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,7 +61,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// A server that cannot be reached is unavailable, to the service's callbacks too.
+// A server that cannot be reached is unavailable, for the service's callbacks too.
 func TestServerUnreachable(t *testing.T) {
 	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -85,7 +85,7 @@ func TestServerUnreachable(t *testing.T) {
 		is.True(errors.Is(err, storage.ErrUnavailable))
 		is.True(errors.Is(s.Check(t.Context()), storage.ErrUnavailable))
 
-		// Get of a user asks Directory.Role before it reads: the host's own statement is the first to fail.
+		// Get as a user calls Directory.Role before it reads, so the host's own statement is the first to fail.
 		svc, err := invitation.NewService(s, &sqlHost{}, nil)
 		is.NoErr(err)
 		_, err = svc.As("ann").Get(t.Context(), "acme", "i")
@@ -97,7 +97,7 @@ func TestServerUnreachable(t *testing.T) {
 	})
 }
 
-// A server that is read-only, as a replica is, or has no connection left.
+// A server that is read-only, as a replica is, or that has no connection left.
 func TestServerRefuses(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		onPostgres(t, func(t *testing.T, e engines.Engine) {
@@ -116,7 +116,7 @@ func TestServerRefuses(t *testing.T) {
 			_, err = admin.ExecContext(t.Context(), "ALTER ROLE "+name+" SET default_transaction_read_only = on")
 			is.NoErr(err)
 			unavailable(t, e.Connect(t, u.String()), "connect to the primary")
-			if !strings.HasSuffix(e.Name, "pgdriver") { // which knows no such setting
+			if !strings.HasSuffix(e.Name, "pgdriver") { // pgdriver has no such setting
 				unavailable(t, e.Connect(t, with(t, u.String(), "target_session_attrs", "read-write")), "connect to the primary")
 			}
 			_, err = admin.ExecContext(t.Context(), "ALTER ROLE "+name+" NOSUPERUSER CONNECTION LIMIT 0")
@@ -141,17 +141,17 @@ func TestServerRefuses(t *testing.T) {
 			is.NoErr(err)
 			t.Cleanup(func() { _, _ = admin.ExecContext(context.Background(), "DROP USER "+cfg.User+"@'%'") })
 			db := e.Connect(t, cfg.FormatDSN())
-			db.SetMaxIdleConns(0) // bun's dialect has used the one connection it may have
+			db.SetMaxIdleConns(0) // bun's dialect has used the only connection that this user may open
 			unavailable(t, db, "raise its limit")
 		})
 	})
 }
 
-// SQLite says what is wrong with the file, and what to do.
+// SQLite's errors say what is wrong with the file, and how to fix it.
 func TestSQLiteFileTrouble(t *testing.T) {
 	prepared := func(t *testing.T) (file string) {
 		file = engines.File(t)
-		db := engines.SQLite(t, file, url.Values{}, 1) // no WAL, so that the file is all there is
+		db := engines.SQLite(t, file, url.Values{}, 1) // without WAL, so that the file is complete
 		if err := newStore(t, db).Insert(t.Context(), record("a")); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func TestSQLiteFileTrouble(t *testing.T) {
 	})
 	t.Run("full", func(t *testing.T) {
 		is := is.New(t)
-		db := engines.SQLite(t, prepared(t), url.Values{"_pragma": {"max_page_count(1)"}}, 1) // as many as there are
+		db := engines.SQLite(t, prepared(t), url.Values{"_pragma": {"max_page_count(1)"}}, 1) // the file is full
 		s, err := bunstore.New(db, nil)
 		is.NoErr(err)
 		big := record("big")
@@ -173,7 +173,7 @@ func TestSQLiteFileTrouble(t *testing.T) {
 		is.True(strings.Contains(err.Error(), "free space or raise it"))
 		is.Equal(count(t, s), 1)
 		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
-			_, err := tx.Delete(ctx, "a") // the connection is well
+			_, err := tx.Delete(ctx, "a") // the connection still works
 			return err
 		}))
 	})
@@ -186,7 +186,7 @@ func TestSQLiteFileTrouble(t *testing.T) {
 		file := prepared(t)
 		b, err := os.ReadFile(file)
 		is.NoErr(err)
-		for i := 100; i < len(b); i++ { // behind the header
+		for i := 100; i < len(b); i++ { // after the header
 			b[i] = 0xa5
 		}
 		is.NoErr(os.WriteFile(file, b, 0o600))
@@ -209,8 +209,8 @@ func TestSQLiteFileTrouble(t *testing.T) {
 	})
 }
 
-// Classify gives a host's own errors the meaning that the store's have, and leaves alone what means nothing here. In a
-// transaction the connection is there, so what the network says is about another service.
+// Classify maps a host's own errors as the store maps its own, and returns all others unchanged. In a transaction the
+// connection works, so a network error there concerns another service.
 func TestClassify(t *testing.T) {
 	is := is.New(t)
 	s, db, _ := faulty(t)
@@ -222,14 +222,14 @@ func TestClassify(t *testing.T) {
 		err     error
 		kind    error // ErrAborted, ErrUnavailable, or nil
 		remedy  string
-		outside bool // this holds outside a transaction only
+		outside bool // this holds only outside a transaction
 	}{
 		{busy, storage.ErrAborted, "", false},
 		{driver.ErrBadConn, storage.ErrAborted, "", false},
 		{full, storage.ErrUnavailable, "free space or raise it", false},
 		{&sqliteError{8, "attempt to write a readonly database"}, storage.ErrUnavailable, "without mode=ro", false},
 		{&sqliteError{14, "unable to open database file"}, storage.ErrUnavailable, "create its folder", false},
-		{errors.New("database is locked"), nil, "", false}, // words of the host's
+		{errors.New("database is locked"), nil, "", false}, // the host's own words
 		{network("dial", "connection refused"), storage.ErrUnavailable, "", true},
 		{network("read", "i/o timeout"), storage.ErrAborted, "", true},
 		{io.EOF, storage.ErrAborted, "", true},
@@ -248,7 +248,7 @@ func TestClassify(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			for range 2 { // the second time for somebody who does not wait any more
+			for range 2 { // the second time for a caller that has stopped waiting
 				err := store.Classify(ctx, fmt.Errorf("role: %w", c.err))
 				t.Log(inside, err)
 				is.True(errors.Is(err, c.err))

@@ -22,14 +22,14 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// world is a running service with its host, which answers the calls of the model.
+// world is a running service with its host. It answers the calls of the model.
 type world struct {
 	name        string
 	clock       *clock.Fake
 	svc, former *invitation.Service
 	store       storage.Storage
 	host        modelHost
-	lastID      string // that the service was given
+	lastID      string // the last id that the service was given
 }
 
 // modelHost is a host application whose users and members a test can change.
@@ -43,8 +43,8 @@ type modelHost interface {
 	members(ctx context.Context, organizations []string) ([]string, error)
 }
 
-// settings are those of the service under test. Its ids are made from ids, unique and in no order; one goroutine at a
-// time may create.
+// settings returns the configuration of the service under test. Its ids are made from ids, unique and in no order. Only
+// one goroutine may create at a time.
 func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.Config {
 	t.Helper()
 	roles, err := invitation.NewRoles(modelRoles...)
@@ -76,7 +76,7 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 	return c
 }
 
-// open makes the services.
+// open creates the services.
 func (w *world) open(t testing.TB, cfg modelConfig, ids string) {
 	t.Helper()
 	c := cfg.settings(t, w, ids)
@@ -95,7 +95,7 @@ func (w *world) open(t testing.TB, cfg modelConfig, ids string) {
 	}
 }
 
-// sentinels are the errors by the names of the model.
+// sentinels are the errors by their names in the model.
 var sentinels = map[string]error{
 	noInvalid: invitation.ErrInvalid, noCursor: invitation.ErrInvalidCursor, noTicket: invitation.ErrInvalidTicket,
 	noFound: invitation.ErrNotFound, noForbidden: invitation.ErrForbidden, noMember: invitation.ErrNotMember,
@@ -107,7 +107,7 @@ var sentinels = map[string]error{
 	isUnavailable: invitation.ErrUnavailable,
 }
 
-// named is what the model calls an error. One that no sentinel describes is internal.
+// named returns the model's name of an error. An error that no sentinel describes is internal.
 func named(err error) string {
 	var names []string
 	for name, sentinel := range sentinels {
@@ -328,7 +328,7 @@ func plain(m invitation.Metadata) string {
 	return canonicalJSON(string(b))
 }
 
-// ticketOf is the ticket in a link.
+// ticketOf returns the ticket in a link.
 func ticketOf(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -337,7 +337,7 @@ func ticketOf(link string) string {
 	return u.Query().Get("invitation_ticket")
 }
 
-// memoryHost is invitationtest's as a modelHost.
+// memoryHost adapts invitationtest's host to modelHost.
 type memoryHost struct{ *invitationtest.Host }
 
 func (h memoryHost) seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
@@ -411,7 +411,7 @@ type tableMember struct {
 	InvitationID   string
 }
 
-// tableHost is a modelHost whose state is tables beside the invitations.
+// tableHost is a modelHost that keeps its state in tables beside the invitations.
 type tableHost struct {
 	db    *bun.DB
 	store *bunstore.Store
@@ -506,7 +506,7 @@ func (h tableHost) addOrganization(ctx context.Context, id, name string) error {
 	})
 }
 
-// write is a transaction of the host's that is retried where the engine aborts it.
+// write runs a transaction of the host's, and retries it if the engine aborts it.
 func (h tableHost) write(ctx context.Context, fn func(ctx context.Context, tx bun.IDB) error) error {
 	return h.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error { return fn(ctx, bunstore.DB(tx)) })
 }
@@ -558,7 +558,7 @@ func (h tableHost) members(ctx context.Context, organizations []string) ([]strin
 	return all, err
 }
 
-// tables is a database for one service after the other.
+// tables is a database that serves one service after another.
 type tables struct {
 	name  string
 	host  tableHost
@@ -573,7 +573,7 @@ func newTables(t testing.TB, name string, db *bun.DB) *tables {
 	return &tables{name: name, host: newTableHost(t, db, store), store: store}
 }
 
-// world is a service on the emptied database. Its host has no users yet.
+// world returns a service on the emptied database. Its host has no users yet.
 func (d *tables) world(t testing.TB, cfg modelConfig, began time.Time) *world {
 	t.Helper()
 	ctx := context.Background()
