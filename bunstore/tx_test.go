@@ -283,7 +283,7 @@ func TestFailedUndo(t *testing.T) {
 			is.Equal(count(t, s), 0)
 		})
 	}
-	t.Run("a level that is not released is undone", func(t *testing.T) {
+	t.Run("a nested transaction that is not released is rolled back", func(t *testing.T) {
 		is := is.New(t)
 		s, _, f := faulty(t)
 		refused := errors.New("refused")

@@ -17,7 +17,10 @@ var nestingCases = []testCase{
 	{name: "the ctx of a nested fn has the values of the caller's, and is alive", test: nestContextValues},
 	{name: "a nested transaction says whether it was rolled back, also if ctx is cancelled in fn", test: nestOutcome},
 	{name: "the handle of a nested transaction is unusable once its fn has returned", test: nestHandleEnds},
-	{name: "read, change and write under a lock taken in a nested transaction loses nothing", test: nestNoLostUpdate, needs: Locks},
+	{
+		name: "read, change and write under a lock taken in a nested transaction loses nothing",
+		test: nestNoLostUpdate, needs: Locks,
+	},
 	{
 		name: "nobody sees what a nested transaction wrote before the outer one is committed", test: nestUncommitted,
 		needs: Concurrency,
