@@ -339,7 +339,8 @@ func TestCreateBulk(t *testing.T) {
 }
 
 func TestCreateBulkRefuses(t *testing.T) {
-	w := setup(t, &invitation.Config{MaxBulk: 4, AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+	w := setup(t, &invitation.Config{MaxBulk: 4, AllowEmail: func(_ context.Context, _ storage.Storage, _,
+		email string) error {
 		if strings.HasSuffix(email, "@evil.example") { // gets the canonical form
 			return fmt.Errorf("blocked: %w", invitation.ErrForbidden)
 		}

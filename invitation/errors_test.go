@@ -201,7 +201,8 @@ func TestHostErrorsAreReturned(t *testing.T) {
 		w := setup(t, nil)
 		inv := w.invite("carl@example.com")
 		for name, dir := range map[string]*failing{
-			"role": {Host: w.host, role: both}, "emails": {Host: w.host, verifiedEmails: both}, "join": {Host: w.host, join: both},
+			"role": {Host: w.host, role: both}, "emails": {Host: w.host, verifiedEmails: both}, "join": {Host: w.host,
+				join: both},
 		} {
 			_, err := w.service(dir, nil).Accept(w.ctx, byIDs(inv, "carl"))
 			if invitation.HTTPStatus(err) != 402 {

@@ -246,7 +246,8 @@ func TestCursor(t *testing.T) {
 			w.clock.Advance(time.Minute) // to avoid ties
 		}
 	}
-	for _, orders := range [][]string{nil, {"created_at"}, {"-email_address"}, {"expires_at"}, {"-expires_at", "created_at"}, {"created_at", "-email_address"}} {
+	for _, orders := range [][]string{nil, {"created_at"}, {"-email_address"}, {"expires_at"},
+		{"-expires_at", "created_at"}, {"created_at", "-email_address"}} {
 		t.Run(strings.Join(orders, " "), func(t *testing.T) {
 			w.in(t)
 			var p invitation.ListParams
@@ -359,14 +360,16 @@ func FuzzCursor(f *testing.F) {
 func TestParseOrder(t *testing.T) {
 	is := is.New(t)
 	for s, want := range map[string]invitation.Order{
-		"created_at": {Field: "created_at"}, "+created_at": {Field: "created_at"}, "-created_at": {Field: "created_at", Descending: true},
+		"created_at": {Field: "created_at"}, "+created_at": {Field: "created_at"}, "-created_at": {Field: "created_at",
+			Descending: true},
 		"-email_address": {Field: "email_address", Descending: true}, "expires_at": {Field: "expires_at"},
 	} {
 		got, err := invitation.ParseOrder(s)
 		is.NoErr(err)
 		is.Equal(got, want)
 	}
-	for _, s := range []string{"", "-", "+", "--created_at", "+-created_at", "-+created_at", "++created_at", "id", "created_at ", "created_at desc", "CREATED_AT"} {
+	for _, s := range []string{"", "-", "+", "--created_at", "+-created_at", "-+created_at", "++created_at", "id",
+		"created_at ", "created_at desc", "CREATED_AT"} {
 		_, err := invitation.ParseOrder(s)
 		is.True(errors.Is(err, invitation.ErrInvalid))
 		is.Equal(refusals(err), []refusal{{422, "form_param_value_invalid", "order_by"}})

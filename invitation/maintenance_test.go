@@ -95,7 +95,8 @@ func TestExpireDueConcurrently(t *testing.T) {
 	w := lapse(t, 1500)
 	var mu sync.Mutex
 	told, total := map[string]int{}, 0
-	svc := w.service(w.host, &invitation.Config{OnEvents: func(_ context.Context, _ storage.Storage, events []invitation.Event) error {
+	svc := w.service(w.host, &invitation.Config{OnEvents: func(_ context.Context, _ storage.Storage,
+		events []invitation.Event) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, e := range events {
@@ -128,7 +129,8 @@ func TestExpireDueFailsBetweenBatches(t *testing.T) {
 	w := lapse(t, 1000)
 	boom := errors.New("boom")
 	calls := 0
-	svc := w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage, []invitation.Event) error {
+	svc := w.service(w.host, &invitation.Config{OnEvents: func(context.Context, storage.Storage,
+		[]invitation.Event) error {
 		if calls++; calls == 2 {
 			return boom
 		}

@@ -121,7 +121,8 @@ func TestMetadataRefuses(t *testing.T) {
 		_, err := invitation.NewMetadata(v)
 		is.True(errors.Is(err, invitation.ErrInvalid)) // not an object, or not JSON at all
 	}
-	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`, `{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
+	for _, s := range []string{`{"a":"\\u0000"}`, `{"a":"\\ud800"}`, `{"a":"\ufffd"}`,
+		`{"a":1.7976931348623157e308}`, `{"a":1e-999999}`,
 		`{"a":` + strings.Repeat(
 			"9", 308,
 		) + `}`, "{\"a\":1e5\n}", "{\"a\":1e5\t,\"b\":[1e5\r]}", `{"a":1,"A":2,"\u00e4":3,"Ä":4}`} {
@@ -334,7 +335,8 @@ func TestMetadataFromABrokenStore(t *testing.T) {
 		return m
 	}
 	patch := mustMetadata(t, `{"a":{"b":1},"c":null}`)
-	for _, s := range []string{`{`, `{"a`, `{"a\`, `{"a":`, `{"a":{"b":"c"`, `{"a":}`, `{"a":1]`, `{]`, `[`, `[{"a":1}]`, `}`, `"`, `"a`, `null`, `1`, ` `,
+	for _, s := range []string{`{`, `{"a`, `{"a\`, `{"a":`, `{"a":{"b":"c"`, `{"a":}`, `{"a":1]`, `{]`, `[`,
+		`[{"a":1}]`, `}`, `"`, `"a`, `null`, `1`, ` `,
 		`{"a":1} x`, `{,}`, `{"a"1}`, `{"a":tru}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, strings.Repeat(
 			`{"a":`, 1<<17,
 		), strings.Repeat(`[`, 1<<17),
@@ -562,7 +564,8 @@ func TestDecodeKnowsTheFieldsOfStructs(t *testing.T) {
 
 // Whatever ParseMetadata takes is one JSON object, comes back as it was, and merges into itself unchanged in meaning.
 func FuzzMetadata(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`, ` {"a" : {"\u0062":[{}, "\"}"]} } `} {
+	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"\ud800":1}`, `[]`, `{"a":1e999}`,
+		` {"a" : {"\u0062":[{}, "\"}"]} } `} {
 		f.Add(s, `{"a":null}`)
 		f.Add(s, `{"\u0061":{"b":{"c":null,"d":1}},"e":[ ]}`)
 	}

@@ -28,7 +28,8 @@ func TestPreview(t *testing.T) {
 	_, err := w.svc.Preview(w.ctx, ticketOf(t, inv))
 	w.is.True(errors.Is(err, invitation.ErrQuotaExceeded))
 	boom := errors.New("boom")
-	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
+	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage,
+		[]string) (map[string]invitation.Organization, error) {
 		return nil, boom
 	}})
 	_, err = svc.Preview(w.ctx, ticketOf(t, inv))
@@ -102,7 +103,8 @@ func TestPreviewResolved(t *testing.T) {
 	w.is.NoErr(err)
 	boom := errors.New("boom")
 	w.clock.Set(inv.ExpiresAt)
-	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error) {
+	svc := w.service(w.host, &invitation.Config{Organizations: func(context.Context, storage.Storage,
+		[]string) (map[string]invitation.Organization, error) {
 		return nil, boom
 	}})
 	got, err := svc.Preview(w.ctx, ticketOf(t, inv))

@@ -16,7 +16,8 @@ func TestPrintable(t *testing.T) {
 		{"", 3, ""},
 		{`a "quoted" \ é 😀`, 64, `a "quoted" \ é 😀`},
 		{"a\u202eb", 64, `a\u202eb`},
-		{"\x1b[31m\n\r\t\x00\x7f\u0085\u2028\u200b\ufeff\u00a0\U000e0001", 100, `\x1b[31m\n\r\t\x00\x7f\u0085\u2028\u200b\ufeff\u00a0\U000e0001`},
+		{"\x1b[31m\n\r\t\x00\x7f\u0085\u2028\u200b\ufeff\u00a0\U000e0001", 100,
+			`\x1b[31m\n\r\t\x00\x7f\u0085\u2028\u200b\ufeff\u00a0\U000e0001`},
 		{"a\xff\xc3(\xed\xa0\x80", 64, `a\xff\xc3(\xed\xa0\x80`},
 		{"\ufffd", 64, "\ufffd"},                // a character that does print
 		{"\"\\é\ufffd\n", 64, "\"\\é\ufffd\\n"}, // what prints stays beside what does not

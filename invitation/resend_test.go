@@ -123,7 +123,8 @@ func TestResendRefusesInOrder(t *testing.T) {
 	w.host.AddMember("acme", "ann", "org:owner")
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
 	w.host.AddMember("acme", "eve", invitation.RoleMember)
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleAdmin,
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com",
+		Role:          invitation.RoleAdmin,
 		InviterUserID: "ann", ExpiresIn: time.Second})
 	w.is.NoErr(err)
 	w.clock.Advance(time.Second)

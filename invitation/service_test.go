@@ -93,12 +93,14 @@ func TestAs(t *testing.T) {
 		nil,
 	), invitation.ErrNotMember, invitation.ErrForbidden, invitation.ErrNotInvitee
 	for user, want := range map[string]map[string]error{
-		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember, "ListPending": notMember,
-			"Resend": notMember, "Update": notMember, "RevokeAll": notMember,
+		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember,
+			"ListPending": notMember,
+			"Resend":      notMember, "Update": notMember, "RevokeAll": notMember,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
 			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
-		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden, "ListPending": forbidden,
-			"Resend": forbidden, "Update": forbidden, "RevokeAll": forbidden,
+		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden,
+			"ListPending": forbidden,
+			"Resend":      forbidden, "Update": forbidden, "RevokeAll": forbidden,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
 			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
 		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": forbidden, "List": none, "ListPending": none,

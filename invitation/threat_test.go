@@ -324,7 +324,8 @@ func threatSibling(t *testing.T, w *world) {
 // Another spelling bypasses a rule for a domain, or a look-alike an address.
 func threatAddress(t *testing.T, w *world) {
 	var asked []string
-	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
+	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage, _,
+		email string) error {
 		asked = append(asked, email)
 		if strings.HasSuffix(email, "@corp.example") {
 			return nil
@@ -335,7 +336,8 @@ func threatAddress(t *testing.T, w *world) {
 		_, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: email, Role: invitation.RoleMember})
 		return err
 	}
-	for _, email := range []string{"e@evilcorp.example", "e@corp.example.evil.com", "e@сorp.example", "e@corp.example@evil.com",
+	for _, email := range []string{"e@evilcorp.example", "e@corp.example.evil.com", "e@сorp.example",
+		"e@corp.example@evil.com",
 		"e＠evil.com@corp.example", "e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example", `"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
 		if err := create(email); err == nil {
 			t.Errorf("%q got through", email)
@@ -394,7 +396,8 @@ func threatOracle(t *testing.T, w *world) {
 // Links lead to an attacker's page or run a script, addresses and URLs break mail headers, and one call mails thousands
 // of people.
 func threatInjection(t *testing.T, w *world) {
-	for _, redirect := range []string{"javascript:alert(1)", "JAVASCRIPT://app.example.com/%0aalert(1)", "https://evil.com/", "https://app.example.com@evil.com/",
+	for _, redirect := range []string{"javascript:alert(1)", "JAVASCRIPT://app.example.com/%0aalert(1)",
+		"https://evil.com/", "https://app.example.com@evil.com/",
 		"//evil.com", `https://app.example.com\.evil.com`, "https://app.example.com/\r\nX: y", "data:text/html,x", "https://app.example.com.evil.com"} {
 		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
 		if !errors.Is(err, invitation.ErrInvalid) {
@@ -411,7 +414,8 @@ func threatInjection(t *testing.T, w *world) {
 			t.Errorf("%q: %v", redirect, err)
 		}
 	}
-	for _, email := range []string{"a@example.com\r\nBcc: all@example.com", "a\n@example.com", "a@example.com,b@example.com",
+	for _, email := range []string{"a@example.com\r\nBcc: all@example.com", "a\n@example.com",
+		"a@example.com,b@example.com",
 		"a\u202e@example.com", "a\u200b@example.com", strings.Repeat("a", 400) + "@example.com"} {
 		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.EmailAddress = email }))
 		if !errors.Is(err, invitation.ErrInvalid) {
@@ -649,7 +653,8 @@ func threatOrigin(t *testing.T, _ *world) {
 	_, err := redirect(own, "https://BÜCHER.example:8443/")
 	w.is.NoErr(err)
 	w.is.Equal(asked, "xn--bcher-kva.example:8443")
-	for _, to := range []string{"https://xn--ü.example/", "https://\u0300a.example/", "https://\u2024.example/", "https://exa\"mple.com/", "https://exa'mple.com/", "https://a,b.example/"} {
+	for _, to := range []string{"https://xn--ü.example/", "https://\u0300a.example/", "https://\u2024.example/",
+		"https://exa\"mple.com/", "https://exa'mple.com/", "https://a,b.example/"} {
 		if _, err := redirect(own, to); !errors.Is(err, invitation.ErrInvalid) { // not a host name
 			t.Errorf("%q: %v", to, err)
 		}
@@ -708,7 +713,8 @@ func threatStoredRedirect(t *testing.T, w *world) {
 
 	// Stored URLs are not trusted either.
 	allowed = true
-	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/", "https://partner.example/?a;b", "%zz",
+	for _, stored := range []string{"javascript:alert(1)", "https://user@partner.example/",
+		"https://partner.example/?a;b", "%zz",
 		"https://partner.example/#invitation_ticket=x"} {
 		r := w.stored()[0]
 		r.RedirectURL = stored

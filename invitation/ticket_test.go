@@ -183,7 +183,8 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	}
 	w := setup(t, nil)
 	refused(w, never...)
-	refused(w, "https://evil.com", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.com",
+	refused(w, "https://evil.com", "http://app.example.com", "https://app.example.com:8443",
+		"https://app.example.com.evil.com",
 		"https://sub.app.example.com") // only the origin of AcceptURL
 
 	free, err := invitation.NewService(w.host.Storage(), w.host, &invitation.Config{Clock: w.clock})

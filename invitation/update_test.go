@@ -32,7 +32,8 @@ func TestUpdateOfWhiteSpace(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	w := setup(t, nil)
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember, InviterUserID: "ann",
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com",
+		Role: invitation.RoleMember, InviterUserID: "ann",
 		PublicMetadata: mustMetadata(t, `{"z":9007199254740993,"a":1}`), PrivateMetadata: mustMetadata(t, `{"p":1}`)})
 	w.is.NoErr(err)
 	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
@@ -93,7 +94,8 @@ func TestUpdateRefusesInOrder(t *testing.T) {
 		EmailAddress: "carl@example.com", Role: invitation.RoleAdmin, InviterUserID: "ann",
 	})
 	w.is.NoErr(err)
-	member, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com", Role: invitation.RoleMember, InviterUserID: "bob",
+	member, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "dora@example.com",
+		Role: invitation.RoleMember, InviterUserID: "bob",
 		PrivateMetadata: mustMetadata(t, `{"a":"1234567"}`)})
 	w.is.NoErr(err)
 	step := func(org, id string, p invitation.UpdateParams, sentinel error, want ...refusal) {

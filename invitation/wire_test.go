@@ -305,7 +305,8 @@ func TestErrorBodyOfHostErrors(t *testing.T) {
 	is := is.New(t)
 	is.Equal(invitation.HTTPStatus(nil), 200)
 	is.Equal(string(invitation.ErrorBody(nil)), `{"errors":[]}`)
-	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", LongMessage: "Pay first", Param: "plan", Meta: map[string]any{"price": 7}}
+	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", LongMessage: "Pay first",
+		Param: "plan", Meta: map[string]any{"price": 7}}
 	wrapped := fmt.Errorf("join: %w", own)
 	is.Equal(invitation.HTTPStatus(wrapped), 402)
 	is.Equal(string(invitation.ErrorBody(wrapped)),
@@ -351,7 +352,8 @@ func TestHTTPStatusPrecedence(t *testing.T) {
 // operation that issued it.
 func TestPlantedSecrets(t *testing.T) {
 	w := wired(t)
-	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com", Role: invitation.RoleMember,
+	inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{EmailAddress: "carl@example.com",
+		Role:          invitation.RoleMember,
 		InviterUserID: "ann", PrivateMetadata: mustMetadata(t, `{"planted":"hunter2"}`)})
 	w.is.NoErr(err)
 	ticket := ticketOf(t, inv)

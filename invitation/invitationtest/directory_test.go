@@ -121,7 +121,8 @@ func TestRunDirectoryOfCorrectHosts(t *testing.T) {
 	for name, build := range map[string]func(h *invitationtest.Host) invitationtest.DirectoryHost{
 		"no role is no membership": func(h *invitationtest.Host) invitationtest.DirectoryHost {
 			host := onHost(h)
-			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o,
+				u string) (invitation.Role, error) {
 				role, err := h.Role(ctx, tx, o, u)
 				if errors.Is(err, invitation.ErrNotMember) {
 					return "", nil
@@ -162,7 +163,8 @@ func TestRunDirectoryOfCorrectHosts(t *testing.T) {
 			var mu sync.Mutex
 			aborted := map[[2]string]bool{}
 			host := onHost(h)
-			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+			host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o,
+				u string) (invitation.Role, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if pair := [2]string{o, u}; tx != h.Storage() && ctx.Err() == nil && !aborted[pair] {
@@ -175,7 +177,8 @@ func TestRunDirectoryOfCorrectHosts(t *testing.T) {
 		},
 		"addresses that are none": func(h *invitationtest.Host) invitationtest.DirectoryHost {
 			host := onHost(h)
-			host.Directory = broken{Host: h, verified: func(ctx context.Context, tx storage.Storage, u string) ([]string, error) {
+			host.Directory = broken{Host: h, verified: func(ctx context.Context, tx storage.Storage, u string) ([]string,
+				error) {
 				found, err := h.VerifiedEmails(ctx, tx, u)
 				return append(found, "", "broken"), err
 			}}
@@ -365,7 +368,8 @@ func letters(prefix string, fold func(id string) string) func(h *invitationtest.
 			users++
 			return addUser(ctx, fmt.Sprint(prefix, users), verified...)
 		}
-		host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o, u string) (invitation.Role, error) {
+		host.Directory = broken{Host: h, role: func(ctx context.Context, tx storage.Storage, o,
+			u string) (invitation.Role, error) {
 			if number := strings.TrimPrefix(fold(u), fold(prefix)); len(number) < len(fold(u)) {
 				u = prefix + number
 			}
@@ -385,7 +389,8 @@ func unknownOrganization(
 			h.AddOrganization(invitation.Organization{ID: id})
 		}
 		host.AddOrganization = nil
-		host.Directory = broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string, emails []string) ([]string, error) {
+		host.Directory = broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string,
+			emails []string) ([]string, error) {
 			found, err := h.MemberEmails(ctx, tx, o, emails)
 			if errors.Is(err, invitation.ErrNotFound) {
 				return answer(emails)
@@ -574,7 +579,8 @@ func folded() []breakage {
 				}}
 			}},
 			breakage{"MemberEmails does not see: " + name, []string{ruleEmailsIDs}, func(h *invitationtest.Host) broken {
-				return broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string, e []string) ([]string, error) {
+				return broken{Host: h, memberEmails: func(ctx context.Context, tx storage.Storage, o string,
+					e []string) ([]string, error) {
 					return h.MemberEmails(ctx, tx, same(o), e)
 				}}
 			}},
@@ -635,7 +641,8 @@ func breakages() []breakage {
 
 		{"MemberEmails are those of all users", []string{ruleEmails, ruleNoMembers, ruleThousand, ruleAtOnce},
 			func(h *invitationtest.Host) broken {
-				return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+				return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+					error) {
 					_, err := h.MemberEmails(ctx, tx, o, emails)
 					if err != nil {
 						return nil, err
@@ -644,7 +651,8 @@ func breakages() []breakage {
 				}}
 			}},
 		{"MemberEmails of an empty organization are not found", []string{ruleNoMembers}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				found, err := h.MemberEmails(ctx, tx, o, emails)
 				if err == nil && len(found) == 0 {
 					err = invitation.ErrNotFound
@@ -653,24 +661,28 @@ func breakages() []breakage {
 			}}
 		}},
 		{"MemberEmails compares addresses as they are", []string{ruleSpelling}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				found, err := h.MemberEmails(ctx, tx, o, emails)
 				return slices.DeleteFunc(found, func(e string) bool { return e == "legacy.user@example.com" }), err
 			}}
 		}},
 		{"MemberEmails looks at one address of a user", []string{ruleEvery}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				found, err := h.MemberEmails(ctx, tx, o, emails)
 				return slices.DeleteFunc(found, func(e string) bool { return e == "two@example.com" }), err
 			}}
 		}},
 		{"MemberEmails looks for 999 addresses", []string{ruleThousand}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				return h.MemberEmails(ctx, tx, o, emails[:min(len(emails), 999)])
 			}}
 		}},
 		{"MemberEmails of an unknown organization are none", []string{ruleNoOrg}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				found, err := h.MemberEmails(ctx, tx, o, emails)
 				if errors.Is(err, invitation.ErrNotFound) {
 					err = nil
@@ -773,7 +785,8 @@ func breakages() []breakage {
 			}}
 		}},
 		{"MemberEmails ignores its context", []string{ruleContext}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				return h.MemberEmails(context.WithoutCancel(ctx), tx, o, emails)
 			}}
 		}},
@@ -850,7 +863,8 @@ func breakages() []breakage {
 			}}
 		}},
 		{"MemberEmails takes any error for no organization", []string{ruleContext}, func(h *invitationtest.Host) broken {
-			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string, error) {
+			return broken{Host: h, memberEmails: func(ctx ctxt, tx storage.Storage, o string, emails []string) ([]string,
+				error) {
 				found, err := h.MemberEmails(ctx, tx, o, emails)
 				if err != nil {
 					err = invitation.ErrNotFound
