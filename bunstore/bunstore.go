@@ -40,8 +40,8 @@
 // checks this before its first statement.
 //
 // The Store's own transactions are READ COMMITTED. In a host's transaction that is REPEATABLE READ or SERIALIZABLE,
-// Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. After a
-// failed statement, a nested transaction does nothing more until it is rolled back.
+// Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. If a
+// statement fails in a nested transaction, every further call in it returns an error until it is rolled back.
 //
 // If a context ends, a statement in a transaction may run for another quarter of a second. If the statement is then
 // still waiting for a lock, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With
@@ -81,7 +81,7 @@
 // its RunInTx. The server notices the lost connection only when the wait ends, so keep innodb_lock_wait_timeout short.
 //
 // The Store rolls back an aborted transaction at once, even if the host began it. Otherwise the server would commit
-// every further statement on its own. In a host's REPEATABLE READ transaction, a locking read returns
+// each further statement separately. In a host's REPEATABLE READ transaction, a locking read returns
 // [storage.ErrAborted] if the row is newer than the snapshot, as on PostgreSQL.
 //
 // On MariaDB, creating a table commits the open transaction. So call [Store.Migrate] outside a transaction.
@@ -93,8 +93,8 @@
 // that commits last is aborted. The Store retries its own transactions. A transaction of yours may fail at COMMIT with
 // error 1213. Retry it.
 //
-//   - An operation that is refused may have seen states of two different moments, because Galera does not certify a
-//     transaction that is rolled back.
+//   - Galera does not certify (check for conflicts) a transaction that is rolled back. So an operation that is refused
+//     may have read data of two different moments.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
@@ -126,19 +126,20 @@
 // # Your own transactions
 //
 // [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
-// COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if others have
-// changed a row since your snapshot, or held a lock that the call needs. The library cannot detect such changes in your
-// own tables. A Directory reads your tables in the same snapshot, so Create does not see a user who has joined since.
+// COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if, since your
+// snapshot, others have changed a row, or have held a lock that the call needs. The library cannot detect such changes
+// in your own tables. A Directory reads your tables in the same snapshot, so Create does not see a user who has joined
+// since.
 //
-// Code that uses [DB] must return the errors of its statements, and leave COMMIT and ROLLBACK to whoever began the
-// transaction. An engine may abort a transaction and then commit each further statement on its own. So once the host
-// has called DB, the Store checks that the transaction is still open, before it writes and before COMMIT. If the
-// transaction has ended, the Store returns an error. This is ErrAborted if the Store knows that the host has only read
-// since, otherwise ErrOutcomeUnknown.
+// Code that uses the handle of the function [DB] must return the errors of its statements, and leave COMMIT and
+// ROLLBACK to whoever began the transaction. An engine may abort a transaction and then commit each further statement
+// separately. So once the host has called DB, the Store checks that the transaction is still open, before it writes and
+// before COMMIT. If the transaction has ended, the Store returns an error. This is ErrAborted if the Store knows that
+// the host has only read since the previous check, otherwise ErrOutcomeUnknown.
 //
-// This check costs one statement in a Galera cluster, in a host's transaction on MariaDB, before COMMIT with pgdriver,
-// and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the Store does not
-// see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared statement.
+// The check sends one statement in these cases: in a Galera cluster; in a host's transaction on MariaDB; before COMMIT
+// with pgdriver; and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the
+// Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared statement.
 //
 // # Migrations
 //
@@ -152,16 +153,16 @@
 // return [storage.ErrOutcomeUnknown] if COMMIT failed without a refusal by the database: the answer was lost, or came
 // from a proxy or from a server that was shutting down. Any other error means that nothing was written.
 //
-// [storage.ErrUnavailable] means that the database cannot do it now. [storage.ErrAborted] means that the same
-// transaction may succeed when it is retried. The Store retries its own transactions, after deadlocks and the like, for
-// up to about 10 seconds. If the connection is lost at BEGIN, the Store retries on another one for up to about 10
-// seconds and then returns ErrUnavailable. If it is lost later, but before COMMIT, the error is ErrAborted and the
-// Store does not retry.
+// [storage.ErrUnavailable] means that the database cannot do the operation now. [storage.ErrAborted] means that the
+// same transaction may succeed when it is retried. The Store retries its own transactions, after deadlocks and the
+// like, for up to about 10 seconds. If the connection is lost at BEGIN, the Store retries on another one for up to
+// about 10 seconds and then returns ErrUnavailable. If it is lost later, but before COMMIT, the error is ErrAborted and
+// the Store does not retry.
 //
 // BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
 // because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without
-// a context: there the driver's read timeout is the limit. Any other statement in a transaction may run for up to 250
-// milliseconds longer on PostgreSQL and MariaDB. SQLite never interrupts a write.
+// a context: there the driver's read timeout is the limit. On PostgreSQL and MariaDB, any other statement in a
+// transaction may run for up to 250 milliseconds after the context has ended. SQLite never interrupts a write.
 //
 // The Store closes a connection whose COMMIT or ROLLBACK failed, because its transaction may still be open. This
 // includes the host's own connection if the Store was created from a bun.Conn.

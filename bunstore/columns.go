@@ -38,7 +38,7 @@ const (
 
 // columns are the columns of the invitations table, in the order in which values are written and scanned. Every
 // statement on the table, the scan of its rows and CREATE TABLE are made from this list. To add a column, add a line
-// here and a migration to steps. The line names the migration with addedBy.
+// here and a migration to steps in schema.go. The line names the migration with addedBy.
 var columns = []column{
 	textColumn("id", storage.MaxID, func(r *storage.Record) *string { return &r.ID }),
 	textColumn("organization_id", storage.MaxReference, func(r *storage.Record) *string { return &r.OrganizationID }),

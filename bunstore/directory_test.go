@@ -205,7 +205,7 @@ func TestDirectoryOfCarelessTables(t *testing.T) {
 		{"padded", []string{"mariadb"}, ids},
 		{"numbers", []string{"sqlite", "mariadb"}, []string{ids[0], ids[2], ids[3]}}, // only the ids of users
 		// SQLite has one writer at a time, so checking before inserting is enough.
-		{"keyless", []string{"postgres", "mariadb"}, []string{"Join_makes_one_member_of_two_at_once"}},
+		{"keyless", []string{"postgres", "mariadb"}, []string{"Join_makes_one_member_when_called_twice_at_once"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var list []engines.Engine

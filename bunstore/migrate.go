@@ -36,8 +36,8 @@ func Migrations(d dialect.Name, cfg *Config) ([]Migration, error) {
 // does nothing. Several processes may call it at once. At the end it verifies what [Store.Check] verifies, and its
 // error says what is missing.
 //
-// On MySQL and MariaDB, creating a table commits the open transaction. There Migrate uses no transaction. Inside one it
-// returns an error if a step is missing. Each step can be repeated.
+// On MySQL and MariaDB, creating a table commits the open transaction. There Migrate uses no transaction. Called inside
+// a transaction, it returns an error if a step is missing. Each step can be repeated.
 func (s *Store) Migrate(ctx context.Context) error {
 	const op = "migrate"
 	if s.Check(ctx) == nil {

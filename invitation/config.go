@@ -33,9 +33,9 @@ import (
 // An [*Error] is returned to the caller as it is. The errors in the comments of the methods have the meaning given
 // there. Every other error is internal: the operation changes nothing and returns an error that wraps it.
 //
-// Ids compare byte for byte, and a method may be asked for any text: "acme", "ACME" and "acme " are three
-// organizations. The service counts and lists each of them separately. If a host treats them as one, limits can be
-// exceeded and invitations are hidden. So columns of ids need these collations:
+// Ids compare byte for byte: "acme", "ACME" and "acme " are three organizations. A method may get any text as an id.
+// The service counts and lists each of them separately. If a host treats them as one, limits can be exceeded and
+// invitations are hidden. So columns of ids need these collations:
 //
 //   - MariaDB: utf8mb4_nopad_bin
 //   - MySQL 8: utf8mb4_0900_bin
@@ -61,10 +61,10 @@ type Directory interface {
 	// in any spelling. If the user does not exist it returns [ErrNotFound]. The service ignores invalid addresses.
 	VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
 
-	// Join creates the membership. If the user is already a member it returns [ErrAlreadyMember]: the invitation is
-	// then accepted and the user keeps their role. Join runs in a nested transaction. So a failed statement in Join
-	// cannot leave the whole transaction unusable, even if Join returns nil. It may be called again on a retry, so it
-	// must have no effects outside tx.
+	// Join creates the membership. If the user is already a member it returns [ErrAlreadyMember]: the invitation is then
+	// accepted and the user keeps their role. Join runs in a nested transaction. So a failed statement in Join cannot
+	// leave the whole transaction unusable, even if Join ignores the error and returns nil. It may be called again on a
+	// retry, so it must have no effects outside tx.
 	//
 	// The table of memberships needs a unique key on organization and user. Without it, a user who accepts two
 	// invitations to different addresses at the same time may become a member twice, unless Config.Seats or
@@ -124,8 +124,8 @@ type Config struct {
 	// becomes the cause of an [ErrInvalid]. The URL is always an absolute http or https URL without user info, with its
 	// host in lower-case ASCII (IDNA); the service refuses any other URL itself, without calling AllowRedirect.
 	// AllowRedirect is also called whenever a link is made: if it refuses the stored redirect URL, the link leads to
-	// AcceptURL. By default only the origin of AcceptURL is allowed. Without TicketKeys, every such URL is allowed by
-	// default.
+	// AcceptURL. By default only the origin of AcceptURL is allowed. Without TicketKeys, every absolute http or https URL
+	// is allowed by default.
 	AllowRedirect func(*url.URL) error
 
 	// AllowEmail refuses to invite an address into an organization by returning an error that wraps [ErrForbidden].

@@ -76,9 +76,9 @@ func (s *Service) Create(ctx context.Context, organizationID string, p CreatePar
 // Config.MaxBulk items are [ErrInvalid].
 //
 // CreateBulk does what Create does for each item, and returns the same errors in the same order. It completes each
-// check for all items before the next check. The error contains one [Error] for each failing item, up to the limit of
-// [Errors]. Param names the item by its index, such as "[3].role". [ErrDuplicate] is a single Error for all items, with
-// the addresses in Meta["email_addresses"]. An address that is listed twice is [ErrInvalid].
+// check for all items before the next check. The error contains one [Error] for each failing item, up to 100 (see
+// [Errors]). Param names the item by its index, such as "[3].role". [ErrDuplicate] is a single Error for all items,
+// with the addresses in Meta["email_addresses"]. An address that is listed twice is [ErrInvalid].
 func (s *Service) CreateBulk(ctx context.Context, organizationID string, ps []CreateParams) ([]Invitation, error) {
 	created, err := s.create(ctx, organizationID, ps, func(i int) string { return fmt.Sprintf("[%d].", i) })
 	return created, s.wrap(ctx, "create bulk", err)

@@ -27,8 +27,8 @@ const (
 // default. OrganizationDomainID and Replace are never read from a body. The body of RevokeParams and ResendParams may
 // be empty.
 //
-// The error is an [*Error] or [Errors] that wraps [ErrInvalid] and reports all failing parameters, up to the limit of
-// Errors. Decode refuses:
+// The error is an [*Error] or [Errors] that wraps [ErrInvalid] and reports all failing parameters, up to 100 (see
+// Errors). Decode refuses:
 //
 //   - a body that is not one JSON value of the expected shape in valid UTF-8
 //   - a key that occurs twice, and nesting deeper than 64

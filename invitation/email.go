@@ -25,10 +25,10 @@ import (
 //   - an address that is not of the form local@domain with a fully qualified domain
 //   - quotes, control characters, invisible characters and spaces
 //   - letters that only look like an '@' or another delimiter
-//   - letters that, in lower case, give a different mailbox or domain
+//   - letters whose lower case belongs to a different mailbox or domain than the letter as written
 //
-// Send mail to the canonical form. The invited person proves that they own this form, and mail servers disagree about
-// other spellings.
+// Send mail to the canonical form. The invited person proves that they own this form. Another spelling may be another
+// mailbox, because mail servers disagree about spellings.
 func CanonicalEmail(addr string) (string, error) {
 	key, err := canonicalEmail(paramEmail, addr)
 	if err != nil {

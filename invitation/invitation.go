@@ -49,7 +49,8 @@
 // scanners open links too. A visitor who is not signed in may preview and decline: for these two operations the ticket
 // is enough. The route then calls the service without As.
 //
-// Marshal the [Invitation] or the [Page] itself. Its JSON has no link, no inviter and no private metadata.
+// Marshal the [Invitation] or the [Page] directly, not its Backend view. Its JSON has no link, no inviter and no
+// private metadata.
 //
 // # Routes for your own servers
 //
@@ -78,10 +79,10 @@
 // Pass the Terms of the invitation that the user was shown. If the role, the public metadata or the expiry has changed
 // since, the result is [ErrChanged].
 //
-// To let a new user sign up through the link, create the account and accept in one transaction. The ticket proves the
-// address, so the account may be created with that address verified. This is safe only while links reach only the
-// mailbox. Mail them to the canonical address and do not show them to anybody. Leave Config.ManagersSeeLinks and
-// Config.TicketProvesEmail off.
+// To let a new user sign up through the link, create the account and accept in one transaction. A visitor who has the
+// ticket has received the mail, so the account may be created with the invited address verified. This is safe only
+// while links reach only the mailbox. Mail them to the canonical address and do not show them to anybody. Leave
+// Config.ManagersSeeLinks and Config.TicketProvesEmail off.
 //
 // # Roles
 //
@@ -134,7 +135,7 @@
 //
 // [Service.List], [Service.ListAll] and [Service.ListForUser] return a [Page] with the total number of invitations that
 // match the filter. Offset, [PageNumber] and Page.NextCursor lead to other pages. With a cursor, pages neither repeat
-// nor skip a row if other rows change. A later page costs no more than the first. [Service.Each] iterates over all
+// nor skip a row if other rows change, and a later page costs no more than the first. [Service.Each] iterates over all
 // pages of List. Config.Organizations adds names and images to ListAll, ListForUser and Preview. Lists of one
 // organization leave out domain-generated invitations.
 //
@@ -223,7 +224,7 @@
 //   - ExpireDue and Purge work in batches. Committed batches stay.
 //   - bunstore's Migrate may leave some tables created on MariaDB. Call it again.
 //   - In your own transaction, nothing is committed before you commit it. If your COMMIT fails, the library cannot tell
-//     you the outcome. Treat it as unknown, unless the database itself refused.
+//     you the outcome. Treat it as unknown, unless the error is the database's own refusal of the COMMIT.
 //
 // These rules hold only if your callbacks return the errors of their SQL statements.
 //

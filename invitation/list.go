@@ -76,7 +76,7 @@ func (o Order) sort() (storage.Sort, *Error) {
 }
 
 // PageNumber converts a page number, counted from 1, and a page size to the Limit and Offset of [ListParams]. Clerk's
-// API calls them initialPage and pageSize. A page number below 1 means the first page.
+// API calls the page number initialPage and the page size pageSize. A page number below 1 means the first page.
 func PageNumber(n, size int) (limit, offset int) {
 	rows := size
 	if rows == 0 {

@@ -14,8 +14,8 @@ const (
 )
 
 // ExpireDue stores the status expired for lapsed invitations, earliest first. It changes up to limit (1 to 100,000)
-// invitations and returns their number. They have the status expired in results even before that. ExpireDue emits
-// EventExpired, and keeps queries for pending invitations fast.
+// invitations and returns their number. Results show these invitations as expired even before ExpireDue stores it.
+// ExpireDue emits EventExpired, and keeps queries for pending invitations fast.
 //
 // ExpireDue works in transactions of 500. If one fails, the earlier ones stay committed: it returns the error together
 // with the number of invitations written before. In your own transaction (see [Service.WithStorage]), all of them

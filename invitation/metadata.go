@@ -49,8 +49,8 @@ func NewMetadata(v any) (Metadata, error) {
 //   - an escaped NUL (\u0000) or half of a surrogate pair, in a key or a string
 //   - a number beyond the range of a float64, such as 1e400
 //
-// Integers of any size within that range are accepted, and so are numbers that are too small for a float64. The service
-// checks the size of the object against Config.MaxMetadata.
+// Integers of any size within that range are accepted, and so are numbers that are too close to 0 for a float64, such
+// as 1e-400. The service checks the size of the object against Config.MaxMetadata.
 func ParseMetadata(b []byte) (Metadata, error) { return parseMetadata(trimJSON(string(b))) }
 
 func parseMetadata(text string) (Metadata, error) {

@@ -26,7 +26,8 @@ func (s *Service) Get(ctx context.Context, organizationID, invitationID string) 
 // Preview returns the invitation that a ticket names, with its Organization, for the page that the link leads to. It
 // never writes, because mail scanners open links too. Pass the Terms of the result to Accept.
 //
-// Preview checks the user only through As. It returns these errors of Accept, in this order of precedence:
+// Preview checks a user only if it is called through [Service.As]. It returns these errors of Accept, in this order of
+// precedence:
 //
 //   - [ErrInvalidTicket]: the ticket is forged, void or unknown.
 //   - [ErrNotFound] or [ErrNotInvitee]: through [Service.As], the user does not exist, or the invitation is for

@@ -41,9 +41,9 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 // Update changes the role or the metadata of a pending invitation. It returns the invitation with its current link; a
 // caller through [Service.As] gets no link (see Config.ManagersSeeLinks).
 //
-// A new role voids all older links, so that nobody accepts a role that they were not shown. The requesting user becomes
-// the inviter, and Event.Notify is set so that the host mails the new link. Update is idempotent: it writes nothing if
-// nothing changes.
+// A new role voids all older links, so that nobody accepts a role that they were not shown. With a new role, the
+// requesting user also becomes the inviter, and Event.Notify is set so that the host mails the new link. Update is
+// idempotent: it writes nothing if nothing changes.
 //
 // A requesting user must be a member whose role manages invitations and may grant both the old and the new role.
 // Without a requesting user the caller is the trusted back end. The inviter then does not change, and must be allowed

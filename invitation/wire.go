@@ -119,8 +119,8 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 }
 
 // BackendInvitation is an [Invitation] whose JSON is the backend view: everything, including private metadata, inviter
-// and acceptance link. With %v it shows no more than an Invitation. The same is true if it is itself a log attribute.
-// But a JSON log that contains it inside another value shows everything.
+// and acceptance link. With %v, or as the value of a slog attribute, it shows no more than an Invitation. But inside
+// another value, a JSON log shows everything.
 type BackendInvitation struct{ Invitation }
 
 // Backend returns i for a client that may see everything, such as the back end.
@@ -153,7 +153,7 @@ func (p *Page) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// BackendPage is a [Page] whose JSON has the backend view of its invitations. If it is itself a log attribute, it shows
+// BackendPage is a [Page] whose JSON has the backend view of its invitations. As the value of a slog attribute it shows
 // no more than a Page.
 type BackendPage struct{ Page }
 

@@ -2,8 +2,8 @@
 // that do not need invitations to outlive the process.
 //
 // Reads never wait, and never see half a transaction: each reads the state that was committed last. One transaction
-// writes at a time. It works on a copy that shares all unchanged data with the committed state. Waiting to begin a
-// transaction ends when ctx ends.
+// writes at a time. It works on a copy that shares all unchanged data with the committed state. If ctx ends, a call
+// that waits to begin a transaction stops waiting.
 //
 // For these lists, the cost of a page grows with its size, and only logarithmically with the number of stored records:
 //

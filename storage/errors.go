@@ -27,7 +27,7 @@ var (
 	// connections. Nothing was written. Try again later.
 	ErrUnavailable = errors.New("storage: database unavailable, nothing was written")
 
-	// ErrOutcomeUnknown: the transaction may or may not have been committed. COMMIT failed without a refusal by the
+	// ErrOutcomeUnknown: the transaction may or may not have been committed. COMMIT failed but was not refused by the
 	// database, or the transaction ended unnoticed. Read the records before trying again.
 	ErrOutcomeUnknown = errors.New("storage: connection lost while committing, outcome unknown")
 )
@@ -48,9 +48,9 @@ func (e *ExistsError) Unwrap() error { return ErrExists }
 
 // Taken defines in Go when a store returns [ErrExists]. Every store must agree with it. It returns the [*ExistsError]
 // of the records that one Insert or Update must refuse, or nil if it refuses none. Taken refuses a record if held
-// returns true for it, or if an earlier record that Taken accepted has the same id or pending slot. held must report
-// whether a stored record has the id or the pending slot of its argument. It must ignore the stored records that the
-// call replaces.
+// returns true for it, or if an earlier record that Taken does not refuse has the same id or pending slot. held(r) must
+// report whether a stored record has the id of r, or holds the pending slot that r needs. It must ignore the stored
+// records that the call replaces.
 func Taken(records []Record, held func(Record) bool) error {
 	type slot struct{ organizationID, emailKey string }
 	var refused []int
@@ -74,7 +74,7 @@ func Taken(records []Record, held func(Record) bool) error {
 
 // Classifier is an optional interface of a [Storage] that lends its database handle to the host. Classify adds
 // [ErrAborted] or [ErrUnavailable] to the chain of an error that the host got from the database on that handle. If ctx
-// has ended, Classify also adds the error of ctx. It returns nil and every other error unchanged.
+// has ended, Classify also adds the error of ctx. A nil error and every other error are returned unchanged.
 type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }

@@ -19,8 +19,8 @@ type Filter struct {
 	StoredStatuses []string  // any of these statuses as stored
 	InviterUserID  string    // "" selects any
 	Direct         bool      // only records without an OrganizationDomainID
-	ResolvedBefore time.Time // only records resolved before this, compared to the nanosecond; the zero time selects any
-	Now            time.Time // the instant at which Statuses are evaluated; the zero value means the zero time
+	ResolvedBefore time.Time // only records resolved before this, not truncated to the microsecond; zero selects any
+	Now            time.Time // the instant at which Statuses are evaluated; zero is the year 1, not the current time
 }
 
 // Match defines the meaning of a Filter: a store returns and counts exactly the records that Match accepts.
@@ -60,8 +60,8 @@ type Query struct {
 	// by ID in the direction of the last field, so every order is total.
 	Sort []Sort
 
-	// After skips every record up to and including this position. Only its sort fields and its ID are read; times are
-	// compared to the nanosecond. The record does not need to be stored, but its text must be text that a record can
+	// After skips every record up to and including this position. Only its sort fields and its ID are read; its times are
+	// not truncated to the microsecond. The record does not need to be stored, but its text must be text that a record can
 	// hold (see [ValidText]). Unlike Offset, After neither repeats nor skips unchanged records while other records are
 	// added or removed.
 	After *Record

@@ -116,8 +116,8 @@ func (r Record) Validate() error {
 	return nil
 }
 
-// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. A value of a Filter that is not
-// valid matches no record. A store that writes values into SQL must not write such a text.
+// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. An invalid text in a Filter
+// matches no record. A store that writes values into SQL must not write such a text.
 func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // holds reports whether the list of a Filter accepts s. A nil list accepts any value, an empty list none.

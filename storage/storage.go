@@ -3,7 +3,8 @@
 // rarely needs this package.
 //
 // A store knows two rules of invitations: what counts as expired, and that an address has at most one pending
-// invitation in an organization. So a new rule of the service does not break a store, and a store cannot bypass a rule.
+// invitation in an organization. The service enforces all other rules. So a new rule does not break a store, and a
+// store cannot bypass one of them.
 //
 // Package memstore stores records in memory, and package bunstore stores them in SQL through bun. To write a store of
 // your own, implement [Storage] and run [github.com/orginvite/orginvite/storage/storagetest] against it. You need your
@@ -49,17 +50,17 @@ type Storage interface {
 	Count(ctx context.Context, f Filter) (int, error)
 
 	// Insert stores new records, all or none. It stores Version 1 regardless of the Version given. It returns an
-	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record or by an earlier
-	// accepted argument. It takes pending slots in the order of (OrganizationID, EmailKey), whatever the order of the
-	// arguments, so that two calls with the same addresses never wait for each other.
+	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record, or by an earlier
+	// argument that is not named itself. It takes pending slots in the order of (OrganizationID, EmailKey), whatever the
+	// order of the arguments, so that two calls with the same addresses never wait for each other.
 	Insert(ctx context.Context, records ...Record) error
 
-	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It
-	// returns [ErrNotFound] if an id is missing. It returns [ErrConflict] if a Version differs from the stored one, or
-	// if an id occurs twice. It returns an [*ExistsError] that names every argument whose pending slot is held by a
-	// record outside the call or by an earlier accepted argument. The pending slots are checked against the state after
-	// the whole call, so one Update may swap two of them. If several writers update the same version concurrently,
-	// exactly one succeeds.
+	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It returns
+	// [ErrNotFound] if an id is missing. It returns [ErrConflict] if a Version differs from the stored one, or if an id
+	// occurs twice. It returns an [*ExistsError] that names every argument whose pending slot is held by a record outside
+	// the call or by an earlier argument that is not named itself. The pending slots are checked against the state after
+	// the whole call, so one Update may swap two of them. If several writers update the same version concurrently, exactly
+	// one succeeds.
 	Update(ctx context.Context, records ...Record) error
 
 	// Delete removes the records with these ids and returns how many it removed. It ignores missing and repeated ids.
@@ -83,7 +84,7 @@ type Storage interface {
 	// either commits and returns nil, or rolls back and returns the error of ctx.
 	//
 	// An outermost RunInTx returns nil only if the transaction was committed. It returns [ErrOutcomeUnknown] if COMMIT
-	// failed without a refusal by the database, or if the transaction ended unnoticed after fn may have written. Any
+	// failed but was not refused by the database, or if the transaction ended unnoticed after fn may have written. Any
 	// other error means that nothing was written.
 	//
 	// fn must use only tx, and no other Storage of the store. After fn has returned, every call on its tx returns an

@@ -26,9 +26,9 @@ type DirectoryHost struct {
 	// Directory may then treat an unknown organization as one without members.
 	AddOrganization func(ctx context.Context, id string) (string, error)
 
-	// AddUser adds a user with these verified addresses, stored in this spelling. If no addresses are given, the user
-	// has no address, or an unverified one. AddUser must work with one address. If a user of the host cannot have the
-	// given number of addresses, it returns [errors.ErrUnsupported], and RunDirectory skips the rules that need them.
+	// AddUser adds a user with these verified addresses, stored in this spelling. If no addresses are given, the user has
+	// no address, or an unverified one. AddUser must work with one address. If a user of the host cannot have the given
+	// number of addresses, AddUser returns [errors.ErrUnsupported], and RunDirectory skips the rules that need that many.
 	AddUser func(ctx context.Context, id string, verified ...string) (string, error)
 
 	// AddUnverified adds an address that the user has not proved to own. It is nil if the host does not store such

@@ -34,9 +34,9 @@ const (
 	Nesting Group = "nesting"
 	// Locks tests Lock and ForUpdate, and what they protect.
 	Locks Group = "locks"
-	// Waiting tests transactions that wait for another one, or that read what another one is about to replace. Between
-	// the nodes of some clusters, transactions never wait: one that conflicts with an earlier commit is aborted when
-	// it commits itself.
+	// Waiting tests transactions that wait for another one, or that read what another one is about to replace. In some
+	// clusters, transactions on different nodes never wait for each other: a transaction that conflicts with an earlier
+	// commit is aborted at its own COMMIT.
 	Waiting Group = "waiting"
 	// Concurrency tests many readers and writers at once.
 	Concurrency Group = "concurrency"
@@ -77,8 +77,8 @@ type options struct {
 	errs   []error
 }
 
-// Only leaves out the cases of all other groups. Some cases rely on a second group: the random writes of [Model] nest
-// transactions, for example. Such a case runs only if that group is chosen too.
+// Only leaves out the cases of every group that is not in list. Some cases rely on a second group: the random writes of
+// [Model] nest transactions, for example. Such a case runs only if that group is chosen too.
 func Only(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)
