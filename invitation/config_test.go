@@ -157,7 +157,8 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	w.is.True(forged != nil)
 
 	for name, v := range map[string]any{
-		"Invitation": inv, "*Invitation": &inv, "Page": page, "CreateParams": params, "Event": w.events[0], "Metadata": secret,
+		"Invitation": inv, "*Invitation": &inv, "Page": page, "CreateParams": params, "Event": w.events[0],
+		"Metadata":      secret,
 		"AcceptParams":  invitation.AcceptParams{Ticket: ticket},
 		"DeclineParams": invitation.DeclineParams{Ticket: ticket},
 		"Config":        cfg, "*Config": &cfg, "Service": w.svc,

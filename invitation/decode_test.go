@@ -26,11 +26,13 @@ func TestDecodeCreate(t *testing.T) {
 	`))
 	is.NoErr(err)
 	is.Equal(p, invitation.CreateParams{
-		EmailAddress: "carl@example.com", Role: invitation.RoleMember, InviterUserID: "ann", RedirectURL: "https://app.example.com/",
+		EmailAddress: "carl@example.com", Role: invitation.RoleMember, InviterUserID: "ann",
+		RedirectURL:    "https://app.example.com/",
 		PublicMetadata: mustMetadata(t, `{"z": 9007199254740993, "a": "<é>"}`), ExpiresIn: 7 * 24 * time.Hour, Silent: true,
 	})
 
-	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(`{"email_address":"c@example.com","role":"r","inviter_user_id":null,
+	p, err = invitation.Decode[invitation.CreateParams](strings.NewReader(
+		`{"email_address":"c@example.com","role":"r","inviter_user_id":null,
 		"public_metadata":null,"private_metadata":null,"redirect_url":null,"expires_in_days":null,"notify":null}`))
 	is.NoErr(err)
 	// null is the default, and notify's is true
@@ -79,7 +81,8 @@ func TestDecodeOtherParams(t *testing.T) {
 		PrivateMetadata: mustMetadata(t, `{"b":1}`), Terms: "abc"})
 }
 
-func decodeAs[T invitation.CreateParams | []invitation.CreateParams | invitation.RevokeParams | invitation.ResendParams | invitation.UpdateParams](body io.Reader) error {
+func decodeAs[T invitation.CreateParams | []invitation.CreateParams | invitation.RevokeParams |
+	invitation.ResendParams | invitation.UpdateParams](body io.Reader) error {
 	_, err := invitation.Decode[T](body)
 	return err
 }
@@ -136,13 +139,15 @@ func TestDecodeRefuses(t *testing.T) {
 			}},
 		"nulls": {decodeAs[create], `{"email_address":null,"role":null}`,
 			[]refusal{{422, "form_param_nil", "email_address"}, {422, "form_param_nil", "role"}}},
-		"wrong types, all at once": {decodeAs[create], `{"email_address":1,"role":{},"inviter_user_id":[],"public_metadata":"{}","private_metadata":[],
-			"redirect_url":true,"expires_in_days":"7","notify":"no"}`, []refusal{{422, "form_param_type_invalid", "email_address"},
-			{
-				422, "form_param_type_invalid", "role",
-			}, {422, "form_param_type_invalid", "inviter_user_id"}, {422, "form_param_type_invalid", "public_metadata"},
-			{422, "form_param_type_invalid", "private_metadata"}, {422, "form_param_type_invalid", "redirect_url"},
-			{422, "form_param_type_invalid", "expires_in_days"}, {422, "form_param_type_invalid", "notify"}}},
+		"wrong types, all at once": {decodeAs[create],
+			`{"email_address":1,"role":{},"inviter_user_id":[],"public_metadata":"{}","private_metadata":[],
+			"redirect_url":true,"expires_in_days":"7","notify":"no"}`,
+			[]refusal{{422, "form_param_type_invalid", "email_address"},
+				{
+					422, "form_param_type_invalid", "role",
+				}, {422, "form_param_type_invalid", "inviter_user_id"}, {422, "form_param_type_invalid", "public_metadata"},
+				{422, "form_param_type_invalid", "private_metadata"}, {422, "form_param_type_invalid", "redirect_url"},
+				{422, "form_param_type_invalid", "expires_in_days"}, {422, "form_param_type_invalid", "notify"}}},
 		"half a surrogate pair": {decodeAs[create], `{"inviter_user_id":"a\ud800"}`, []refusal{
 			{422, "form_param_format_invalid", "inviter_user_id"},
 		}},
@@ -296,8 +301,10 @@ func refused(t *testing.T, err error) {
 
 // Every body is either refused or decoded, and a decoded one follows the rules of JSON.
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"email_address":"a@b.de","role":"r","public_metadata":{"a":[1]},"expires_in_days":7,"notify":false}`,
-		`[{"email_address":null}]`, `{"requesting_user_id":"ann","terms":"x"}`, `{"a":1,"a":2}`, "\xff", `{"role":"\ud800"}`, ``} {
+	for _, s := range []string{
+		`{"email_address":"a@b.de","role":"r","public_metadata":{"a":[1]},"expires_in_days":7,"notify":false}`,
+		`[{"email_address":null}]`, `{"requesting_user_id":"ann","terms":"x"}`, `{"a":1,"a":2}`, "\xff",
+		`{"role":"\ud800"}`, ``} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

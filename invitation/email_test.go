@@ -134,7 +134,8 @@ func FuzzCanonicalEmail(f *testing.F) {
 func TestAddressesThatLookTheSame(t *testing.T) {
 	is := is.New(t)
 	for upper, lower := range map[string]string{
-		"ann@STRAßE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example", "ẖ@example.com": "H\u0331@example.com",
+		"ann@STRAßE.example": "ann@straße.example", "ann@ႠႡ.example": "ann@ⴀⴁ.example",
+		"ẖ@example.com": "H\u0331@example.com",
 	} {
 		a, err := invitation.CanonicalEmail(upper)
 		is.NoErr(err)
@@ -142,7 +143,8 @@ func TestAddressesThatLookTheSame(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(a, b)
 	}
-	for _, r := range "\u034f\u115f\u1160\u17b4\u180b\u180e\u180f\u2800\u3164\uffa0\ufe00\ufe0f\U000e0100\U0001d159\u1680\u00ad" {
+	for _, r := range "\u034f\u115f\u1160\u17b4\u180b\u180e\u180f\u2800\u3164" +
+		"\uffa0\ufe00\ufe0f\U000e0100\U0001d159\u1680\u00ad" {
 		for _, addr := range []string{"ann" + string(r) + "@example.com", "ann@exam" + string(r) + "ple.com"} {
 			if key, err := invitation.CanonicalEmail(addr); err == nil {
 				t.Errorf("%U does not show, and became %q", r, key)

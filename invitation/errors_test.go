@@ -20,8 +20,9 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
 		{Role: invitation.RoleMember}, {EmailAddress: "a@example.com"},
 	})
-	w.is.Equal(err.Error(), "invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
-		"[1].role: is required and must not be empty")
+	w.is.Equal(err.Error(),
+		"invitation: [0].email_address: is required and must be an e-mail address such as ann@example.com; "+
+			"[1].role: is required and must not be empty")
 	w.is.Equal((&invitation.Error{Message: "Short"}).Error(), "invitation: Short")
 	var errs invitation.Errors
 	w.is.True(!errors.As(errors.New("x"), &errs))

@@ -37,7 +37,8 @@ func text(t testing.TB, m invitation.Metadata) string {
 
 func TestMetadataKeepsItsText(t *testing.T) {
 	for _, s := range []string{
-		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e308,"tiny":1e-400}`, `{"html":"<&>","u":"\u00e9","pair":"\ud83d\ude00"}`,
+		`{}`, `{ }`, `{"b":1,"a":2}`, `{"n":9007199254740993,"e":1e308,"tiny":1e-400}`,
+		`{"html":"<&>","u":"\u00e9","pair":"\ud83d\ude00"}`,
 		"{\n  \"nested\": [ {\"deep\": null} , true ]\n}", `{"":""}`, `{"é":"é"}`,
 	} {
 		is := is.New(t)
@@ -86,13 +87,20 @@ func TestMetadataRefuses(t *testing.T) {
 	for name, s := range map[string]string{
 		"nothing": "", "null": "null", "a list": "[]", "a string": `"{}"`, "a number": "1", "trailing data": "{} {}",
 		"trailing brace": "{}}", "an open object": `{"a":1`, "no value": `{"a":}`, "a trailing comma": `{"a":1,}`,
-		"an open list": `{"a":[1}`, "a bare key": `{a:1}`, "invalid UTF-8": "{\"a\":\"\xff\"}", "a raw NUL": "{\"a\":\"\x00\"}",
-		"a key twice": `{"a":1,"a":1}`, "an escaped key twice": `{"a":1,"\u0061":2}`, "a nested key twice": `{"x":[{"k":1,"k":2}]}`,
-		"too deep": deep(65), "too deep a list": deepArray,
+		"an open list": `{"a":[1}`, "a bare key": `{a:1}`, "invalid UTF-8": "{\"a\":\"\xff\"}",
+		"a raw NUL":   "{\"a\":\"\x00\"}",
+		"a key twice": `{"a":1,"a":1}`, "an escaped key twice": `{"a":1,"\u0061":2}`,
+		"a nested key twice": `{"x":[{"k":1,"k":2}]}`,
+		"too deep":           deep(65), "too deep a list": deepArray,
 		"a NUL": `{"a":"b\u0000"}`, "a NUL in a key": `{"a\u0000":1}`, "a NUL behind a backslash": `{"a":["\\\u0000"]}`,
-		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`, "half a pair in a key": `{"a":{"\ud83dx":1}}`,
-		"two first halves": `{"a":"\ud83d\ud83d\ude00"}`, "half a pair and text like the other half": `{"a":"\ud83dxude00"}`, "half a pair and a line end": `{"a":"\ud83d\nde00"}`, "half a pair and an escape": `{"a":"\ud83d\u0061"}`,
-		"a number beyond": `{"a":1e999999}`, "a negative one": `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat(
+		"half a pair": `{"a":"\ud83d"}`, "the other half": `{"a":"\uDE00\ud83d"}`,
+		"half a pair in a key":                     `{"a":{"\ud83dx":1}}`,
+		"two first halves":                         `{"a":"\ud83d\ud83d\ude00"}`,
+		"half a pair and text like the other half": `{"a":"\ud83dxude00"}`,
+		"half a pair and a line end":               `{"a":"\ud83d\nde00"}`,
+		"half a pair and an escape":                `{"a":"\ud83d\u0061"}`,
+		"a number beyond":                          `{"a":1e999999}`,
+		"a negative one":                           `{"a":[-1e400]}`, "a long one": `{"a":1` + strings.Repeat(
 			"0", 309,
 		) + `}`,
 		"one by a capital": `{"a":1E400}`, "the shortest one": `{"a":` + strings.Repeat("9", 309) + `}`,
@@ -360,7 +368,8 @@ func TestMetadataFromABrokenStore(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{ // stored before these were refused
-		` {"a":"\u0000"} `: `{"a":{"b":1}}`, `{"x":"\u0000","y":1e999}`: `{"x":"\u0000","y":1e999,"a":{"b":1}}`, `{"\ud800":1,"c":2}`: `{"\ud800":1,"a":{"b":1}}`,
+		` {"a":"\u0000"} `: `{"a":{"b":1}}`, `{"x":"\u0000","y":1e999}`: `{"x":"\u0000","y":1e999,"a":{"b":1}}`,
+		`{"\ud800":1,"c":2}`: `{"\ud800":1,"a":{"b":1}}`,
 	} {
 		got, err := stored(s).Merge(patch)
 		w.is.NoErr(err)
@@ -555,7 +564,9 @@ func TestDecodeKnowsTheFieldsOfStructs(t *testing.T) {
 		private string
 		Public  string `json:"PRIVATE"`
 	}
-	decode(`{"p":{"name":"x","Name":"y"},"name":"z","Tags":["x"],"tags":["y"],"Nest":{"name":"x"},"nest":{"name":"y"},"private":"y"}`, &odd)
+	decode(
+		`{"p":{"name":"x","Name":"y"},"name":"z","Tags":["x"],"tags":["y"],`+
+			`"Nest":{"name":"x"},"nest":{"name":"y"},"private":"y"}`, &odd)
 	is.Equal(odd.Plain, Plain{"x"})
 	is.Equal(odd.Tags, Tags{"x"})
 	is.Equal(odd.Nest, plain{"x"})

@@ -102,11 +102,13 @@ func TestAs(t *testing.T) {
 			"ListPending": forbidden,
 			"Resend":      forbidden, "Update": forbidden, "RevokeAll": forbidden,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
-			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
+			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee,
+			"Accept": invitee, "Decline": invitee},
 		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": forbidden, "List": none, "ListPending": none,
 			"Update": none, "RevokeAll": none, "Resend": invitation.ErrTooSoon,
 			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
-			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee, "Decline": invitee},
+			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee,
+			"Decline": invitee},
 	} {
 		for name, sentinel := range want {
 			t.Run(user+" "+name, func(t *testing.T) {

@@ -338,7 +338,8 @@ func threatAddress(t *testing.T, w *world) {
 	}
 	for _, email := range []string{"e@evilcorp.example", "e@corp.example.evil.com", "e@сorp.example",
 		"e@corp.example@evil.com",
-		"e＠evil.com@corp.example", "e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example", `"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
+		"e＠evil.com@corp.example", "e@evil.com＠corp.example", "e@evil.com\x00@corp.example", "e@evil.com,x@corp.example",
+		`"e@evil.com"@corp.example`, "e@evil.com>@corp.example"} {
 		if err := create(email); err == nil {
 			t.Errorf("%q got through", email)
 		}
@@ -398,7 +399,8 @@ func threatOracle(t *testing.T, w *world) {
 func threatInjection(t *testing.T, w *world) {
 	for _, redirect := range []string{"javascript:alert(1)", "JAVASCRIPT://app.example.com/%0aalert(1)",
 		"https://evil.com/", "https://app.example.com@evil.com/",
-		"//evil.com", `https://app.example.com\.evil.com`, "https://app.example.com/\r\nX: y", "data:text/html,x", "https://app.example.com.evil.com"} {
+		"//evil.com", `https://app.example.com\.evil.com`, "https://app.example.com/\r\nX: y", "data:text/html,x",
+		"https://app.example.com.evil.com"} {
 		_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = redirect }))
 		if !errors.Is(err, invitation.ErrInvalid) {
 			t.Errorf("%q: %v", redirect, err)
@@ -632,7 +634,8 @@ func threatOrigin(t *testing.T, _ *world) {
 		return svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = to }))
 	}
 	for _, to := range []string{
-		"https://İnvite.example.com/", "https://i̇nvite.example.com/", "https://ınvite.example.com/", "https://xn--nvite-2bb.example.com/",
+		"https://İnvite.example.com/", "https://i̇nvite.example.com/", "https://ınvite.example.com/",
+		"https://xn--nvite-2bb.example.com/",
 		"https://invite.exam\u00adple.com.evil.example/", "https://invite.example.com\"/", "https://in_vite.example.com/",
 	} {
 		if inv, err := redirect(w.svc, to); !errors.Is(err, invitation.ErrInvalid) {
@@ -729,9 +732,12 @@ func threatQuery(t *testing.T, w *world) {
 	redirect := func(query string) (invitation.Invitation, error) {
 		return w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL + "?" + query }))
 	}
-	for _, query := range []string{`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^", "a=`", "a[]=1",
+	for _, query := range []string{
+		`a="><script>`, "a=<b>", "a;invitation_ticket=x", "a=%", "a=%zz", "a=%1", "a=ü", "a={b}", "a=|", "a=^",
+		"a=`", "a[]=1",
 		// for parsers that search the text
-		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx", "a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=",
+		"a=1?invitation_ticket=x", "a=1%26invitation_ticket%3Dx",
+		"a=1%2526Invitation%255FTicket%253Dx", "a=1&amp%3Binvitation_ticket=",
 		"#invitation_ticket=x", "#/join?invitation.ticket=x", "&a=1#a&invitation_ticket%5B0%5D=x", // or after the '#'
 	} {
 		if inv, err := redirect(query); !errors.Is(err, invitation.ErrInvalid) {
@@ -982,7 +988,9 @@ func threatUnprintable(t *testing.T, w *world) {
 		}
 		fit(what, string(invitation.ErrorBody(err)))
 	}
-	for _, bad := range []string{"\u202e", "\u2028", "\u0085", "\x1b[31m", "\n", "\r\nroot: ", "\x00", "\u200b", "\ufeff", "\x7f", "\U000e0041", "\xff", strings.Repeat("x", 5000)} {
+	for _, bad := range []string{
+		"\u202e", "\u2028", "\u0085", "\x1b[31m",
+		"\n", "\r\nroot: ", "\x00", "\u200b", "\ufeff", "\x7f", "\U000e0041", "\xff", strings.Repeat("x", 5000)} {
 		text := "a" + bad + "b"
 		key, err := json.Marshal(text)
 		w.is.NoErr(err)
@@ -1005,7 +1013,8 @@ func threatUnprintable(t *testing.T, w *world) {
 			"status": {text}, "order_by": {text, text}, "limit": {text}, "offset": {text},
 		})
 		refused("a query", err)
-		_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: text, EmailAddress: text, Statuses: []invitation.Status{invitation.Status(text)},
+		_, err = w.svc.List(w.ctx, "acme", invitation.ListParams{Cursor: text,
+			EmailAddress: text, Statuses: []invitation.Status{invitation.Status(text)},
 			OrderBy: []invitation.Order{{Field: text}}})
 		refused("a list", err)
 		_, err = w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{{

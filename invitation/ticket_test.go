@@ -176,10 +176,14 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 	}
 	never := []string{
 		"javascript:alert(1)", "javascript://app.example.com/%0aalert(1)", "data:text/html,x", "/join", "//app.example.com",
-		"https://", "https:///x", "https://user@app.example.com", "https://app.example.com@evil.com", "mailto:a@b.c", "ftp://app.example.com",
-		"https://app.example.com\\@evil.com", "https://evil.com\\.app.example.com", "https://app.example.com/\r\nSet-Cookie: x",
-		"https://app.example.com/\x00", "https://app.example.com/ x", " https://app.example.com", "https://app.example.com:port", "\xff",
-		"https://a,b.example", "https://xn--ü.example", "https://app.example.com/?a;b", "https://app.example.com/?a=<b>", `https://app.example.com/?a="`, "https://אa.example", "https://app.example.com/?a=%zz",
+		"https://", "https:///x", "https://user@app.example.com", "https://app.example.com@evil.com", "mailto:a@b.c",
+		"ftp://app.example.com",
+		"https://app.example.com\\@evil.com", "https://evil.com\\.app.example.com",
+		"https://app.example.com/\r\nSet-Cookie: x",
+		"https://app.example.com/\x00", "https://app.example.com/ x", " https://app.example.com",
+		"https://app.example.com:port", "\xff",
+		"https://a,b.example", "https://xn--ü.example", "https://app.example.com/?a;b", "https://app.example.com/?a=<b>",
+		`https://app.example.com/?a="`, "https://אa.example", "https://app.example.com/?a=%zz",
 	}
 	w := setup(t, nil)
 	refused(w, never...)

@@ -310,7 +310,8 @@ func TestErrorBodyOfHostErrors(t *testing.T) {
 	wrapped := fmt.Errorf("join: %w", own)
 	is.Equal(invitation.HTTPStatus(wrapped), 402)
 	is.Equal(string(invitation.ErrorBody(wrapped)),
-		`{"errors":[{"message":"Pay","long_message":"Pay first","code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
+		`{"errors":[{"message":"Pay","long_message":"Pay first",`+
+			`"code":"payment_required","meta":{"param_name":"plan","price":7}}]}`)
 	is.Equal(own.Meta, map[string]any{"price": 7}) // which is unchanged
 	for _, broken := range []error{&invitation.Error{
 		Code: "no_status",
@@ -514,9 +515,11 @@ func TestWhatIsPrinted(t *testing.T) {
 			Role: "org:admin", Terms: "abc", PublicMetadata: m, PrivateMetadata: m,
 		},
 		"invitation.Membership[organization_id=acme user_id=carl invitation_id=i1 role=org:member]": invitation.Membership{
-			OrganizationID: "acme", UserID: "carl", InvitationID: "i1", Role: "org:member", EmailAddress: "carl@example.com", PublicMetadata: m, PrivateMetadata: m},
+			OrganizationID: "acme", UserID: "carl", InvitationID: "i1", Role: "org:member", EmailAddress: "carl@example.com",
+			PublicMetadata: m, PrivateMetadata: m},
 		"invitation(i1 organization=acme email=carl@example.com role=org:member status=pending)": invitation.Invitation{
-			ID: "i1", OrganizationID: "acme", EmailAddress: "carl@example.com", Role: "org:member", Status: "pending", URL: "https://secret", PrivateMetadata: m},
+			ID: "i1", OrganizationID: "acme", EmailAddress: "carl@example.com", Role: "org:member", Status: "pending",
+			URL: "https://secret", PrivateMetadata: m},
 		"invitation.AcceptParams(concealed)":  invitation.AcceptParams{Ticket: "secret", UserID: "carl"},
 		"invitation.DeclineParams(concealed)": invitation.DeclineParams{Ticket: "secret", UserID: "carl"},
 		"invitation.Config(concealed)":        invitation.Config{AcceptURL: acceptURL},

@@ -311,9 +311,10 @@ var oddHosts = map[string]struct {
 		}
 		return host
 	}, "boom", ruleNoMembers},
-	"no table of organizations, and everybody is in an unknown one": {unknownOrganization(func(emails []string) ([]string, error) {
-		return emails, nil
-	}), "want ErrNotFound", ruleNoOrg},
+	"no table of organizations, and everybody is in an unknown one": {
+		unknownOrganization(func(emails []string) ([]string, error) {
+			return emails, nil
+		}), "want ErrNotFound", ruleNoOrg},
 	"no table of organizations, and an unknown one is an error": {unknownOrganization(func([]string) ([]string, error) {
 		return nil, errors.New("boom")
 	}), "boom", ruleNoOrg},
