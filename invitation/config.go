@@ -18,8 +18,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// Directory answers questions about the host's users and memberships. The host implements it;
-// invitationtest.RunDirectory tests an implementation on the host's own tables.
+// Directory answers questions about the users and memberships of the host, which is your application. The host
+// implements it; invitationtest.RunDirectory tests an implementation on the host's own tables.
 //
 // Each method gets the [storage.Storage] that the service works in. Inside a transaction, tx is that transaction, and
 // bunstore.DB(tx) returns its bun handle. A method's writes through that handle are committed or rolled back with the
@@ -33,17 +33,17 @@ import (
 // An [*Error] is returned to the caller as it is. The errors in the comments of the methods have the meaning given
 // there. Every other error is internal: the operation changes nothing and returns an error that wraps it.
 //
-// Ids compare byte for byte: "acme", "ACME" and "acme " are three organizations. A method may get any text as an id.
-// The service counts and lists each of them separately. If a host treats them as one, limits can be exceeded and
-// invitations are hidden. So columns of ids need these collations:
+// Ids compare byte for byte: "acme", "ACME" and "acme " are three organizations. The service counts and lists each of
+// them separately. If a host treats them as one, limits can be exceeded and invitations are hidden. So columns of ids
+// need these collations:
 //
 //   - MariaDB: utf8mb4_nopad_bin
 //   - MySQL 8: utf8mb4_0900_bin
 //   - PostgreSQL: any deterministic collation, and not the type citext
 //   - SQLite: any except NOCASE
 //
-// If ids are numbers or UUIDs, accept only the text that the database prints for the id. Treat any other spelling as an
-// unknown id.
+// A method may get any text as an id. If ids are numbers or UUIDs, accept only the text that the database prints for the
+// id. Treat any other text as an unknown id.
 //
 // The interface will not grow. Later additions will be fields of [Config].
 type Directory interface {
@@ -153,8 +153,8 @@ type Config struct {
 	// link has proved to own the address, and sign-up may rely on that.
 	//
 	// With ManagersSeeLinks a link proves nothing. A manager may invite any address and open its link. If sign-up takes
-	// the link as proof, the manager then owns an account with that address, and can accept its invitations from other
-	// organizations. So sign-up must verify addresses by other means. NewService refuses ManagersSeeLinks together with
+	// the link as proof, the manager then owns an account with that address, and can accept what other organizations send
+	// to that address. So sign-up must verify addresses by other means. NewService refuses ManagersSeeLinks together with
 	// TicketProvesEmail.
 	ManagersSeeLinks bool
 

@@ -20,7 +20,7 @@ type CreateParams struct {
 	InviterUserID string `wire:"inviter_user_id" validate:"bytes=128,text"`
 	// RedirectURL is where the acceptance link leads. "" means Config.AcceptURL.
 	RedirectURL string `wire:"redirect_url"`
-	// OrganizationDomainID is set if an organization domain generated the invitation.
+	// OrganizationDomainID is set for a domain-generated invitation: it names the domain whose rule created it.
 	OrganizationDomainID string `wire:"organization_domain_id" validate:"bytes=128,text"`
 
 	PublicMetadata  Metadata // the invited person may see it

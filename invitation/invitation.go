@@ -1,7 +1,8 @@
 // Package invitation manages invitations to the organizations of a Go application. It records who was invited, by whom,
 // to which organization and role, and the outcome.
 //
-// This documentation is the guide to the library. The package example is a complete application: read it first.
+// This documentation is the guide to the library. The package example, in example_quickstart_test.go, is a complete
+// application: read it first.
 //
 // [NewService] creates a [Service] on a [storage.Storage] and your [Directory]. The Directory answers questions about
 // your users and memberships. Package [github.com/orginvite/orginvite/bunstore] stores invitations in SQL, and package
@@ -49,8 +50,8 @@
 // scanners open links too. A visitor who is not signed in may preview and decline: for these two operations the ticket
 // is enough. The route then calls the service without As.
 //
-// Marshal the [Invitation] or the [Page] directly, not its Backend view. Its JSON has no link, no inviter and no
-// private metadata.
+// Marshal the [Invitation] or the [Page] directly: that JSON has no link, no inviter and no private metadata. Do not
+// marshal the Backend view.
 //
 // # Routes for your own servers
 //
@@ -224,7 +225,8 @@
 //   - ExpireDue and Purge work in batches. Committed batches stay.
 //   - bunstore's Migrate may leave some tables created on MariaDB. Call it again.
 //   - In your own transaction, nothing is committed before you commit it. If your COMMIT fails, the library cannot tell
-//     you the outcome. Treat it as unknown, unless the error is the database's own refusal of the COMMIT.
+//     you the outcome. Treat it as unknown, unless the database itself answered the COMMIT with a refusal: then nothing
+//     was committed.
 //
 // These rules hold only if your callbacks return the errors of their SQL statements.
 //
@@ -257,7 +259,7 @@ import (
 type Invitation struct {
 	ID                   string // "orginv_" and a ULID, unless Config.NewID is set
 	OrganizationID       string // the organization that invites
-	OrganizationDomainID string // the organization domain that generated it, or ""
+	OrganizationDomainID string // if domain-generated: the domain whose rule created it
 	EmailAddress         string // as the inviter wrote it, trimmed; send mail to its [CanonicalEmail]
 	Role                 Role   // the role offered
 	RoleName             string // display name of the role, or its key
@@ -282,7 +284,7 @@ type Invitation struct {
 	// Organization is set by ListAll, ListForUser and Preview if Config.Organizations returns it.
 	Organization *Organization
 
-	CreatedAt, UpdatedAt time.Time // UpdatedAt changes with every write except the one that stores the expiry
+	CreatedAt, UpdatedAt time.Time // UpdatedAt changes with every write except the one that stores the status expired
 	ExpiresAt            time.Time // the first instant at which it is expired
 	SentAt               time.Time // when the last link was issued
 	ResolvedAt           time.Time // zero while pending; ExpiresAt if expired
@@ -400,7 +402,8 @@ func (m Membership) LogValue() slog.Value {
 		logged("role", m.Role))
 }
 
-// MarshalJSON returns the same values as LogValue, because a JSON log handler calls it. A Directory reads the fields.
+// MarshalJSON returns the same values as LogValue, because a JSON log handler calls it. The JSON has no metadata, so
+// Directory.Join must read the fields.
 func (m Membership) MarshalJSON() ([]byte, error) { return marshalGroup(m.LogValue()) }
 
 // marshalGroup returns the attributes of a group as a JSON object.

@@ -103,8 +103,8 @@ func (p Page) LogValue() slog.Value {
 	return slog.GroupValue(slog.Int("invitations", len(p.Data)), slog.Int("total_count", p.TotalCount))
 }
 
-// List returns a page of an organization's invitations, without those that an organization domain generated. It writes
-// nothing. Through [Service.As] the user's role must manage invitations.
+// List returns a page of an organization's invitations, without the domain-generated ones. It writes nothing. Through
+// [Service.As] the user's role must manage invitations.
 //
 // List returns these errors, in this order of precedence:
 //

@@ -14,8 +14,8 @@ const (
 )
 
 // ExpireDue stores the status expired for lapsed invitations, earliest first. It changes up to limit (1 to 100,000)
-// invitations and returns their number. Results show these invitations as expired even before ExpireDue stores it.
-// ExpireDue emits EventExpired, and keeps queries for pending invitations fast.
+// invitations and returns their number. Results show these invitations as expired even before ExpireDue stores that
+// status. ExpireDue emits EventExpired, and keeps queries for pending invitations fast.
 //
 // ExpireDue works in transactions of 500. If one fails, the earlier ones stay committed: it returns the error together
 // with the number of invitations written before. In your own transaction (see [Service.WithStorage]), all of them
@@ -48,8 +48,8 @@ func (s *Service) expireDue(ctx context.Context, limit int) (int, error) {
 
 // Purge deletes up to limit (1 to 100,000) invitations that were resolved before the given time, and returns how many.
 // Accepted, declined, revoked and expired invitations are resolved. Purge works in transactions of 500, as ExpireDue
-// does. It first calls ExpireDue with the same limit. The result does not count the invitations that ExpireDue changed.
-// Deleting emits no events.
+// does. It first calls ExpireDue with the same limit. The result counts only deleted invitations, not those that
+// ExpireDue merely changed. Deleting emits no events.
 //
 // Only the trusted back end may call it: through [Service.As] it returns [ErrForbidden]. An invalid limit is
 // [ErrInvalid], and so is a time that is zero or in the future.

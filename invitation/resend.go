@@ -29,7 +29,7 @@ type ResendParams struct {
 //   - [ErrNotMember] or [ErrForbidden]: the requesting user is not a member, or does not manage invitations.
 //   - [ErrNotFound]: the organization has no such invitation.
 //   - [ErrNotPending]: the invitation is accepted, declined or revoked.
-//   - ErrNotFound: the invitation has expired, and the organization does not exist.
+//   - ErrNotFound: the organization does not exist. This is checked only if the invitation has expired.
 //   - ErrForbidden: the requesting user or the inviter may not grant the role, or the role no longer exists.
 //   - ErrForbidden, [ErrAlreadyMember] or [ErrDuplicate]: the invitation has expired, and Create would refuse its
 //     address.

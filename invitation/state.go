@@ -30,7 +30,7 @@ const (
 	EventAccepted EventType = "organizationInvitation.accepted" // by Accept
 	EventRevoked  EventType = "organizationInvitation.revoked"  // by Revoke, RevokeAll and a Replace
 	EventDeclined EventType = "organizationInvitation.declined" // by Decline
-	EventExpired  EventType = "organizationInvitation.expired"  // when the expiry is stored, after ExpiresAt
+	EventExpired  EventType = "organizationInvitation.expired"  // when the status expired is stored, after ExpiresAt
 	EventResent   EventType = "organizationInvitation.resent"   // by Resend
 	EventUpdated  EventType = "organizationInvitation.updated"  // by Update, if it changed something
 )

@@ -57,7 +57,8 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 //   - ErrNotFound: the organization has no such invitation.
 //   - [ErrNotPending]: the invitation is not pending, or has expired.
 //   - [ErrChanged]: Terms are not the current ones.
-//   - ErrForbidden: the requesting user or the inviter may not grant a role.
+//   - ErrForbidden: the requesting user may not grant the old or the new role, or the inviter may not grant the new
+//     one.
 //   - ErrInvalid: the merged metadata would exceed Config.MaxMetadata.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)

@@ -119,8 +119,8 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 }
 
 // BackendInvitation is an [Invitation] whose JSON is the backend view: everything, including private metadata, inviter
-// and acceptance link. With %v, or as the value of a slog attribute, it shows no more than an Invitation. But inside
-// another value, a JSON log shows everything.
+// and acceptance link. With %v, or as the value of a slog attribute, it shows no more than an Invitation. But if it is
+// part of another value, such as a field of a struct, a JSON log of that value shows everything.
 type BackendInvitation struct{ Invitation }
 
 // Backend returns i for a client that may see everything, such as the back end.
