@@ -39,7 +39,7 @@
 // A Store refuses a connection with standard_conforming_strings off, or with a client_encoding other than UTF8. It
 // checks this before its first statement.
 //
-// The Store's own transactions are READ COMMITTED. In a host's transaction that is REPEATABLE READ or SERIALIZABLE,
+// The Store's own transactions are READ COMMITTED. A host's transaction may be REPEATABLE READ or SERIALIZABLE. There
 // Lock, ForUpdate and writes return [storage.ErrAborted] if they meet a change that the snapshot does not show. If a
 // statement fails in a nested transaction, every further call in it returns an error until it is rolled back.
 //
@@ -93,8 +93,8 @@
 // that commits last is aborted. The Store retries its own transactions. A transaction of yours may fail at COMMIT with
 // error 1213. Retry it.
 //
-//   - Galera does not certify (check for conflicts) a transaction that is rolled back. So an operation that is refused
-//     may have read data of two different moments.
+//   - Galera does not certify (check for conflicts) a transaction that is rolled back. An operation that is refused is
+//     rolled back. So it may have read data of two different moments.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
@@ -106,10 +106,10 @@
 //
 //	page, err := svc.WithStorage(replica).List(ctx, organizationID, invitation.ListParams{})
 //
-// On a replica Preview may call a fresh link invalid, Link and Get may not find a new invitation, and a list may be
-// old. These stay on the primary: every write, Preview for the page behind the link, Link for the mail worker, and what
-// users see right after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a
-// read that the replica cancels because of a recovery conflict.
+// On a replica, Preview may call a fresh link invalid. Link and Get may miss a new invitation. A list may be old. Keep
+// on the primary: every write, Preview for the page behind the link, Link for the mail worker, and what users see right
+// after their own change. A write on a replica returns [storage.ErrUnavailable]. The Store retries a read that the
+// replica cancels because of a recovery conflict.
 //
 // Streaming replicas of PostgreSQL are tested. Replicas of MariaDB are not tested. TiDB, CockroachDB and YugabyteDB are
 // not tested either.
@@ -126,10 +126,10 @@
 // # Your own transactions
 //
 // [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
-// COMMITTED, or call the library before your first read. Otherwise a call returns [storage.ErrAborted] if, since your
-// snapshot, others have changed a row, or have held a lock that the call needs. The library cannot detect such changes
-// in your own tables. A Directory reads your tables in the same snapshot, so Create does not see a user who has joined
-// since.
+// COMMITTED, or call the library before your first read. Otherwise the call may need a row that others have changed
+// since your snapshot, or a lock that others have held since then. It then returns [storage.ErrAborted]. The library
+// cannot detect such changes in your own tables. A Directory reads your tables in the same snapshot, so Create does not
+// see a user who has joined since.
 //
 // Code that uses the handle of the function [DB] must return the errors of its statements, and leave COMMIT and
 // ROLLBACK to whoever began the transaction. An engine may abort a transaction and then commit each further statement
@@ -139,7 +139,8 @@
 //
 // The check sends one statement in these cases: in a Galera cluster; in a host's transaction on MariaDB; before COMMIT
 // with pgdriver; and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the
-// Store does not see errors that a host ignores on the sql.Tx inside a bun.Tx, or on a prepared statement.
+// Store sees the error of a prepared statement, or of a statement on the sql.Tx inside a bun.Tx, only if the host
+// returns it.
 //
 // # Migrations
 //

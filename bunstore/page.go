@@ -8,7 +8,8 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// List implements [storage.Storage]. It also refuses an After whose text no record can hold.
+// List implements [storage.Storage]. It also refuses a Query whose After contains text that is invalid for a record
+// (see [storage.ValidText]).
 func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
 	var list []storage.Record
 	fill := func(ctx context.Context, db querier) (err error) {

@@ -11,9 +11,9 @@
 //   - a list of EmailKeys, sorted by created_at
 //   - all records, sorted by created_at
 //
-// Records that match the index but not the rest of the filter are skipped one by one. These include expired records
-// that are still stored as pending. Sorting by several fields first collects all matching records. Counting by
-// organization and effective status does not visit records.
+// Such a list is read from an index. Records that match the index but not the rest of the filter are skipped one by
+// one. These include expired records that are still stored as pending. To sort by several fields, the store first
+// collects all matching records. Counting by organization and effective status does not visit records.
 package memstore
 
 import (

@@ -47,10 +47,10 @@ func (e *ExistsError) Error() string {
 func (e *ExistsError) Unwrap() error { return ErrExists }
 
 // Taken defines in Go when a store returns [ErrExists]. Every store must agree with it. It returns the [*ExistsError]
-// of the records that one Insert or Update must refuse, or nil if it refuses none. Taken refuses a record if held
-// returns true for it, or if an earlier record that Taken does not refuse has the same id or pending slot. held(r) must
-// report whether a stored record has the id of r, or holds the pending slot that r needs. It must ignore the stored
-// records that the call replaces.
+// of the records that one Insert or Update must refuse, or nil if it refuses none. Taken goes through the records in
+// order. It refuses a record if held returns true for it, or if a record that it has let through has the same id or
+// pending slot. held(r) must report whether a stored record has the id of r, or holds the pending slot that r needs. It
+// must ignore the stored records that the call replaces.
 func Taken(records []Record, held func(Record) bool) error {
 	type slot struct{ organizationID, emailKey string }
 	var refused []int

@@ -49,18 +49,18 @@ type Storage interface {
 	// Count returns the number of records that [Filter.Match] accepts.
 	Count(ctx context.Context, f Filter) (int, error)
 
-	// Insert stores new records, all or none. It stores Version 1 regardless of the Version given. It returns an
-	// [*ExistsError] that names every argument whose id or pending slot is held by a stored record, or by an earlier
-	// argument that is not named itself. It takes pending slots in the order of (OrganizationID, EmailKey), whatever the
-	// order of the arguments, so that two calls with the same addresses never wait for each other.
+	// Insert stores new records, all or none. It stores Version 1 regardless of the Version given. It refuses an argument
+	// if a stored record, or an earlier argument that is not refused, holds its id or pending slot. It returns an
+	// [*ExistsError] that names all refused arguments. It takes pending slots in the order of (OrganizationID, EmailKey),
+	// whatever the order of the arguments, so that two calls with the same addresses never wait for each other.
 	Insert(ctx context.Context, records ...Record) error
 
 	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It returns
 	// [ErrNotFound] if an id is missing. It returns [ErrConflict] if a Version differs from the stored one, or if an id
-	// occurs twice. It returns an [*ExistsError] that names every argument whose pending slot is held by a record outside
-	// the call or by an earlier argument that is not named itself. The pending slots are checked against the state after
-	// the whole call, so one Update may swap two of them. If several writers update the same version concurrently, exactly
-	// one succeeds.
+	// occurs twice. It refuses an argument if a record outside the call, or an earlier argument that is not refused, holds
+	// its pending slot. It returns an [*ExistsError] that names all refused arguments. The pending slots are checked
+	// against the state after the whole call, so one Update may swap two of them. If several writers update the same
+	// version concurrently, exactly one succeeds.
 	Update(ctx context.Context, records ...Record) error
 
 	// Delete removes the records with these ids and returns how many it removed. It ignores missing and repeated ids.
@@ -84,8 +84,8 @@ type Storage interface {
 	// either commits and returns nil, or rolls back and returns the error of ctx.
 	//
 	// An outermost RunInTx returns nil only if the transaction was committed. It returns [ErrOutcomeUnknown] if COMMIT
-	// failed but was not refused by the database, or if the transaction ended unnoticed after fn may have written. Any
-	// other error means that nothing was written.
+	// failed but was not refused by the database. It also does so if the transaction has ended without the store noticing,
+	// and fn may have written. Any other error means that nothing was written.
 	//
 	// fn must use only tx, and no other Storage of the store. After fn has returned, every call on its tx returns an
 	// error.

@@ -31,8 +31,8 @@ type DirectoryHost struct {
 	// number of addresses, AddUser returns [errors.ErrUnsupported], and RunDirectory skips the rules that need that many.
 	AddUser func(ctx context.Context, id string, verified ...string) (string, error)
 
-	// AddUnverified adds an address that the user has not proved to own. It is nil if the host does not store such
-	// addresses, or if AddUser without addresses adds an unverified address.
+	// AddUnverified adds an address that the user has not proved to own. It may be nil if the host does not store such
+	// addresses, or if AddUser without addresses already adds an unverified one.
 	AddUnverified func(ctx context.Context, userID, address string) error
 
 	// AddMember makes the user a member of the organization.

@@ -189,8 +189,8 @@ func (h *Host) Organizations(ctx context.Context, tx storage.Storage, ids []stri
 	return found, err
 }
 
-// Seats returns a function for [invitation.Config.Seats]. It counts the members of this host, and has the same limit
-// for every organization.
+// Seats returns a function for [invitation.Config.Seats]. The function counts the members that the organization has in
+// this host. The limit is the same for every organization.
 func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
 	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
 		members := 0

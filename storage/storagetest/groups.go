@@ -77,8 +77,8 @@ type options struct {
 	errs   []error
 }
 
-// Only leaves out the cases of every group that is not in list. Some cases rely on a second group: the random writes of
-// [Model] nest transactions, for example. Such a case runs only if that group is chosen too.
+// Only restricts Run to the groups in list. Some cases rely on a second group: the random writes of [Model] nest
+// transactions, for example. Such a case runs only if that group is chosen too.
 func Only(list ...Group) Option {
 	return func(o *options) {
 		o.check(list)

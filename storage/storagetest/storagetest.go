@@ -10,8 +10,8 @@
 //	}
 //
 // Call [RunBenchmarks] the same way from a benchmark. Each case calls the function that you pass, newStorage, once and
-// with its own t. newStorage returns an empty store and registers with t.Cleanup the release of whatever it opened.
-// Cases run one after another, so they may share one database that newStorage empties.
+// with its own t. newStorage returns an empty store, and uses t.Cleanup to close whatever it opened. Cases run one
+// after another, so they may share one database that newStorage empties.
 //
 // Options choose groups of cases, for a store that is unfinished or that supports only part of the contract:
 //
