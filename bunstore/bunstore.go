@@ -48,8 +48,8 @@
 // pgx's CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
 //
 // pgdriver honours deadlines but not cancellation. For COMMIT and ROLLBACK it honours neither. On a network that loses
-// packets, its read_timeout ends these two, by default after 10 seconds. PostgreSQL keeps waiting for a lock after its
-// client has gone, unless client_connection_check_interval is set.
+// packets, pgdriver's read_timeout ends a COMMIT or ROLLBACK, by default after 10 seconds. PostgreSQL keeps waiting for
+// a lock after its client has gone, unless client_connection_check_interval is set.
 //
 // A list that filters by a part of the address reads all invitations of the organization. In large organizations, an
 // index of your own makes such a list fast. It needs the extensions pg_trgm and btree_gin:
@@ -93,8 +93,8 @@
 // that commits last is aborted. The Store retries its own transactions. A transaction of yours may fail at COMMIT with
 // error 1213. Retry it.
 //
-//   - Galera does not certify (check for conflicts) a transaction that is rolled back. An operation that is refused is
-//     rolled back. So it may have read data of two different moments.
+//   - Galera does not certify (check for conflicts) a transaction that is rolled back. A refused operation is rolled
+//     back, so Galera does not check what it read: that may be data of two different moments.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
@@ -139,8 +139,8 @@
 //
 // The check sends one statement in these cases: in a Galera cluster; in a host's transaction on MariaDB; before COMMIT
 // with pgdriver; and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the
-// Store sees the error of a prepared statement, or of a statement on the sql.Tx inside a bun.Tx, only if the host
-// returns it.
+// host must return the error of a prepared statement, and of a statement on the sql.Tx inside a bun.Tx: the Store does
+// not see these errors otherwise.
 //
 // # Migrations
 //

@@ -40,7 +40,7 @@ import (
 //   - MariaDB: utf8mb4_nopad_bin
 //   - MySQL 8: utf8mb4_0900_bin
 //   - PostgreSQL: any deterministic collation, and not the type citext
-//   - SQLite: any except NOCASE
+//   - SQLite: BINARY, the default; not NOCASE or RTRIM
 //
 // A method may get any text as an id. If ids are numbers or UUIDs, accept only the text that the database prints for the
 // id. Treat any other text as an unknown id.
@@ -96,7 +96,8 @@ type Config struct {
 
 	// Audience names the application that tickets are for. Two applications with the same keys and different audiences
 	// reject each other's tickets. Changing the audience voids every ticket. It has at most 2048 bytes and no control
-	// characters. Defaults to the origin and path of AcceptURL, so set it before you move that page.
+	// characters. Defaults to the origin and path of AcceptURL. Before you move that page, set Audience to the old origin
+	// and path, or the move voids every ticket.
 	Audience string
 
 	// Roles are the roles of the application. Defaults to [DefaultRoles].

@@ -25,7 +25,7 @@ import (
 //   - an address that is not of the form local@domain with a fully qualified domain
 //   - quotes, control characters, invisible characters and spaces
 //   - letters that only look like an '@' or another delimiter
-//   - a letter that, put in lower case, would make the address name a different mailbox or domain
+//   - a letter whose lower-case form would turn the address into that of a different mailbox or domain
 //
 // Send mail to the canonical form. The invited person proves that they own this form. Another spelling may be another
 // mailbox, because mail servers disagree about spellings.

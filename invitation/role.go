@@ -42,8 +42,8 @@ type Roles struct {
 //   - a key that is empty, too long, or defined twice
 //   - Grants without Manages
 //   - a grant of a role that is not defined
-//   - a definition that grants role B but not every role that B grants, or else a member could invite a second address
-//     of their own as B. With the account of that address they could grant the missing roles
+//   - a definition that grants role B but not every role that B grants, since otherwise a member could invite a second
+//     address of their own as B, and grant the missing roles with the account of that address
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {

@@ -89,7 +89,8 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (n int, err error) {
 	return n, err
 }
 
-// Lock implements [storage.Storage]. It always returns an error, because a Store is outside a transaction.
+// Lock implements [storage.Storage]. On a Store it always returns an error, because a Store is never in a transaction:
+// call it on the tx of RunInTx.
 func (s *Store) Lock(context.Context, string) error { return errOutside }
 
 // RunInTx implements [storage.Storage]. It runs fn once, because nothing aborts a transaction in memory.

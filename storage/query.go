@@ -19,7 +19,7 @@ type Filter struct {
 	StoredStatuses []string  // any of these statuses as stored
 	InviterUserID  string    // "" selects any
 	Direct         bool      // only records without an OrganizationDomainID
-	ResolvedBefore time.Time // only records resolved before this instant; it is not truncated; zero selects any
+	ResolvedBefore time.Time // only records resolved before this instant, which is not truncated; zero selects any
 	Now            time.Time // the instant at which Statuses are evaluated; zero is the year 1, not the current time
 }
 

@@ -3,8 +3,8 @@
 // rarely needs this package.
 //
 // A store knows two rules of invitations: what counts as expired, and that an address has at most one pending
-// invitation in an organization. The service enforces all other rules. So a new rule does not break a store, and a
-// store cannot bypass one of them.
+// invitation in an organization. The service enforces all other rules. So a new rule breaks no store, and no store can
+// bypass any of these other rules.
 //
 // Package memstore stores records in memory, and package bunstore stores them in SQL through bun. To write a store of
 // your own, implement [Storage] and run [github.com/orginvite/orginvite/storage/storagetest] against it. You need your
@@ -50,25 +50,25 @@ type Storage interface {
 	Count(ctx context.Context, f Filter) (int, error)
 
 	// Insert stores new records, all or none. It stores Version 1 regardless of the Version given. It refuses an argument
-	// if a stored record, or an earlier argument that is not refused, holds its id or pending slot. It returns an
+	// whose id or pending slot is held by a stored record, or by an earlier argument that it did not refuse. It returns an
 	// [*ExistsError] that names all refused arguments. It takes pending slots in the order of (OrganizationID, EmailKey),
-	// whatever the order of the arguments, so that two calls with the same addresses never wait for each other.
+	// whatever the order of the arguments, so that two calls with the same addresses cannot deadlock.
 	Insert(ctx context.Context, records ...Record) error
 
 	// Update replaces stored records, all or none. It writes every field except the id, and adds 1 to Version. It returns
 	// [ErrNotFound] if an id is missing. It returns [ErrConflict] if a Version differs from the stored one, or if an id
-	// occurs twice. It refuses an argument if a record outside the call, or an earlier argument that is not refused, holds
-	// its pending slot. It returns an [*ExistsError] that names all refused arguments. The pending slots are checked
-	// against the state after the whole call, so one Update may swap two of them. If several writers update the same
-	// version concurrently, exactly one succeeds.
+	// occurs twice. It refuses an argument whose pending slot is held by a record outside the call, or by an earlier
+	// argument that it did not refuse. It returns an [*ExistsError] that names all refused arguments. The pending slots
+	// are checked against the state after the whole call, so one Update may swap two of them. If several writers update
+	// the same version concurrently, exactly one succeeds.
 	Update(ctx context.Context, records ...Record) error
 
 	// Delete removes the records with these ids and returns how many it removed. It ignores missing and repeated ids.
 	Delete(ctx context.Context, ids ...string) (int, error)
 
 	// Lock serialises transactions on key. It waits until no other transaction holds key, and holds key until the
-	// outermost transaction ends. From then on the transaction sees every commit of earlier holders. If its snapshot is
-	// too old for that, Lock returns [ErrAborted]. Locking a key again in the same transaction does nothing. A key is
+	// outermost transaction ends. Once it holds key, the transaction sees every commit of earlier holders. If its snapshot
+	// is too old for that, Lock returns [ErrAborted]. Locking a key again in the same transaction does nothing. A key is
 	// any text of at most [MaxReference] bytes, including the empty text. Lock outside a transaction is an error.
 	Lock(ctx context.Context, key string) error
 

@@ -96,7 +96,7 @@ type directoryRule struct {
 // The remedies that several rules share.
 const (
 	compareBytes = "compare ids byte for byte. Their columns need a collation that does so: utf8mb4_nopad_bin on " +
-		"MariaDB, utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), not NOCASE on " +
+		"MariaDB, utf8mb4_0900_bin on MySQL 8, a deterministic one on PostgreSQL (and not citext), BINARY on " +
 		"SQLite. For a column of numbers or UUIDs, refuse an id that is not spelled as the column's own text"
 	useTx = "read and write through the handle of the transaction, such as bunstore.DB(tx), and no other"
 )
