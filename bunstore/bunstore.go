@@ -145,8 +145,8 @@
 // # Migrations
 //
 // [Store.Migrate] creates the tables. Call it at every start, from any number of processes. With a migration tool of
-// your own, take the statements from [Migrations], and call [Store.Check] at the start. [Config] sets a prefix for the
-// tables and their schema.
+// your own, take the statements from [Migrations], and call [Store.Check] at the start. [Config] sets the schema of the
+// tables and a prefix for their names.
 //
 // # Outcomes
 //
