@@ -171,6 +171,11 @@ type wrapper struct{ storage.Storage }
 
 func (w wrapper) Unwrap() storage.Storage { return w.Storage }
 
+// endless unwraps to itself.
+type endless struct{ storage.Storage }
+
+func (e endless) Unwrap() storage.Storage { return e }
+
 func TestDB(t *testing.T) {
 	is := is.New(t)
 	db := engines.SQLite(t, ":memory:", nil, 1)
@@ -180,6 +185,7 @@ func TestDB(t *testing.T) {
 	is.True(bunstore.DB(nil) == nil)
 	is.True(bunstore.DB((*bunstore.Store)(nil)) == nil)
 	is.True(bunstore.DB(wrapper{}) == nil)
+	is.True(bunstore.DB(endless{}) == nil)
 	is.True(bunstore.DB(struct{ storage.Storage }{s}) == nil)
 
 	// The host's writes through DB commit and roll back with the nested transaction.
@@ -471,4 +477,25 @@ func TestImports(t *testing.T) {
 	}
 	_, err = os.Stat("sqlite.go")
 	is.NoErr(err) // only what is specific to SQLite is there
+}
+
+// No record can hold an invalid text, so nothing is found by one.
+func TestTextNoRecordHolds(t *testing.T) {
+	is := is.New(t)
+	s := newStore(t, engines.Named(t, "sqlite").Open(t))
+	ctx := t.Context()
+	is.NoErr(s.Insert(ctx, record("a")))
+	for _, text := range []string{"\xff", "a\x00"} {
+		_, err := s.Get(ctx, text)
+		is.True(errors.Is(err, storage.ErrNotFound))
+		f := storage.Filter{OrganizationID: text}
+		n, err := s.Count(ctx, f)
+		is.NoErr(err)
+		is.Equal(n, 0)
+		rs, err := s.List(ctx, storage.Query{Filter: f})
+		is.NoErr(err)
+		is.Equal(len(rs), 0)
+		_, err = s.List(ctx, storage.Query{After: &storage.Record{ID: text}})
+		is.True(err != nil)
+	}
 }
