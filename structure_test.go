@@ -27,19 +27,27 @@ func TestImportDirections(t *testing.T) {
 	)
 	// allowed lists what the code in a directory may import besides the standard library. Test files may import more.
 	allowed := map[string][]string{
-		".":                         {},
-		"clock":                     {},
-		"storage":                   {},
-		"storage/storagetest":       {module + "storage"},
-		"memstore":                  {module + "storage", "github.com/tidwall/btree"},
-		"bunstore":                  {module + "storage", bun, bun + "/dialect", bun + "/schema"},
+		".":                   {},
+		"clock":               {},
+		"storage":             {},
+		"storage/storagekit":  {module + "storage"},
+		"storage/storagetest": {module + "storage"},
+		"memstore":            {module + "storage", module + "storage/storagekit", "github.com/tidwall/btree"},
+		"bunstore": {module + "storage", module + "storage/storagekit", module + "bunstore/internal/bridge",
+			bun, bun + "/dialect", bun + "/schema"},
+		"bunstore/pgxtx": {module + "storage", module + "bunstore", module + "bunstore/internal/bridge",
+			bun + "/dialect", "github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/pgconn",
+			"github.com/jackc/pgx/v5/pgtype"},
+		"bunstore/internal/bridge":  {module + "storage", bun + "/dialect"},
 		"bunstore/internal/faults":  {},
+		"bunstore/internal/speed":   {},
 		"bunstore/internal/servers": {"github.com/go-sql-driver/mysql", "github.com/jackc/pgx/v5/stdlib"},
 		"bunstore/internal/engines": {module + "bunstore/internal/faults", bun, bun + "/dialect/sqlitedialect",
-			bun + "/dialect/pgdialect", bun + "/dialect/mysqldialect", bun + "/driver/pgdriver", "modernc.org/sqlite",
+			bun + "/dialect/pgdialect", bun + "/dialect/mysqldialect", "github.com/lib/pq", "modernc.org/sqlite",
 			"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/stdlib", "github.com/go-sql-driver/mysql"},
 		"invitation": {module + "storage", module + "clock", "github.com/go-playground/validator/v10",
 			"github.com/oklog/ulid/v2", "golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
+		"invitation/invitationhttp": {module + "invitation"},
 		"invitation/invitationtest": {module + "storage", module + "memstore", module + "invitation"},
 	}
 	checked := map[string]bool{}
@@ -73,10 +81,12 @@ func TestImportDirections(t *testing.T) {
 			root, _, _ := strings.Cut(imported, "/")
 			domain := strings.HasPrefix(imported, module+"invitation")
 			switch {
+			case imported == "net/http" && dir == "invitation" && !test:
+				t.Errorf("%s must not import %s, which links a server; invitationhttp does", file, imported)
 			case !strings.Contains(root, "."): // standard library
 			case !test && !slices.Contains(may, imported):
 				t.Errorf("%s must not import %s", file, imported)
-			case test && domain && !slices.Contains([]string{".", "invitation", "invitation/invitationtest"}, dir) &&
+			case test && domain && dir != "." && !strings.HasPrefix(dir, "invitation") &&
 				f.Name.Name != "bunstore_test":
 				t.Errorf("%s, a test file, must not import %s", file, imported)
 			}
@@ -93,15 +103,18 @@ func TestImportDirections(t *testing.T) {
 	}
 }
 
-// exampleFiles returns the slash-separated paths of the files with examples.
+// exampleFiles returns the slash-separated paths of the files with examples, those of hostexamples too.
 func exampleFiles(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("*", "example_*test.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("found the example files %q, error %v", files, err)
-	}
-	for i := range files {
-		files[i] = filepath.ToSlash(files[i])
+	var files []string
+	for _, dir := range []string{"*", "bunstore/hostexamples/*"} {
+		found, err := filepath.Glob(filepath.FromSlash(dir + "/example_*test.go"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("found the example files %q in %s, error %v", found, dir, err)
+		}
+		for _, file := range found {
+			files = append(files, filepath.ToSlash(file))
+		}
 	}
 	return files
 }
@@ -229,6 +242,45 @@ func TestREADME(t *testing.T) {
 			return true
 		}) {
 			t.Errorf("no golden file contains this answer of the README:\n%s", answer)
+		}
+	}
+}
+
+// TestLibraries tests that the README's table of database libraries shows code of the examples to which it links, and
+// that it has all of hostexamples.
+func TestLibraries(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Your database library\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, table, _ := strings.Cut(section, "\n| --- ")
+	code, link := regexp.MustCompile("`([^`]+)`"), regexp.MustCompile(`\]\(([^)]+)\) \|$`)
+	linked := map[string]bool{}
+	for _, row := range strings.Split(table, "\n")[1:] {
+		if !strings.HasPrefix(row, "|") {
+			break
+		}
+		to := link.FindStringSubmatch(row)
+		if to == nil {
+			t.Fatalf("the row has no example: %s", row)
+		}
+		b, err := os.ReadFile(filepath.FromSlash(to[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		linked[to[1]] = true
+		example := strings.ReplaceAll(string(b), "a.", "") // the fields of the application
+		for _, span := range code.FindAllStringSubmatch(row, -1) {
+			if !strings.Contains(example, span[1]) {
+				t.Errorf("%s does not contain this code of the README: %s", to[1], span[1])
+			}
+		}
+	}
+	for _, file := range exampleFiles(t) {
+		if strings.HasPrefix(file, "bunstore/hostexamples/") && !linked[file] {
+			t.Errorf("the README's table of database libraries does not link to %s", file)
 		}
 	}
 }

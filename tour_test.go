@@ -315,14 +315,14 @@ func (directory) Join(ctx context.Context, tx storage.Storage, m invitation.Memb
 }
 
 // seats serves as Config.Seats.
-func seats(ctx context.Context, tx storage.Storage, org string) (members, limit int, err error) {
+func seats(ctx context.Context, tx storage.Storage, r invitation.SeatsRequest) (invitation.SeatsResult, error) {
 	db := bunstore.DB(tx)
-	o := organization{ID: org}
+	o := organization{ID: r.OrganizationID}
 	if err := db.NewSelect().Model(&o).WherePK().Scan(ctx); err != nil {
-		return 0, 0, err
+		return invitation.SeatsResult{}, err
 	}
-	n, err := db.NewSelect().Model((*membership)(nil)).Where("organization_id = ?", org).Count(ctx)
-	return int(n), o.Seats, err
+	n, err := db.NewSelect().Model((*membership)(nil)).Where("organization_id = ?", o.ID).Count(ctx)
+	return invitation.SeatsResult{Members: int(n), Limit: o.Seats}, err
 }
 
 // organizations serves as Config.Organizations.

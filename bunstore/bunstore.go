@@ -1,4 +1,4 @@
-// Package bunstore stores invitations in SQL, through [github.com/uptrace/bun]. It works on your own handle, and inside
+// Package bunstore stores invitations in SQL, through [github.com/uptrace/bun]. It works on your own bun.DB, and inside
 // your own transactions:
 //
 //	db := bun.NewDB(sqldb, sqlitedialect.New())
@@ -10,6 +10,8 @@
 //		_, err := service.WithStorage(store.WithTx(tx)).Create(ctx, organizationID, params)
 //		return err
 //	})
+//
+// Your transactions may also be those of database/sql, of a library on it, or of pgx: see "Your own transactions".
 //
 // The package imports no dialect and no driver; your bun.DB brings both. The database enforces every rule, however many
 // processes write. In this documentation the host is your application.
@@ -29,7 +31,7 @@
 //
 // # PostgreSQL
 //
-// PostgreSQL 15 is tested, through pgx and through pgdriver. Open it with pgx's stdlib and bun's pgdialect like this:
+// PostgreSQL 15 is tested, through pgx and through lib/pq. Open it with pgx's stdlib and bun's pgdialect like this:
 //
 //	postgres://app@db:5432/app?default_query_exec_mode=simple_protocol
 //
@@ -47,12 +49,15 @@
 // still waiting for a lock, pgx closes the connection. The whole transaction is lost with [storage.ErrAborted]. With
 // pgx's CancelRequestContextWatcherHandler, only the nested transaction in which the context ended is lost.
 //
-// pgdriver honours deadlines but not cancellation. For COMMIT and ROLLBACK it honours neither. On a network that loses
-// packets, pgdriver's read_timeout ends a COMMIT or ROLLBACK, by default after 10 seconds. PostgreSQL keeps waiting for
-// a lock after its client has gone, unless client_connection_check_interval is set.
+// lib/pq closes the connection too. It waits for an answer without a limit, so on a network that loses packets a call
+// may hang. If a context ends a statement of yours, errors.Is does not find the context's error in its error. It
+// begins transactions READ WRITE, whatever default_transaction_read_only is. bun's pgdriver should work, but
+// it is not tested. PostgreSQL keeps waiting for a lock after its client has gone, unless
+// client_connection_check_interval is set.
 //
-// A list that filters by a part of the address reads all invitations of the organization. In large organizations, an
-// index of your own makes such a list fast. It needs the extensions pg_trgm and btree_gin:
+// A list that filters by role, inviter, expiry or a part of the address may read all invitations of the organization.
+// In large organizations, an index of your own makes the search for a part of the address fast. It needs the extensions
+// pg_trgm and btree_gin:
 //
 //	CREATE INDEX ON organization_invitations USING gin (organization_id, email_key gin_trgm_ops)
 //
@@ -63,6 +68,10 @@
 // this:
 //
 //	app@tcp(db:3306)/app?parseTime=true&readTimeout=30s
+//
+// Add &tx_isolation=%27READ-COMMITTED%27 to save one round trip in each transaction of the Store, because the driver
+// then does not have to set the level each time. On MySQL 8 the name is transaction_isolation. Never change the level
+// of such a connection yourself.
 //
 // This driver runs COMMIT and ROLLBACK without a context. Without readTimeout they hang on a network that loses
 // packets. Set readTimeout longer than your slowest statement. [Store.Check] logs a warning if it is missing; Migrate
@@ -93,10 +102,15 @@
 // that commits last is aborted. The Store retries its own transactions. A transaction of yours may fail at COMMIT with
 // error 1213. Retry it.
 //
-//   - Galera does not certify (check for conflicts) a transaction that is rolled back. A refused operation is rolled
-//     back, so Galera does not check what it read: that may be data of two different moments.
+//   - A refusal may rest on data of two different moments. Galera checks for conflicts only at COMMIT, and a refused
+//     operation is rolled back.
 //   - A read that must see what another node has just committed needs wsrep_sync_wait=1 in the DSN.
 //   - If a node is lost during COMMIT, the result is [storage.ErrOutcomeUnknown].
+//   - MariaDB has a bug (MDEV-22021): COMMIT may send rows to the other nodes that ROLLBACK TO SAVEPOINT has undone.
+//     The nodes then differ, and may leave the cluster. It happens on a server without log_bin, if nothing has been
+//     written on the connection yet and the transaction has read before the savepoint. The Store is safe: before its
+//     first savepoint in a transaction it writes a row and deletes it. Do so too, in a table of yours, before
+//     savepoints of your own, such as bun's nested RunInTx.
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
 //   - Check rows.Err in your callbacks, because bun's Scan into plain variables does not check it.
 //
@@ -114,6 +128,37 @@
 // Streaming replicas of PostgreSQL are tested. Replicas of MariaDB are not tested. TiDB, CockroachDB and YugabyteDB are
 // not tested either.
 //
+// # Speed
+//
+// bun writes the arguments of a statement into its text, and so the engine parses and plans each text anew. On
+// PostgreSQL and SQLite, with [Config].BindArguments, the Store prepares statements on the pool, and the driver binds
+// the arguments. That works with every driver and DSN above. The README has figures. On MariaDB the gain was small, and
+// a prepared statement would write to the wrong database after a USE. So BindArguments has no effect there.
+//
+// A statement runs as text first. The Store prepares it after that call, and database/sql prepares it once on each
+// other connection that runs it. These statements stay text:
+//
+//   - those without arguments, and those with a list of several values, such as the INSERT of CreateBulk
+//   - lists and counts, except of given ids or pending slots. PostgreSQL may plan a prepared statement for an average
+//     organization, and that plan is slow for a large one
+//   - those of a Store on a bun.Conn or bun.Tx, and of a transaction from another pool
+//   - new ones in a transaction of yours, as long as the pool has no idle connection to prepare them on
+//   - any further ones, once 250 have been prepared, which a Store does not need in practice
+//
+// Do not set BindArguments in these cases:
+//
+//   - Query hooks of bun must see every statement. They do not see prepared ones; the driver's tracing does.
+//   - A pooler gives each transaction another connection to the server, and does not keep track of prepared statements.
+//     An example is PgBouncer before 1.21 with pool_mode=transaction.
+//   - The program calls New again and again, for example for each request. Each Store prepares for itself.
+//
+// If a prepared statement no longer exists, or no longer fits a changed table, it runs as text again. In a transaction
+// the result is then [storage.ErrAborted], and the Store retries its own.
+//
+// In a transaction of package pgxtx the Store gives the arguments to pgx, whether BindArguments is set or not. The
+// first two kinds above stay text there too. pgx prepares the statements or not, as its mode says. There bun's hooks
+// see them, with placeholders.
+//
 // # Your own tables
 //
 // Columns of ids must compare byte for byte. On MariaDB they need the collation utf8mb4_nopad_bin, on MySQL 8
@@ -125,22 +170,33 @@
 //
 // # Your own transactions
 //
-// [Store.WithTx] returns the Store inside your transaction. On PostgreSQL and MariaDB, begin that transaction READ
-// COMMITTED, or call the library before your first read. Otherwise the call may need a row that others have changed
-// since your snapshot, or a lock that others have held since then. It then returns [storage.ErrAborted]. The library
-// cannot detect such changes in your own tables. A Directory reads your tables in the same snapshot, so Create does not
-// see a user who has joined since.
+// [Store.WithTx] returns the Store inside a bun.Tx of yours, and [Store.WithSQLTx] inside a *sql.Tx. Package
+// [github.com/orginvite/orginvite/bunstore/pgxtx] does so for a pgx.Tx. The Store then uses no other connection. Your
+// Directory gets the handle of your library from [DB], [SQL] or pgxtx.Tx. The directory bunstore/hostexamples has whole
+// applications on GORM, sqlx, sqlc, ent and bun.
 //
-// Code that uses the handle of the function [DB] must return the errors of its statements, and leave COMMIT and
-// ROLLBACK to whoever began the transaction. An engine may abort a transaction and then commit each further statement
-// separately. So once the host has called DB, the Store checks that the transaction is still open, before it writes and
-// before COMMIT. If the transaction has ended, the Store returns an error. This is ErrAborted if the Store knows that
-// the host has only read since the previous check, otherwise ErrOutcomeUnknown.
+// On PostgreSQL and MariaDB, begin your transaction READ COMMITTED, or call the library before your first read.
+// Otherwise the call may need a row that others have changed since your snapshot, or a lock that others have held since
+// then. It then returns [storage.ErrAborted]. The library cannot detect such changes in your own tables. A Directory
+// reads your tables in the same snapshot, so Create does not see a user who has joined since.
 //
-// The check sends one statement in these cases: in a Galera cluster; in a host's transaction on MariaDB; before COMMIT
-// with pgdriver; and after a statement of the host has failed. Otherwise it sends nothing to the server. On MariaDB the
-// host must return the error of a prepared statement, and of a statement on the sql.Tx inside a bun.Tx: the Store does
-// not see these errors otherwise.
+// Code that uses the handle from [DB] or [SQL] must return the errors of its statements, and leave COMMIT and ROLLBACK
+// to whoever began the transaction. An engine may abort a transaction and then commit each further statement
+// separately. So once the host has called DB or SQL, the Store checks that the transaction is still open, before it
+// writes and before COMMIT. If the transaction has ended, the Store returns an error. If the Store knows that the host
+// has only read since the previous check, the error is ErrAborted. Otherwise it is ErrOutcomeUnknown.
+//
+// The check runs one statement in these cases, and otherwise none:
+//
+//   - in a Galera cluster
+//   - on MariaDB and SQLite, in a transaction that the host has begun
+//   - on MariaDB and SQLite, after the host has called SQL
+//   - on MariaDB and SQLite, after a statement of the host has failed
+//   - with lib/pq, before COMMIT
+//
+// The Store does not see these statements of yours: those that you run without calling DB or SQL, prepared ones, and
+// those on the sql.Tx inside a bun.Tx. On MariaDB, return the errors of such statements and roll
+// back. After a deadlock, the server commits each further statement separately.
 //
 // # Migrations
 //
@@ -161,7 +217,7 @@
 // the Store does not retry.
 //
 // BEGIN, SAVEPOINT, RELEASE, COMMIT and ROLLBACK may run for up to 2 seconds after the caller's context has ended,
-// because a COMMIT that is cut short has an unknown outcome. go-sql-driver and pgdriver run COMMIT and ROLLBACK without
+// because a COMMIT that is cut short has an unknown outcome. go-sql-driver and lib/pq run COMMIT and ROLLBACK without
 // a context: there the driver's read timeout is the limit. On PostgreSQL and MariaDB, any other statement in a
 // transaction may run for up to 250 milliseconds after the context has ended. SQLite never interrupts a write.
 //
@@ -200,19 +256,27 @@ import (
 	"github.com/uptrace/bun/dialect"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
-// Config sets the names of the tables. With the zero value the tables are organization_invitations,
-// organization_invitation_locks and organization_invitation_migrations, in the default schema.
+// Config sets the names of the tables, and how arguments are sent. With the zero value the tables are
+// organization_invitations, organization_invitation_locks and organization_invitation_migrations, in the default
+// schema.
 type Config struct {
 	// TablePrefix comes before the name of every table and index. It consists of lower case letters, digits and
 	// underscores. It has at most 29 bytes, so that every name stays within 63 bytes. Defaults to no prefix.
 	TablePrefix string
 
 	// Schema is the schema of the tables. It consists of lower case letters, digits and underscores, and has at most 63
-	// bytes. Migrate does not create it. On MySQL it names a database. On SQLite it names an attached database, which
+	// bytes. Migrate does not create it. On MariaDB it names a database. On SQLite it names an attached database, which
 	// every connection of the pool has to attach. Defaults to the schema of the connection.
 	Schema string
+
+	// BindArguments makes a Store on a *bun.DB prepare its statements, once on each connection, and give their arguments
+	// to the driver. Without it, the Store writes the arguments into the text of each statement, as bun does. Query hooks
+	// of bun do not see the prepared statements. Lists are not prepared. On MariaDB it has no effect. The section "Speed"
+	// of the package comment says more. Defaults to false.
+	BindArguments bool
 }
 
 // Store is a [storage.Storage] in SQL. It is safe for concurrent use. A Store on one connection (bun.Conn) or in one
@@ -220,9 +284,12 @@ type Config struct {
 type Store struct {
 	db    bun.IDB // *bun.DB, bun.Conn or bun.Tx
 	e     *engine
-	safe  *atomic.Bool // the engine has found the connections safe
-	turns *turns       // nil on a *bun.DB
-	err   error        // every call returns it; set if WithTx was given an unusable transaction
+	safe  *atomic.Bool      // the engine has found the connections safe
+	turns *storagekit.Turns // nil on a *bun.DB
+	tx    *txState          // nil outside a transaction
+	err   error             // every call returns it; set if WithTx was given an unusable transaction
+
+	prepared *prepared // nil without BindArguments
 }
 
 var _ storage.Storage = (*Store)(nil)
@@ -244,14 +311,17 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 	switch db := db.(type) {
 	case *bun.DB:
 		s.db = db
+		if cfg != nil && cfg.BindArguments && e.prepares {
+			s.prepared = newPrepared(db.DB)
+		}
 	case bun.Conn:
-		s.db, s.turns = db, newTurns(nil, nil)
+		s.db, s.turns = db, storagekit.NewTurns(nil)
 	case *bun.Conn:
-		s.db, s.turns = *db, newTurns(nil, nil)
+		s.db, s.turns = *db, storagekit.NewTurns(nil)
 	case bun.Tx:
-		s.db, s.turns = db, newTurns(nil, newTxState(e, db))
+		return s.within(db, newTxState(e, db)), nil
 	case *bun.Tx:
-		s.db, s.turns = *db, newTurns(nil, newTxState(e, *db))
+		return s.within(*db, newTxState(e, *db)), nil
 	default:
 		return nil, fmt.Errorf("bunstore: db is a %T, not a *bun.DB, bun.Conn or bun.Tx", db)
 	}
@@ -263,9 +333,10 @@ func New(db bun.IDB, cfg *Config) (*Store, error) {
 // has returned [storage.ErrAborted], the returned Store refuses all further calls: roll tx back. Only this Store
 // remembers the error, so use one Store per transaction.
 //
-// If tx is not a transaction, or is one of another dialect, every call on the Store returns an error that says so.
+// If tx is not a transaction, or is one of another dialect, every call on the returned Store returns an error that says
+// so.
 func (s *Store) WithTx(tx bun.Tx) *Store {
-	c := &Store{db: tx, e: s.e, safe: s.safe, turns: newTurns(nil, newTxState(s.e, tx))}
+	c := s.within(tx, newTxState(s.e, tx))
 	switch name, ok := dialectOf(tx); {
 	case !ok:
 		c.db, c.err = nil, errors.New("WithTx was given no transaction")
@@ -277,26 +348,23 @@ func (s *Store) WithTx(tx bun.Tx) *Store {
 }
 
 // DB returns the bun handle that tx works on. It is a bun.Tx inside a transaction, otherwise a *bun.DB or a bun.Conn.
-// Statements that the host runs on that bun.Tx belong to the transaction of tx. DB unwraps a Storage that has a method
-// Unwrap() storage.Storage. It returns nil for a Storage of another package.
+// Inside a transaction of package pgxtx it is a bun.Conn. Statements that the host runs on the handle belong to the
+// transaction of tx. DB finds the Store as [storage.As] does. It returns nil for a Storage of another package.
 func DB(tx storage.Storage) bun.IDB {
-	for range 100 { // a wrapper may have itself inside
-		switch t := tx.(type) {
-		case *Store:
-			if t == nil {
-				return nil
-			}
-			if t.inTx() {
-				t.turns.tx.host.lend()
-			}
-			return t.db
-		case interface{ Unwrap() storage.Storage }:
-			tx = t.Unwrap()
-		default:
-			return nil
-		}
+	s := storeOf(tx)
+	if s == nil {
+		return nil
 	}
-	return nil
+	if s.inTx() {
+		s.tx.host.lend()
+	}
+	return s.db
+}
+
+// storeOf returns the Store that tx is or wraps, or nil if there is none.
+func storeOf(tx storage.Storage) *Store {
+	s, _ := storage.As[*Store](tx)
+	return s
 }
 
 // dialectOf is the name of db's dialect; ok is false for every form of nil handle.
@@ -319,7 +387,7 @@ func dialectOf(db bun.IDB) (name dialect.Name, ok bool) {
 }
 
 // inTx reports whether s works in a transaction, its own or the host's.
-func (s *Store) inTx() bool { return s.turns != nil && s.turns.tx != nil }
+func (s *Store) inTx() bool { return s.tx != nil }
 
 // Get implements [storage.Storage].
 func (s *Store) Get(ctx context.Context, id string) (storage.Record, error) {

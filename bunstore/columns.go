@@ -1,13 +1,11 @@
 package bunstore
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/uptrace/bun/schema"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -20,8 +18,8 @@ type column struct {
 	nullable bool   // NULL if there is no value
 	added    string // the ID of the migration that adds the column; "" for the first, which creates the table
 
-	// write appends the value of r, as a literal.
-	write func(l literals, b []byte, r *storage.Record) []byte
+	// write writes the value of r. The literals of times are those of f.
+	write func(w *writer, f *facts, r *storage.Record)
 	// scan returns the destination that a value is scanned into. It is nil if the column is never read.
 	scan func(r *storage.Record) any
 }
@@ -86,7 +84,7 @@ func namesOf(list []column) string {
 func textColumn(name string, most int, field func(*storage.Record) *string) column {
 	return column{
 		name: name, kind: textKind, most: most,
-		write: func(l literals, b []byte, r *storage.Record) []byte { return appendText(l.dialect, b, *field(r)) },
+		write: func(w *writer, _ *facts, r *storage.Record) { w.text(*field(r)) },
 		scan:  func(r *storage.Record) any { return field(r) },
 	}
 }
@@ -95,11 +93,12 @@ func textColumn(name string, most int, field func(*storage.Record) *string) colu
 func jsonColumn(name string, field func(*storage.Record) *[]byte) column {
 	return column{
 		name: name, kind: jsonKind,
-		write: func(l literals, b []byte, r *storage.Record) []byte {
+		write: func(w *writer, _ *facts, r *storage.Record) {
 			if m := *field(r); len(m) > 0 {
-				return appendText(l.dialect, b, string(m))
+				w.text(string(m))
+			} else {
+				w.text("{}")
 			}
-			return append(b, "'{}'"...)
 		},
 		scan: func(r *storage.Record) any { return field(r) },
 	}
@@ -108,7 +107,7 @@ func jsonColumn(name string, field func(*storage.Record) *[]byte) column {
 func integerColumn(name string, field func(*storage.Record) *int64) column {
 	return column{
 		name: name, kind: integerKind,
-		write: func(_ literals, b []byte, r *storage.Record) []byte { return strconv.AppendInt(b, *field(r), 10) },
+		write: func(w *writer, _ *facts, r *storage.Record) { w.integer(*field(r)) },
 		scan:  func(r *storage.Record) any { return field(r) },
 	}
 }
@@ -116,7 +115,7 @@ func integerColumn(name string, field func(*storage.Record) *int64) column {
 func timeColumn(name string, field func(*storage.Record) *time.Time) column {
 	return column{
 		name: name, kind: timeKind,
-		write: func(l literals, b []byte, r *storage.Record) []byte { return l.time(b, *field(r)) },
+		write: func(w *writer, f *facts, r *storage.Record) { w.time(f, *field(r)) },
 		scan:  func(r *storage.Record) any { return (*scannedTime)(field(r)) },
 	}
 }
@@ -126,11 +125,12 @@ func nullableTimeColumn(name string, field func(*storage.Record) *time.Time) col
 	c := timeColumn(name, field)
 	c.nullable = true
 	write := c.write
-	c.write = func(l literals, b []byte, r *storage.Record) []byte {
+	c.write = func(w *writer, f *facts, r *storage.Record) {
 		if field(r).Truncate(time.Microsecond).IsZero() {
-			return append(b, "NULL"...)
+			w.null()
+		} else {
+			write(w, f, r)
 		}
-		return write(l, b, r)
 	}
 	return c
 }
@@ -142,77 +142,79 @@ func (c column) addedBy(id string) column {
 }
 
 // writePendingKey writes the pending slot that r holds: its EmailKey while it is stored as pending, otherwise NULL.
-func writePendingKey(l literals, b []byte, r *storage.Record) []byte {
+func writePendingKey(w *writer, _ *facts, r *storage.Record) {
 	if r.Status != storage.Pending {
-		return append(b, "NULL"...)
+		w.null()
+	} else {
+		w.text(r.EmailKey)
 	}
-	return appendText(l.dialect, b, r.EmailKey)
-}
-
-// literals contains what is needed to write a value into SQL.
-type literals struct {
-	dialect schema.Dialect
-	time    func(b []byte, t time.Time) []byte
 }
 
 // recordRows writes a list of rows, with the values in the order of columns. All texts must be valid.
 func recordRows(f *facts, records []storage.Record) appender {
-	return func(gen schema.QueryGen, b []byte) []byte {
-		l := literals{dialect: gen.Dialect(), time: f.time}
-		b = slices.Grow(b, textOf(records...))
-		for i := range records {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(b, '(')
+	return func(w *writer) {
+		if !w.binds {
+			w.b = slices.Grow(w.b, textOf(records...))
+		}
+		w.each(len(records), func(i int) {
+			w.raw("(")
 			for c := range columns {
 				if c > 0 {
-					b = append(b, ',')
+					w.raw(",")
 				}
-				b = columns[c].write(l, b, &records[i])
+				columns[c].write(w, f, &records[i])
 			}
-			b = append(b, ')')
-		}
-		return b
+			w.raw(")")
+		})
 	}
 }
 
 // recordSelects writes the same rows as SELECT … UNION ALL SELECT …, with names for the columns.
 func recordSelects(f *facts, records []storage.Record) appender {
-	return func(gen schema.QueryGen, b []byte) []byte {
-		l := literals{dialect: gen.Dialect(), time: f.time}
-		b = slices.Grow(b, textOf(records...))
+	return func(w *writer) {
+		if w.unbound = w.binds; w.unbound {
+			return
+		}
+		w.b = slices.Grow(w.b, textOf(records...))
 		for i := range records {
 			if i > 0 {
-				b = append(b, " UNION ALL "...)
+				w.raw(" UNION ALL ")
 			}
-			b = append(b, "SELECT "...)
+			w.raw("SELECT ")
 			for c := range columns {
 				if c > 0 {
-					b = append(b, ',')
+					w.raw(",")
 				}
-				b = columns[c].write(l, b, &records[i])
+				columns[c].write(w, f, &records[i])
 				if i == 0 {
-					b = append(append(b, " AS "...), columns[c].name...)
+					w.raw(" AS " + columns[c].name)
 				}
 			}
 		}
-		return b
 	}
 }
 
-// assignments writes the SET list of one record.
-func assignments(f *facts, r *storage.Record) appender {
-	return func(gen schema.QueryGen, b []byte) []byte {
-		l := literals{dialect: gen.Dialect(), time: f.time}
-		for c := range setColumns {
-			if c > 0 {
-				b = append(b, ',')
-			}
-			b = append(append(b, setColumns[c].name...), '=')
-			b = setColumns[c].write(l, b, r)
+// assignments writes the SET list of one record, after its first assignment. If the stored record is known, it leaves
+// out the columns that stay.
+func assignments(f *facts, r, old *storage.Record) appender {
+	return func(w *writer) {
+		both := writer{dialect: w.dialect}
+		stays := func(c column) bool {
+			both.b = both.b[:0]
+			c.write(&both, f, r)
+			n := len(both.b)
+			c.write(&both, f, old)
+			return bytes.Equal(both.b[:n], both.b[n:])
 		}
-		return b
+		for _, c := range setColumns {
+			if old != nil && stays(c) {
+				continue
+			}
+			w.raw(", ")
+			w.raw(c.name)
+			w.raw("=")
+			c.write(w, f, r)
+		}
 	}
 }
 

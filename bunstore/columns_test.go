@@ -40,10 +40,11 @@ func distinctRecord(t *testing.T, n int) storage.Record {
 
 // written returns what each column writes for a record.
 func written(r storage.Record) map[string]string {
-	l := literals{dialect: sqlitedialect.New(), time: newSQLite(tables{}).time}
 	values := map[string]string{}
 	for _, c := range columns {
-		values[c.name] = string(c.write(l, nil, &r))
+		w := writer{dialect: sqlitedialect.New()}
+		c.write(&w, &newSQLite(tables{}).facts, &r)
+		values[c.name] = string(w.b)
 	}
 	return values
 }

@@ -16,7 +16,7 @@ import (
 // newStore returns a Store on db with its tables created.
 func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 	t.Helper()
-	s, err := bunstore.New(db, nil)
+	s, err := bunstore.New(db, configFor(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,13 +26,29 @@ func newStore(t testing.TB, db bun.IDB) *bunstore.Store {
 	return s
 }
 
+// configFor returns the Config for stores on db.
+func configFor(db bun.IDB) *bunstore.Config {
+	return &bunstore.Config{BindArguments: engines.Binds(db)}
+}
+
 // Every engine, in every configuration, meets the contract of storage.
 func TestConformance(t *testing.T) {
-	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+	engines.On(t, append(engines.All(), engines.PgxDefault()), func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
-		spread := func(t *testing.T) *bunstore.Store { return newStore(t, fresh(t)) }
-		if !e.Cluster {
+		var address string // of the database of the case
+		spread := func(t *testing.T) *bunstore.Store {
+			var db *bun.DB
+			db, address = fresh(t)
+			return newStore(t, db)
+		}
+		switch {
+		case e.Single || strings.Contains(e.Name, "-"): // one handle, or only a driver or an isolation level differs
 			conforms(t, spread)
+			return
+		case !e.Cluster:
+			conforms(t, spread, storagetest.SecondHandle(func(t *testing.T, _ storage.Storage) storage.Storage {
+				return newStore(t, e.Connect(t, address))
+			}))
 			return
 		}
 		conforms(t, spread, storagetest.Without(storagetest.Waiting))
@@ -51,7 +67,8 @@ func TestConformanceOfConn(t *testing.T) {
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		fresh := emptied(t, e)
 		conforms(t, func(t *testing.T) *bunstore.Store {
-			conn, err := fresh(t).Conn(t.Context())
+			db, _ := fresh(t)
+			conn, err := db.Conn(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,23 +89,27 @@ func conforms(t *testing.T, newStore func(t *testing.T) *bunstore.Store, opts ..
 	storagetest.Run(t, func(t *testing.T) storage.Storage { return newStore(t) }, opts...)
 }
 
-// emptied returns a function that provides an empty database for each case. It creates a new database or, on
-// PostgreSQL, where that is slow, empties the same one again.
-func emptied(t *testing.T, e engines.Engine) func(t testing.TB) *bun.DB {
+// emptied returns a function that provides an empty database for each case, and its address. It creates a new database
+// or, on PostgreSQL, where that is slow, empties the same one again.
+func emptied(t *testing.T, e engines.Engine) func(t testing.TB) (db *bun.DB, address string) {
 	t.Helper()
 	if !strings.HasPrefix(e.Name, "postgres") {
-		return e.Open
+		return func(t testing.TB) (*bun.DB, string) {
+			address := e.New(t)
+			return e.Connect(t, address), address
+		}
 	}
-	db := e.Open(t)
+	address := e.New(t)
+	db := e.Connect(t, address)
 	newStore(t, db)
-	return func(t testing.TB) *bun.DB {
+	return func(t testing.TB) (*bun.DB, string) {
 		t.Helper()
 		for _, table := range []string{"organization_invitations", "organization_invitation_locks"} {
 			if _, err := db.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return db
+		return db, address
 	}
 }
 

@@ -46,6 +46,9 @@ type facts struct {
 	// engines refuse such a current read.
 	mixesSnapshots bool
 
+	// rewritesIndexes: an UPDATE rewrites the indexes of all columns it names, even if their values stay.
+	rewritesIndexes bool
+
 	// rowLock is the end of a SELECT that is a current read and locks its rows. It is empty if the engine has one
 	// writer at a time.
 	rowLock string
@@ -67,6 +70,10 @@ type facts struct {
 	rows func(f *facts, records []storage.Record) appender
 	// likeIsBinary: LIKE compares byte for byte. An index on trigrams can serve it.
 	likeIsBinary bool
+	// wideOnly is a condition that every record meets. The indexes for all organizations are partial with it, and only
+	// queries of all organizations state it. So the planner cannot read the newest records of all organizations to find
+	// those of one, which it would do if that one has most of the records. It is empty if the Store names the index.
+	wideOnly string
 	// unindexed is written before a column to keep the planner from using an index on it.
 	unindexed string
 	// seeksRowValues: the engine searches an index for (a, b) > (?, ?).
@@ -75,6 +82,12 @@ type facts struct {
 	// it is faster than reading whole records from the start. It is empty if it is never faster.
 	joinPage string
 	joinFrom int
+	// prepares: Config.BindArguments has an effect. On the other engines the statements would gain little, and could reach
+	// another database after a USE.
+	prepares bool
+	// identity is a statement that reads no table and that no other engine understands. It is empty if the catalog's safe
+	// runs such statements anyway.
+	identity string
 	// noLimit is the LIMIT clause for an OFFSET without a limit.
 	noLimit string
 }
@@ -111,8 +124,13 @@ type catalog interface {
 // of the locks table. It does not touch invitations. It ends a transaction only if it began that transaction itself, or
 // if ending it has failed before.
 type transactions interface {
+	// ready reports whether a plain BEGIN on conn, a connection of the driver, does all that the Store needs: it gives the
+	// isolation level of the Store's own transactions, and does what their first statement would do.
+	ready(conn any) bool
 	// lockJoined locks a key in the host's transaction, whose snapshot may be older than the lock.
 	lockJoined(ctx context.Context, db querier, key string) error
+	// beforeSavepoints is called before the first savepoint of a transaction.
+	beforeSavepoints(ctx context.Context, db querier) error
 	// trustsHook reports whether bun's query hooks show reliably that the transaction is still open.
 	trustsHook() bool
 	// open reports whether the transaction on db is still open, after the host has had its handle.
@@ -132,10 +150,11 @@ type writes interface {
 	// insert writes nothing, leaves the transaction usable and returns false.
 	insert(ctx context.Context, db querier, records []storage.Record) (bool, error)
 	// update writes, in one statement, the records whose version is the stored one. It returns their number. For
-	// several records, the caller has released the slots. A breach is an error that leaves the transaction usable.
-	update(ctx context.Context, db querier, records []storage.Record) (int64, error)
+	// several records, the caller has released the slots. A breach is an error that leaves the transaction usable. old is
+	// the stored record of a single one, or nil if it is not known.
+	update(ctx context.Context, db querier, records []storage.Record, old *storage.Record) (int64, error)
 	// indexHint returns what is written after the name of the table to make the engine read a page, or a branch, from
-	// the index that has its order.
+	// the index that has its order. A count has the order created_at and no limit.
 	indexHint(p page) string
 }
 
@@ -172,7 +191,7 @@ func newStatements(t tables) statements {
 		byID:       t.invitations,
 		deleteByID: "DELETE FROM " + t.invitations + " WHERE id IN (?)",
 		insert:     "INSERT INTO " + t.invitations + " (" + writtenColumns + ") VALUES ?",
-		updateOne:  "UPDATE " + t.invitations + " SET ?, version = version + 1 WHERE id = ? AND version = ?",
+		updateOne:  "UPDATE " + t.invitations + " SET version = version + 1? WHERE id = ? AND version = ?",
 	}
 }
 
@@ -203,12 +222,16 @@ func (d defaults) safe(context.Context, querier) error { return nil }
 
 func (d defaults) warning(any) string { return "" }
 
+func (d defaults) ready(any) bool { return false }
+
 func (d defaults) lockJoined(ctx context.Context, db querier, key string) error {
 	if err := d.takeWriteLock(ctx, db); err != nil {
 		return err
 	}
 	return d.lock(ctx, db, key)
 }
+
+func (d defaults) beforeSavepoints(context.Context, querier) error { return nil }
 
 func (d defaults) trustsHook() bool { return true }
 
@@ -228,11 +251,15 @@ func (d defaults) insert(ctx context.Context, db querier, records []storage.Reco
 	return true, err
 }
 
-func (d defaults) update(ctx context.Context, db querier, records []storage.Record) (int64, error) {
+func (d defaults) update(ctx context.Context, db querier, records []storage.Record, old *storage.Record) (
+	int64, error) {
 	st := statement{}
 	if len(records) == 1 {
 		r := &records[0]
-		st.add(d.updateOne, assignments(&d.facts, r), r.ID, r.Version)
+		if !d.rewritesIndexes {
+			old = nil
+		}
+		st.add(d.updateOne, assignments(&d.facts, r, old), r.ID, r.Version)
 	} else {
 		st.add(d.updateSeveral, d.rows(&d.facts, records))
 	}

@@ -11,16 +11,13 @@ import (
 	"strings"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 var (
-	errFinished = errors.New("the transaction's function has returned, and its Storage can no longer be used")
-	errOuter    = errors.New("a nested transaction is open: use the Storage that its function was given")
-	errNoTx     = errors.New("only inside a transaction")
-	errEnded    = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
+	errNoTx  = errors.New("only inside a transaction")
+	errEnded = errors.New("the transaction has ended while the host had its handle: return the errors of statements, " +
 		"rows.Err included, and leave COMMIT and ROLLBACK to whoever began it")
-	errUnusable = errors.New("a statement has failed, and nothing more is done until its transaction, or the nested one " +
-		"it ran in, is rolled back")
 	errOldSnapshot = errors.New("the transaction's snapshot is older than what others have committed since: " +
 		"make this call before the transaction's first read, or begin it READ COMMITTED")
 	errRowGone = errors.New("the conflicting row is gone; retry the transaction")
@@ -50,6 +47,8 @@ type verdict struct {
 	uncertain bool
 	// noSavepoint: a savepoint of ours no longer exists.
 	noSavepoint bool
+	// unprepared: a prepared statement no longer exists, or no longer fits the tables.
+	unprepared bool
 }
 
 // endsTx reports whether the transaction is over.
@@ -133,7 +132,7 @@ func (v verdict) explain(ctx context.Context, err error) error {
 	if v.remedy != "" && v.class != plain {
 		err = fmt.Errorf("%s: %w", v.remedy, err)
 	}
-	over := contextError(ctx)
+	over := storagekit.ContextError(ctx)
 	err = joined(over, err)
 	switch v.class {
 	case aborted:
@@ -173,6 +172,16 @@ func made(err error) bool {
 	}
 	v := reflect.Indirect(reflect.ValueOf(err))
 	return v.Kind() == reflect.Struct && v.Type().Name() == "MySQLError"
+}
+
+// fromDriver reports whether a driver has made err or something that it wraps.
+func fromDriver(err error) bool {
+	for e := range chain(err) {
+		if made(e) {
+			return true
+		}
+	}
+	return false
 }
 
 // chain yields err and everything it wraps.

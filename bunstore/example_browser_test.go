@@ -18,6 +18,7 @@ import (
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationhttp"
 	"github.com/orginvite/orginvite/storage"
 )
 
@@ -83,48 +84,33 @@ func (teamDirectory) Join(ctx context.Context, tx storage.Storage, m invitation.
 func browser(svc *invitation.Service, userID func(*http.Request) string) http.Handler {
 	mux := http.NewServeMux()
 	as := func(r *http.Request) *invitation.Service { return svc.As(userID(r)) }
-	handle := func(pattern string, call func(r *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			v, err := call(r)
-			w.Header().Set("Content-Type", "application/json")
-			if err != nil {
-				w.WriteHeader(invitation.HTTPStatus(err))
-				_, _ = w.Write(invitation.ErrorBody(err))
-				return
-			}
-			_ = json.NewEncoder(w).Encode(v)
-		})
-	}
 
-	handle("POST /{team_id}/invite", func(r *http.Request) (any, error) {
-		p, err := invitation.Decode[invitation.CreateParams](r.Body)
-		if err != nil {
-			return nil, err
-		}
-		return as(r).Create(r.Context(), r.PathValue("team_id"), p) // the frontend view: the link is in the mail
+	mux.Handle("POST /{team_id}/invite", invitationhttp.Handle(invitation.Decode[invitation.CreateParams],
+		func(r *http.Request, p invitation.CreateParams) (any, error) {
+			return as(r).Create(r.Context(), r.PathValue("team_id"), p) // the frontend view: the link is in the mail
+		}))
+	mux.Handle("GET /invitations", invitationhttp.Handle(invitation.ParseListParams,
+		func(r *http.Request, p invitation.ListParams) (any, error) {
+			return as(r).ListForUser(r.Context(), "", p)
+		}))
+	mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) {
+		inv, err := svc.Preview(r.Context(), r.FormValue("invitation_ticket")) // signed in or not
+		invitationhttp.Write(w, inv, err)
 	})
-	handle("GET /invitations", func(r *http.Request) (any, error) {
-		p, err := invitation.ParseListParams(r.URL.Query())
-		if err != nil {
-			return nil, err
-		}
-		return as(r).ListForUser(r.Context(), "", p)
-	})
-	handle("GET /join", func(r *http.Request) (any, error) {
-		return svc.Preview(r.Context(), r.FormValue("invitation_ticket")) // signed in or not
-	})
-	handle("POST /join", func(r *http.Request) (any, error) {
-		return as(r).Accept(r.Context(), invitation.AcceptParams{
+	mux.HandleFunc("POST /join", func(w http.ResponseWriter, r *http.Request) {
+		inv, err := as(r).Accept(r.Context(), invitation.AcceptParams{
 			Ticket: r.PostFormValue("invitation_ticket"),
 			Terms:  r.PostFormValue("terms"), // as shown by the GET
 		})
+		invitationhttp.Write(w, inv, err)
 	})
-	handle("POST /decline", func(r *http.Request) (any, error) {
-		p := invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")}
+	mux.HandleFunc("POST /decline", func(w http.ResponseWriter, r *http.Request) {
+		who := as(r)
 		if userID(r) == "" { // declining needs no account: the ticket is enough
-			return svc.Decline(r.Context(), p)
+			who = svc
 		}
-		return as(r).Decline(r.Context(), p)
+		inv, err := who.Decline(r.Context(), invitation.DeclineParams{Ticket: r.PostFormValue("invitation_ticket")})
+		invitationhttp.Write(w, inv, err)
 	})
 	return mux
 }

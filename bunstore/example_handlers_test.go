@@ -1,11 +1,9 @@
 package bunstore_test
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -18,53 +16,9 @@ import (
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/invitation"
+	"github.com/orginvite/orginvite/invitation/invitationhttp"
 	"github.com/orginvite/orginvite/invitation/invitationtest"
 )
-
-// respond writes the result of an operation: v as JSON, or the error with its status.
-func respond(w http.ResponseWriter, v any, err error) {
-	w.Header().Set("Content-Type", "application/json") // exactly this: one client breaks on a charset
-	body, failed := json.Marshal(v)
-	if err = cmp.Or(err, failed); err != nil {
-		var refusal *invitation.Error
-		if errors.As(err, &refusal) && refusal.Code == invitation.CodeTooManyRequests {
-			w.Header().Set("Retry-After", fmt.Sprint(refusal.Meta["retry_after"]))
-		}
-		if invitation.HTTPStatus(err) >= http.StatusInternalServerError {
-			log.Print(err) // the response reveals no internals
-		}
-		w.WriteHeader(invitation.HTTPStatus(err))
-		body = invitation.ErrorBody(err)
-	}
-	_, _ = w.Write(body)
-}
-
-// route is a handler that reads its parameters and calls an operation.
-func route[P any](read func(*http.Request) (P, error), call func(r *http.Request, p P) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		p, err := read(r)
-		var v any
-		if err == nil {
-			v, err = call(r, p)
-		}
-		respond(w, v, err)
-	}
-}
-
-// The parameters that a route reads.
-func query(r *http.Request) (invitation.ListParams, error) {
-	return invitation.ParseListParams(r.URL.Query())
-}
-func create(r *http.Request) (invitation.CreateParams, error) {
-	return invitation.Decode[invitation.CreateParams](r.Body)
-}
-func bulk(r *http.Request) ([]invitation.CreateParams, error) {
-	return invitation.Decode[[]invitation.CreateParams](r.Body)
-}
-func revoke(r *http.Request) (invitation.RevokeParams, error) {
-	return invitation.Decode[invitation.RevokeParams](r.Body)
-}
-func nothing(*http.Request) (struct{}, error) { return struct{}{}, nil }
 
 // backend is Clerk's API for the application's own servers. It trusts every caller and shows everything. Never expose
 // it to a browser; see the example of the browser.
@@ -74,38 +28,44 @@ func backend(svc *invitation.Service) http.Handler {
 	id := func(r *http.Request) string { return r.PathValue("invitation_id") }
 	const invitations = "/organizations/{organization_id}/invitations"
 
-	mux.Handle("POST "+invitations, route(create, func(r *http.Request, p invitation.CreateParams) (any, error) {
-		inv, err := svc.Create(r.Context(), org(r), p)
-		return inv.Backend(), err
-	}))
-	mux.Handle("POST "+invitations+"/bulk", route(bulk, func(r *http.Request, ps []invitation.CreateParams) (any, error) {
-		invs, err := svc.CreateBulk(r.Context(), org(r), ps)
-		return invitation.Page{Data: invs, TotalCount: len(invs)}.Backend(), err
-	}))
-	mux.Handle("GET "+invitations, route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
-		page, err := svc.List(r.Context(), org(r), p)
-		return page.Backend(), err
-	}))
-	mux.Handle("GET "+invitations+"/pending", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
-		//lint:ignore SA1019 deprecated in Clerk's API too, but its clients still call it
-		page, err := svc.ListPending(r.Context(), org(r), p.Limit, p.Offset)
-		return page.Backend(), err
-	}))
-	mux.Handle("GET "+invitations+"/{invitation_id}", route(nothing, func(r *http.Request, _ struct{}) (any, error) {
+	mux.Handle("POST "+invitations, invitationhttp.Handle(invitation.Decode[invitation.CreateParams],
+		func(r *http.Request, p invitation.CreateParams) (any, error) {
+			inv, err := svc.Create(r.Context(), org(r), p)
+			return inv.Backend(), err
+		}))
+	mux.Handle("POST "+invitations+"/bulk", invitationhttp.Handle(invitation.Decode[[]invitation.CreateParams],
+		func(r *http.Request, ps []invitation.CreateParams) (any, error) {
+			invs, err := svc.CreateBulk(r.Context(), org(r), ps)
+			return invitation.Page{Data: invs, TotalCount: len(invs)}.Backend(), err
+		}))
+	mux.Handle("GET "+invitations, invitationhttp.Handle(invitation.ParseListParams,
+		func(r *http.Request, p invitation.ListParams) (any, error) {
+			page, err := svc.List(r.Context(), org(r), p)
+			return page.Backend(), err
+		}))
+	mux.Handle("GET "+invitations+"/pending", invitationhttp.Handle(invitation.ParseListParams,
+		func(r *http.Request, p invitation.ListParams) (any, error) {
+			//lint:ignore SA1019 deprecated in Clerk's API too, but its clients still call it
+			page, err := svc.ListPending(r.Context(), org(r), p.Limit, p.Offset)
+			return page.Backend(), err
+		}))
+	mux.HandleFunc("GET "+invitations+"/{invitation_id}", func(w http.ResponseWriter, r *http.Request) {
 		inv, err := svc.Get(r.Context(), org(r), id(r))
-		return inv.Backend(), err
-	}))
-	mux.Handle("POST "+invitations+"/{invitation_id}/revoke",
-		route(revoke, func(r *http.Request, p invitation.RevokeParams) (any, error) {
+		invitationhttp.Write(w, inv.Backend(), err)
+	})
+	mux.Handle("POST "+invitations+"/{invitation_id}/revoke", invitationhttp.Handle(
+		invitation.Decode[invitation.RevokeParams],
+		func(r *http.Request, p invitation.RevokeParams) (any, error) {
 			inv, err := svc.Revoke(r.Context(), org(r), id(r), p)
 			return inv.Backend(), err
 		}))
-	mux.Handle("GET /organization_invitations", route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
-		page, err := svc.ListAll(r.Context(), p)
-		return page.Backend(), err
-	}))
-	mux.Handle("GET /users/{user_id}/organization_invitations",
-		route(query, func(r *http.Request, p invitation.ListParams) (any, error) {
+	mux.Handle("GET /organization_invitations", invitationhttp.Handle(invitation.ParseListParams,
+		func(r *http.Request, p invitation.ListParams) (any, error) {
+			page, err := svc.ListAll(r.Context(), p)
+			return page.Backend(), err
+		}))
+	mux.Handle("GET /users/{user_id}/organization_invitations", invitationhttp.Handle(invitation.ParseListParams,
+		func(r *http.Request, p invitation.ListParams) (any, error) {
 			page, err := svc.ListForUser(r.Context(), r.PathValue("user_id"), p)
 			return page.Backend(), err
 		}))

@@ -55,14 +55,15 @@ func (workspaceDirectory) MemberEmails(
 }
 
 // workspaceSeats serves as Config.Seats.
-func workspaceSeats(ctx context.Context, tx storage.Storage, org string) (members, limit int, err error) {
+func workspaceSeats(ctx context.Context, tx storage.Storage, r invitation.SeatsRequest) (
+	invitation.SeatsResult, error) {
 	db := bunstore.DB(tx)
-	w := workspace{ID: org}
+	w := workspace{ID: r.OrganizationID}
 	if err := db.NewSelect().Model(&w).WherePK().Scan(ctx); err != nil {
-		return 0, 0, err
+		return invitation.SeatsResult{}, err
 	}
-	n, err := db.NewSelect().Model((*colleague)(nil)).Where("workspace_id = ?", org).Count(ctx)
-	return int(n), w.Seats, err
+	n, err := db.NewSelect().Model((*colleague)(nil)).Where("workspace_id = ?", w.ID).Count(ctx)
+	return invitation.SeatsResult{Members: int(n), Limit: w.Seats}, err
 }
 
 // An operation of the library joins the application's transaction. A new workspace, its first member and a colleague's

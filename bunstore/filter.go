@@ -4,100 +4,21 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
-
-// expiry is the condition of a filter on expires_at of a pending record.
-type expiry int
-
-const (
-	anyExpiry  expiry = iota
-	notExpired        // expires_at > Now
-	expired           // expires_at <= Now
-)
-
-// part selects records of one stored status.
-type part struct {
-	status string
-	expiry expiry
-}
-
-// parts translates the Statuses and StoredStatuses of f into conditions on the stored status. all reports that there
-// are no such conditions.
-func parts(f storage.Filter) (list []part, all bool) {
-	if f.Statuses == nil && f.StoredStatuses == nil {
-		return nil, true
-	}
-	wanted := func(list []string, s string) bool { return list == nil || slices.Contains(list, s) }
-
-	stored := f.StoredStatuses
-	if stored == nil {
-		stored = append(slices.Clone(f.Statuses), storage.Pending) // pending may count as expired
-	}
-	for _, s := range distinct(stored) {
-		switch {
-		case s != storage.Pending:
-			if wanted(f.Statuses, s) {
-				list = append(list, part{status: s})
-			}
-		case wanted(f.Statuses, storage.Pending) && wanted(f.Statuses, storage.Expired):
-			list = append(list, part{status: s})
-		case wanted(f.Statuses, storage.Pending):
-			list = append(list, part{status: s, expiry: notExpired})
-		case wanted(f.Statuses, storage.Expired):
-			list = append(list, part{status: s, expiry: expired})
-		}
-	}
-	return list, false
-}
-
-// distinct returns the valid texts of list, each once. No record matches an invalid text, and SQL must not contain one.
-func distinct(list []string) []string {
-	if list == nil {
-		return nil
-	}
-	out := make([]string, 0, len(list))
-	if len(list) <= 8 {
-		for _, s := range list {
-			if storage.ValidText(s) && !slices.Contains(out, s) {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	seen := make(map[string]struct{}, len(list))
-	for _, s := range list {
-		if _, again := seen[s]; !again && storage.ValidText(s) {
-			seen[s] = struct{}{}
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 // search is a filter made ready for SQL.
 type search struct {
-	storage.Filter
-	parts    []part
-	all      bool // any status
+	storagekit.Search
 	byExpiry bool // sorted by expires_at, or not sorted: an index on expires_at may be used
 }
 
-// newSearch returns none if no record can match.
-func newSearch(f storage.Filter) (w search, none bool) {
-	for _, s := range []string{f.OrganizationID, f.EmailContains, f.InviterUserID} {
-		if !storage.ValidText(s) {
-			return w, true
-		}
-	}
-	f.IDs, f.EmailKeys = distinct(f.IDs), distinct(f.EmailKeys)
-	w.Filter = f
-	w.parts, w.all = parts(f)
-	none = f.IDs != nil && len(f.IDs) == 0 || f.EmailKeys != nil && len(f.EmailKeys) == 0 ||
-		!w.all && len(w.parts) == 0
-	return w, none
+// bySlot reports whether w names pending slots. Their unique index then finds the records, at most one for each.
+func (w search) bySlot() bool {
+	return w.IDs == nil && w.OrganizationID != "" && w.EmailKeys != nil &&
+		slices.Equal(w.Conditions, []storagekit.Condition{{Status: storage.Pending}})
 }
 
 // where writes the conditions of w.
@@ -117,21 +38,33 @@ func (e *engine) where(q *statement, w search) {
 			and(column+" IN (?)", texts(list))
 		}
 	}
-	and("1 = 1")
+	if e.wideOnly != "" && w.OrganizationID == "" && w.EmailKeys == nil && w.IDs == nil {
+		and(e.wideOnly)
+	} else {
+		and("1 = 1")
+	}
 	in("id", w.IDs)
 	if w.OrganizationID != "" {
 		and("organization_id = ?", w.OrganizationID)
 	}
-	in("email_key", w.EmailKeys)
+	if w.bySlot() {
+		in("pending_key", w.EmailKeys) // of pending records only
+	} else {
+		in("email_key", w.EmailKeys)
+	}
 	if w.InviterUserID != "" {
 		and("inviter_user_id = ?", w.InviterUserID)
 	}
+	in("role", w.Roles)
+	e.whereRanges(and, w)
 	if w.Direct {
 		and("organization_domain_id = ''")
 	}
 	if !w.ResolvedBefore.IsZero() {
-		// Times are stored in whole microseconds, so the bound is rounded up.
-		and("resolved_at < ?", e.instant(ceil(w.ResolvedBefore)))
+		and("resolved_at < ?", e.instant(w.ResolvedBefore))
+	}
+	if !w.SentAfter.IsZero() {
+		and("sent_at > ?", e.instant(w.SentAfter))
 	}
 	if w.EmailContains != "" {
 		if e.likeIsBinary {
@@ -141,68 +74,86 @@ func (e *engine) where(q *statement, w search) {
 		}
 	}
 	e.whereStatus(q, w)
+	if w.IDs == nil && !w.bySlot() {
+		q.add("?", planned)
+	}
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// whereStatus writes the condition for the parts of w. At most one part is about pending records.
+// whereStatus writes the conditions on the status.
 func (e *engine) whereStatus(q *statement, w search) {
-	if w.all {
+	if w.Conditions == nil || w.bySlot() {
 		return
 	}
-	list, column := w.parts, "expires_at"
+	list, column := w.Conditions, "expires_at"
 	if !w.byExpiry {
 		column = e.unindexed + column
 	}
 	now := e.instant(w.Now)
 	if len(list) == 1 {
-		q.add(" AND status = ?", list[0].status)
-		switch list[0].expiry {
-		case notExpired:
+		q.add(" AND status = ?", list[0].Status)
+		switch list[0].Expiry {
+		case storagekit.NotExpired:
 			q.add(" AND "+column+" > ?", now)
-		case expired:
+		case storagekit.Expired:
 			q.add(" AND "+column+" <= ?", now)
 		}
 		return
 	}
 	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = p.status
+	for i, c := range list {
+		names[i] = c.Status
 	}
 	q.add(" AND status IN (?)", texts(names))
-	for _, p := range list {
-		switch p.expiry {
-		case notExpired:
+	for _, c := range list {
+		switch c.Expiry {
+		case storagekit.NotExpired:
 			q.add(" AND (status <> ? OR "+column+" > ?)", storage.Pending, now)
-		case expired:
+		case storagekit.Expired:
 			q.add(" AND (status <> ? OR "+column+" <= ?)", storage.Pending, now)
 		}
 	}
 }
 
 // Count implements [storage.Storage], in one statement.
-func (s *Store) Count(ctx context.Context, f storage.Filter) (int, error) {
+func (s *Store) Count(ctx context.Context, f storage.Filter) (int, error) { return s.count(ctx, f, 0) }
+
+var _ storage.BoundedCounter = (*Store)(nil)
+
+// CountUpTo implements [storage.BoundedCounter], in one statement.
+func (s *Store) CountUpTo(ctx context.Context, f storage.Filter, most int) (int, error) {
+	return s.count(ctx, f, most)
+}
+
+// count counts up to most records; 0 is no limit.
+func (s *Store) count(ctx context.Context, f storage.Filter, most int) (int, error) {
 	var n int
 	err := s.read(ctx, "count", func(ctx context.Context, db querier) error {
-		w, none := newSearch(f)
-		if none {
+		found, ok := storagekit.NewSearch(f)
+		if !ok {
 			return nil
 		}
 		// The index on expires_at is used only for a count without organization and addresses. Those have their own
 		// indexes.
-		w.byExpiry = f.OrganizationID == "" && f.EmailKeys == nil
+		w := search{found, f.OrganizationID == "" && f.EmailKeys == nil}
 		q := statement{}
-		q.add("SELECT count(*) FROM " + s.e.invitations)
+		q.add("SELECT count(*) FROM ")
+		if most > 0 {
+			q.add("(SELECT 1 FROM ")
+		}
+		q.add(s.e.invitations)
+		q.add(s.e.countHint(w))
 		s.e.where(&q, w)
+		if most > 0 {
+			q.add(" LIMIT ?) AS c", most)
+		}
 		return q.each(ctx, db, []any{&n}, func() {})
 	})
 	return n, err
 }
 
-// ceil rounds t up to the microsecond.
-func ceil(t time.Time) time.Time {
-	if floor := t.Truncate(time.Microsecond); !floor.Equal(t) {
-		return floor.Add(time.Microsecond)
-	}
-	return t
+// countHint returns what is written after the name of the table to make the engine count in an index.
+func (e *engine) countHint(w search) string {
+	return e.writes.indexHint(page{search: w, terms: []storagekit.Term{{Field: storage.FieldCreatedAt}}})
 }

@@ -2,12 +2,15 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	gomysql "github.com/go-sql-driver/mysql"
 	"github.com/matryer/is"
+	"github.com/uptrace/bun"
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
@@ -129,6 +133,64 @@ func TestGaleraOvertaken(t *testing.T) {
 		is.NoErr(err)
 		is.Equal(b.Version, a.Version+1)
 	}
+}
+
+// A transaction that has only read, then rolls back nested transactions, and then writes. On a connection that has not
+// written yet, a cluster without log_bin would send rows that were rolled back to the other nodes. All nodes must have
+// the same rows.
+func TestGaleraSavepointAfterRead(t *testing.T) {
+	is := is.New(t)
+	e := engines.Named(t, "galera")
+	address := e.New(t)
+	db := e.Connect(t, address)
+	s := newStore(t, db)
+	db.SetMaxIdleConns(0) // each transaction has a new connection
+	undo := errors.New("undo")
+	var want []string
+	for undone := 1; undone <= 3; undone++ {
+		work := func(ctx context.Context, tx storage.Storage, id string) error {
+			want = append(want, id)
+			if _, err := tx.Get(ctx, "a"); !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			for i := range undone {
+				err := tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+					return errors.Join(tx.Insert(ctx, record(fmt.Sprint(id, " undone ", i))), undo)
+				})
+				if !errors.Is(err, undo) {
+					return err
+				}
+			}
+			return tx.Insert(ctx, record(id))
+		}
+		is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			return work(ctx, tx, fmt.Sprint("own ", undone))
+		}))
+		is.NoErr(db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
+			var n int
+			if err := tx.NewRaw("SELECT count(*) FROM organization_invitations").Scan(ctx, &n); err != nil {
+				return err
+			}
+			return work(ctx, s.WithTx(tx), fmt.Sprint("host's ", undone))
+		}))
+	}
+	slices.Sort(want)
+	for node := range strings.SplitSeq(address, ",") {
+		there := e.Connect(t, node)
+		var ids []string
+		is.NoErr(there.NewRaw("SELECT id FROM organization_invitations ORDER BY id").Scan(t.Context(), &ids))
+		is.Equal(ids, want)
+		is.NoErr(there.NewRaw("SELECT k FROM organization_invitation_locks").Scan(t.Context(), &ids))
+		is.Equal(len(ids), 0) // nothing stays there
+	}
+
+	// A read-only transaction writes nothing.
+	is.NoErr(db.RunInTx(t.Context(), &sql.TxOptions{ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
+		return s.WithTx(tx).RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			_, err := tx.Get(ctx, want[0])
+			return err
+		})
+	}))
 }
 
 // A host may overlook that the cluster aborted its transaction: bun's Scan into plain variables drops an error that

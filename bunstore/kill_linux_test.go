@@ -60,8 +60,8 @@ var postgresDrivers = []struct {
 	parameters url.Values
 }{
 	{"postgres", url.Values{"default_query_exec_mode": {"simple_protocol"}}},
-	{"postgres-pgx-default", nil},
-	{"postgres-pgdriver", nil},
+	{"postgres-bound", nil},
+	{"postgres-pq", nil},
 }
 
 func TestPostgresKilled(t *testing.T) {
@@ -135,7 +135,7 @@ func TestServerFrozen(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		server := servers.NewPostgres(t)
 		server.Exec(t, "postgres", "CREATE DATABASE load")
-		underLoad(t, "postgres-pgx-default", server.URL("load", nil), bySize(0, 1, 5), quickly, pause(t, server.Server))
+		underLoad(t, "postgres-bound", server.URL("load", nil), bySize(0, 1, 5), quickly, pause(t, server.Server))
 	})
 	t.Run("mariadb", func(t *testing.T) {
 		server := servers.NewMariaDB(t)
@@ -155,10 +155,10 @@ func TestPgBouncerKilled(t *testing.T) {
 	server := servers.NewPostgres(t)
 	for i, c := range []struct{ mode, engine string }{
 		{"transaction", "postgres"},
-		{"transaction", "postgres-pgdriver"},
+		{"transaction", "postgres-pq"},
 		{"session", "postgres"},
-		{"session", "postgres-pgx-default"},
-		{"session", "postgres-pgdriver"},
+		{"session", "postgres-bound"},
+		{"session", "postgres-pq"},
 	} {
 		t.Run(c.mode+"/"+c.engine, func(t *testing.T) {
 			pool := servers.NewPgBouncer(t, server, c.mode)
@@ -221,7 +221,7 @@ func TestPostgresReplica(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), record("a"), record("b")))
 
 	far := e.Connect(t, replica.URL("load", nil))
-	r, err := bunstore.New(far, nil)
+	r, err := bunstore.New(far, configFor(far))
 	is.NoErr(err)
 	reads := func(ids int) func() bool {
 		return func() bool {

@@ -25,7 +25,7 @@ func serverSize(t testing.TB) {
 // A process is killed in the middle of its changes. Only whole changes remain, and all acknowledged ones do. Another
 // process on the same database goes on.
 func TestClientKilled(t *testing.T) {
-	for _, name := range []string{"sqlite", "sqlite-plain", "postgres", "postgres-pgx-default", "mariadb"} {
+	for _, name := range []string{"sqlite", "sqlite-plain", "postgres", "postgres-bound", "mariadb"} {
 		t.Run(name, func(t *testing.T) {
 			if name != "sqlite" {
 				serverSize(t)

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 // lease is a connection on which to begin a transaction. It is from the pool, or the host's own.
@@ -39,6 +40,16 @@ func (l lease) release() {
 	}
 }
 
+// ready is that of transactions. It is asked each time, because a host may open its connections with different
+// settings.
+func (l lease) ready(e *engine) (ready bool) {
+	_ = l.Raw(func(conn any) error {
+		ready = e.transactions.ready(conn)
+		return nil
+	})
+	return ready
+}
+
 // discard keeps the pool from reusing the connection, because it may still be in a transaction.
 func (l lease) discard() {
 	_ = l.Raw(func(any) error { return driver.ErrBadConn })
@@ -51,7 +62,7 @@ func (s *Store) unreached(ctx context.Context, err error) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // ctx ended while waiting for a connection
 		return err
 	case v.class == lost:
-		return &failure{kind: storage.ErrUnavailable, cause: joined(contextError(ctx), err)}
+		return &failure{kind: storage.ErrUnavailable, cause: joined(storagekit.ContextError(ctx), err)}
 	}
 	return v.explain(ctx, err)
 }
@@ -61,7 +72,7 @@ func (s *Store) unreached(ctx context.Context, err error) error {
 func (s *Store) notBegun(ctx context.Context, err error) error {
 	if v := s.judge(err); v.class == lost || v.class == plain && v.uncertain {
 		if over := ctx.Err(); over == nil || !errors.Is(err, over) {
-			over := contextError(ctx)
+			over := storagekit.ContextError(ctx)
 			return &failure{kind: storage.ErrUnavailable, cause: joined(over, err), retry: over == nil}
 		}
 	}

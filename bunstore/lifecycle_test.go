@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uptrace/bun"
-
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/storage"
@@ -111,7 +109,8 @@ func TestServiceMaintenance(t *testing.T) {
 // In a host's transaction that has already read, the number of seats is exact, or the transaction is aborted. With
 // LockOrganization first, the number is exact.
 func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
-	engines.Each(t, func(t *testing.T, db *bun.DB) {
+	onLibraries(t, engines.All(), func(t *testing.T, e engines.Engine, lib library) {
+		db := e.Open(t)
 		const limit, guests = 4, 10
 		h := build(t, db, invitation.Config{})
 		s := &stage{
@@ -128,8 +127,8 @@ func TestServiceSeatsInTheHostsTransaction(t *testing.T) {
 			for i := range guests {
 				calls = append(calls, func() {
 					for range 200 { // the host retries aborted transactions
-						err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-							svc := svc.WithStorage(h.store.WithTx(tx))
+						err := lib.runInTx(t.Context(), t, db, nil, func(ctx context.Context, tx hostTx) error {
+							svc := svc.WithStorage(tx.join(h.store))
 							if lock {
 								if err := svc.LockOrganization(ctx, "acme"); err != nil {
 									return err

@@ -122,14 +122,14 @@ func buildLoad(t testing.TB, db *bun.DB) {
 		_, err := db.NewInsert().Model(admin).Exec(t.Context())
 		is.NoErr(err)
 	}
-	store, err := bunstore.New(db, nil)
+	store, err := bunstore.New(db, configFor(db))
 	is.NoErr(err)
 	is.NoErr(store.Migrate(t.Context()))
 }
 
 func loadService(t testing.TB, db *bun.DB) *invitation.Service {
 	t.Helper()
-	store, err := bunstore.New(db, nil)
+	store, err := bunstore.New(db, configFor(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -491,7 +491,7 @@ func shorten(err error) string {
 func (j *journal) check(t testing.TB, db *bun.DB) (committed int) {
 	t.Helper()
 	is := is.New(t)
-	store, err := bunstore.New(db, nil)
+	store, err := bunstore.New(db, configFor(db))
 	is.NoErr(err)
 	records, err := store.List(t.Context(), storage.Query{})
 	is.NoErr(err)

@@ -48,13 +48,14 @@ func TestMigrateConcurrently(t *testing.T) {
 
 // In a host's transaction the tables are created, and rolled back, with it, or Migrate refuses to create them there.
 func TestMigrateInTx(t *testing.T) {
-	engines.Each(t, func(t *testing.T, db *bun.DB) {
+	onLibraries(t, engines.All(), func(t *testing.T, e engines.Engine, lib library) {
+		db := e.Open(t)
 		is := is.New(t)
-		s, err := bunstore.New(db, nil)
+		s, err := bunstore.New(db, configFor(db))
 		is.NoErr(err)
 		if db.Dialect().Name() == dialect.MySQL {
-			err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-				return s.WithTx(tx).Migrate(ctx)
+			err := lib.runInTx(t.Context(), t, db, nil, func(ctx context.Context, tx hostTx) error {
+				return tx.join(s).Migrate(ctx)
 			})
 			is.True(err != nil && strings.Contains(err.Error(), "outside"))
 			is.True(s.Check(t.Context()) != nil)
@@ -62,8 +63,8 @@ func TestMigrateInTx(t *testing.T) {
 		}
 		for _, fail := range []error{errors.New("undo"), nil} {
 			is.True(s.Check(t.Context()) != nil)
-			err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-				in := s.WithTx(tx)
+			err := lib.runInTx(t.Context(), t, db, nil, func(ctx context.Context, tx hostTx) error {
+				in := tx.join(s)
 				is.NoErr(in.Migrate(ctx))
 				is.NoErr(in.Insert(ctx, record("a")))
 				return fail

@@ -21,7 +21,7 @@ import (
 type call struct {
 	Op     string
 	As     string // the user of Service.As; "" is the trusted back end; nobody stands for As("")
-	Former bool   // through the service that still has roleGuest
+	Former bool   // through the service that still has roleGuest, and blocks no address
 
 	Organization, ID, User string // User: the id of the inviter, the acting or the invited user
 	Ticket                 string
@@ -53,6 +53,9 @@ const nobody = "nobody"
 
 // roleGuest is a role that the application has removed; invitations with it remain.
 const roleGuest = "org:guest"
+
+// roleObserver is a role that takes no seat.
+const roleObserver = "org:observer"
 
 // String prints the fields that are set.
 func (c call) String() string { return c.Op + printed(c, "Op") }
@@ -121,6 +124,7 @@ const (
 	noQuota         = "quota"
 	noTooSoon       = "too soon"
 	noPending       = "not pending"
+	isPending       = "pending"
 	noExpired       = "expired"
 	noAccepted      = "accepted"
 	noRevoked       = "revoked"
@@ -152,7 +156,7 @@ const (
 // refusedOn is the contract's table of transitions, reduced to the refusals.
 var refusedOn = map[string]map[string]string{
 	pending: {},
-	expired: {toAccept: noExpired, toDecline: noExpired, toRevoke: noPending, toUpdate: noPending},
+	expired: {toAccept: noExpired, toRevoke: noPending, toUpdate: noPending},
 	accepted: {toAccept: noAccepted, toDecline: noPending, toRevoke: noPending, toUpdate: noPending,
 		toResend: noPending},
 	declined: {toAccept: noPending, toDecline: noPending, toRevoke: noPending, toUpdate: noPending,
@@ -163,9 +167,12 @@ var refusedOn = map[string]map[string]string{
 
 // modelRoles are the host's roles and the roles that each may grant. Roles that may grant a role may manage.
 var modelRoles = []invitation.RoleDefinition{
-	{Key: "org:admin", Name: "Admin", Manages: true, Grants: []invitation.Role{"org:admin", "org:lead", "org:member"}},
+	{Key: "org:admin", Name: "Admin", Manages: true,
+		Grants: []invitation.Role{"org:admin", "org:lead", "org:sales", "org:member", roleObserver}},
 	{Key: "org:lead", Name: "Lead", Manages: true, Grants: []invitation.Role{"org:member"}},
+	{Key: "org:sales", Name: "Sales", ManagesOwn: true, Grants: []invitation.Role{"org:member"}},
 	{Key: "org:member", Name: "Member"},
+	{Key: roleObserver, Name: "Observer", Seatless: true},
 }
 
 // modelConfig is the configuration shared by the histories of one run.
@@ -173,6 +180,7 @@ type modelConfig struct {
 	MaxPending          int // 0: no limit
 	Seats               int // 0: no limit
 	Counted             bool
+	SendLimits          []invitation.SendLimit
 	ResendAfter         time.Duration // negative: no limit
 	TicketProvesEmail   bool
 	IgnoreInviter       bool // Config.IgnoreInviterAuthority
@@ -326,6 +334,8 @@ func (m *model) step(c call, got answer) answer {
 		return m.preview(c)
 	case "List", "ListAll", "ListForUser", "Each":
 		return m.list(c, got)
+	case "Delete":
+		return m.delete(c)
 	case "ExpireDue", "Purge", "DeleteOrganization", "EraseEmail":
 		return m.maintain(c, got)
 	}
@@ -452,10 +462,16 @@ func (m *model) manages(organization, user string) string {
 	switch d := roleDefinition(role); {
 	case !ok:
 		return noMember
-	case d == nil || !d.Manages:
+	case d == nil || !d.Manages && !d.ManagesOwn:
 		return noForbidden
 	}
 	return ""
+}
+
+// covers reports whether the acting user, who manages invitations, manages this one.
+func (m *model) covers(user string, e *entry) bool {
+	d := roleDefinition(m.members[membership{e.organization, user}])
+	return user == "" || d != nil && !d.ManagesOwn || e.inviter == user
 }
 
 // authority checks that the role of an invitation exists and that its inviter may grant it now. If the inviter has
@@ -489,24 +505,109 @@ func (m *model) grantable(e *entry, role, acting string) []string {
 	return nil
 }
 
-// seatless reports whether there are too few seats for so many more.
-func (m *model) seatless(organization string, more int) bool {
+// takesSeat reports whether pending invitations into a role count for the seats. The former service knows roleGuest.
+func takesSeat(role string, former bool) bool {
+	d := roleDefinition(role)
+	return d != nil && !d.Seatless || former && role == roleGuest
+}
+
+// room is what an operation adds to the pending invitations of an organization.
+type room struct {
+	invitations, seats int
+	seated             bool // something new takes a seat
+	former             bool
+}
+
+func (r *room) add(role string) {
+	r.invitations++
+	if takesSeat(role, r.former) {
+		r.seats++
+		r.seated = true
+	}
+}
+
+func (r *room) drop(role string) {
+	r.invitations--
+	if takesSeat(role, r.former) {
+		r.seats--
+	}
+}
+
+// noSeat reports whether there are too few seats for so many more.
+func (m *model) noSeat(organization string, more int) bool {
 	if !m.Counted || m.Seats <= 0 {
 		return false
 	}
 	taken := 0
-	for at := range m.members {
-		if at.Organization == organization {
+	for at, role := range m.members {
+		if at.Organization == organization && role != roleObserver {
 			taken++
 		}
 	}
 	return taken+more > m.Seats
 }
 
-// full reports whether so many more pending invitations exceed a limit.
-func (m *model) full(organization string, more int) bool {
-	n := m.pendingIn(organization) + more
-	return m.MaxPending > 0 && n > m.MaxPending || m.seatless(organization, n)
+// noRoom reports whether there are too few seats for the pending invitations and what is added.
+func (m *model) noRoom(organization string, r room) bool {
+	n := r.seats
+	for _, e := range m.entries {
+		if e.organization == organization && e.status == pending && takesSeat(e.role, r.former) {
+			n++
+		}
+	}
+	return r.seated && m.noSeat(organization, n)
+}
+
+// full reports whether what is added exceeds a limit.
+func (m *model) full(organization string, r room) bool {
+	return m.MaxPending > 0 && m.pendingIn(organization)+r.invitations > m.MaxPending || m.noRoom(organization, r)
+}
+
+// promotes reports whether an invitation that took no seat takes one by its new role, and there is none.
+func (m *model) promotes(e *entry, role string) bool {
+	var r room
+	r.drop(e.role)
+	r.add(role)
+	return r.seats > 0 && m.noRoom(e.organization, r)
+}
+
+// link is a link that an acting user is about to issue: for a new invitation, or for e.
+type link struct {
+	user, key string
+	e         *entry
+}
+
+// tooMany reports whether the links exceed a limit over time.
+func (m *model) tooMany(organization string, links ...link) bool {
+	for _, l := range m.SendLimits {
+		same := func(inviter, key string, to link) bool {
+			return l.Per == invitation.PerOrganization || l.Per == invitation.PerInviter && inviter == to.user ||
+				l.Per == invitation.PerAddress && key == to.key
+		}
+		counts := func(e *entry, to link) bool {
+			return e.organization == organization && e.sent.Add(l.Within).After(m.now) && same(e.inviter, e.key, to)
+		}
+		for i, to := range links {
+			if to.user == "" || to.e != nil && counts(to.e, to) {
+				continue
+			}
+			n := 0
+			for j := range m.entries {
+				if counts(&m.entries[j], to) {
+					n++
+				}
+			}
+			for _, other := range links[:i+1] { // those of the back end, too, which is not bound itself
+				if same(other.user, other.key, to) {
+					n++
+				}
+			}
+			if n > l.Max {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (m *model) tooSoon(e *entry) bool {
@@ -587,11 +688,14 @@ func (m *model) create(c call, got answer) answer {
 		}
 		return ""
 	}
-	replaced := 0
+	more := room{former: c.Former}
+	var links []link
 	for i, d := range c.Drafts {
-		if d.Replace && m.holder(c.Organization, keys[i]) != nil {
-			replaced++
+		more.add(d.Role)
+		if e := m.holder(c.Organization, keys[i]); d.Replace && e != nil {
+			more.drop(e.role)
 		}
+		links = append(links, link{inviters[i], keys[i], nil})
 	}
 	_, exists := m.Organizations[c.Organization]
 	switch {
@@ -601,16 +705,19 @@ func (m *model) create(c call, got answer) answer {
 		role := m.members[membership{c.Organization, inviters[i]}]
 		return when(inviters[i] != "" && !mayGrant(role, c.Drafts[i].Role), noForbidden)
 	}):
-	case step(func(i int) string { return when(keys[i] == m.Blocked, noForbidden) }):
+	case step(func(i int) string { return when(keys[i] == m.Blocked && !c.Former, noForbidden) }):
 	case step(func(i int) string { return when(m.belongsToMember(c.Organization, keys[i]), noAlreadyMember) }):
 	case step(func(i int) string {
-		return when(!c.Drafts[i].Replace && m.holder(c.Organization, keys[i]) != nil, noDuplicate)
+		e := m.holder(c.Organization, keys[i])
+		return when(e != nil && (!c.Drafts[i].Replace || !m.covers(inviters[i], e)), noDuplicate)
 	}):
 	case step(func(i int) string {
 		e := m.holder(c.Organization, keys[i])
 		return when(e != nil && m.tooSoon(e), noTooSoon)
 	}):
-	case m.full(c.Organization, len(c.Drafts)-replaced):
+	case m.tooMany(c.Organization, links...):
+		errs = append(errs, noTooSoon)
+	case m.full(c.Organization, more):
 		errs = append(errs, noQuota)
 	}
 	if errs != nil {
@@ -724,7 +831,10 @@ func (m *model) respond(c call, event string, got answer) answer {
 		if errs := m.authority(e, e.role); errs != nil {
 			return refuse(errs...)
 		}
-		if m.seatless(e.organization, 1) {
+		if e.key == m.Blocked {
+			return refuse(noForbidden)
+		}
+		if takesSeat(e.role, false) && m.noSeat(e.organization, 1) {
 			return refuse(noQuota)
 		}
 		m.members[membership{e.organization, user}] = e.role
@@ -742,7 +852,7 @@ func (m *model) actOn(c call, user string) (*entry, []string) {
 		return nil, []string{err}
 	}
 	e := m.find(c.Organization, c.ID)
-	if e == nil {
+	if e == nil || !m.covers(user, e) {
 		return nil, []string{noFound}
 	}
 	return e, nil
@@ -794,9 +904,34 @@ func (m *model) withLink(c call, e *entry, got answer) answer {
 	return a
 }
 
+// mayChange checks the role that an invitation has and the one that it gets. A role that no longer exists must be
+// replaced.
+func (m *model) mayChange(e *entry, role, acting string) []string {
+	gone := roleDefinition(e.role) == nil
+	switch {
+	case gone && role == "":
+		return []string{noForbidden}
+	case !gone && (acting != "" || role == ""):
+		if errs := m.grantable(e, e.role, acting); errs != nil {
+			return errs
+		}
+	}
+	if role == "" {
+		return nil
+	}
+	return m.grantable(e, role, acting)
+}
+
 func (m *model) resend(c call, got answer) answer {
-	if badExpiry(c.ExpiresIn) {
-		return refuse(noInvalid)
+	var errs []string
+	if badExpiry(c.ExpiresIn) || c.Organization == "" || c.ID == "" {
+		errs = append(errs, noInvalid)
+	}
+	if c.Role != "" && roleDefinition(c.Role) == nil {
+		errs = append(errs, noInvalid, noFound)
+	}
+	if errs != nil {
+		return refuse(errs...)
 	}
 	user := acting(c, c.User)
 	e, errs := m.actOn(c, user)
@@ -806,12 +941,14 @@ func (m *model) resend(c call, got answer) answer {
 	if err := refusedOn[e.status][toResend]; err != "" {
 		return refuse(err)
 	}
-	if errs := m.grantable(e, e.role, user); errs != nil {
+	if errs := m.mayChange(e, c.Role, user); errs != nil {
 		return refuse(errs...)
 	}
 	revive := e.status == expired
+	var revived room
+	revived.add(cmp.Or(c.Role, e.role))
 	switch {
-	case revive && e.key == m.Blocked:
+	case e.key == m.Blocked:
 		return refuse(noForbidden)
 	case revive && m.belongsToMember(e.organization, e.key):
 		return refuse(noAlreadyMember)
@@ -819,12 +956,15 @@ func (m *model) resend(c call, got answer) answer {
 		return refuse(noDuplicate)
 	case m.tooSoon(e):
 		return refuse(noTooSoon)
-	case revive && m.full(e.organization, 1):
+	case m.tooMany(e.organization, link{user, e.key, e}):
+		return refuse(noTooSoon)
+	case revive && m.full(e.organization, revived), !revive && m.promotes(e, cmp.Or(c.Role, e.role)):
 		return refuse(noQuota)
 	}
 	m.sweep(e.organization, e.key)
 	e.status, e.resolved, e.resolvedBy, e.swept = pending, time.Time{}, "", false
 	e.expires = m.until(c.ExpiresIn)
+	e.role = cmp.Or(c.Role, e.role)
 	m.reissue(e, user, got)
 	m.write(e)
 	return m.withLink(c, e, got)
@@ -855,17 +995,27 @@ func (m *model) update(c call, got answer) answer {
 	if e.changed(c, got) {
 		return refuse(noChanged)
 	}
-	if user != "" {
-		if errs := m.grantable(e, e.role, user); errs != nil {
-			return refuse(errs...)
-		}
+	newRole := c.Role != "" && c.Role != e.role
+	switch {
+	case user != "":
+		errs = m.mayChange(e, c.Role, user)
+	case newRole:
+		errs = m.grantable(e, c.Role, user)
+	}
+	if errs == nil && e.key == m.Blocked {
+		errs = []string{noForbidden}
+	}
+	if errs != nil {
+		return refuse(errs...)
 	}
 	public, private := patched(e.public, c.Public), patched(e.private, c.Private)
-	newRole := c.Role != "" && c.Role != e.role
+	switch {
+	case newRole && m.tooMany(e.organization, link{user, e.key, e}):
+		return refuse(noTooSoon)
+	case newRole && m.promotes(e, c.Role):
+		return refuse(noQuota)
+	}
 	if newRole {
-		if errs := m.grantable(e, c.Role, user); errs != nil {
-			return refuse(errs...)
-		}
 		m.reissue(e, user, got)
 		e.role = c.Role
 	}
@@ -898,7 +1048,7 @@ func (m *model) revokeAll(c call) answer {
 	for i := range m.entries {
 		e := &m.entries[i]
 		if e.status == pending && (c.Organization == "" || c.Organization == e.organization) &&
-			(c.Query == "" || c.Query == e.inviter) && (keys == nil || slices.Contains(keys, e.key)) {
+			(c.Query == "" || c.Query == e.inviter) && m.covers(user, e) && (keys == nil || slices.Contains(keys, e.key)) {
 			m.resolve(e, revoked, user)
 			n++
 		}
@@ -927,6 +1077,9 @@ func (m *model) link(c call, got answer) answer {
 	}
 	if errs := m.authority(e, e.role); errs != nil { // Accept would refuse it
 		return refuse(errs...)
+	}
+	if e.key == m.Blocked {
+		return refuse(noForbidden)
 	}
 	a := m.withLink(c, e, answer{Invitations: []shown{{Ticket: got.Link}}})
 	return answer{Link: a.Invitations[0].Ticket}
@@ -958,10 +1111,29 @@ func (m *model) preview(c call) answer {
 	if errs := m.authority(e, e.role); errs != nil {
 		return refuse(errs...)
 	}
-	if m.seatless(e.organization, 1) {
+	if e.key == m.Blocked {
+		return refuse(noForbidden)
+	}
+	if takesSeat(e.role, false) && m.noSeat(e.organization, 1) {
 		return refuse(noQuota)
 	}
 	return a
+}
+
+func (m *model) delete(c call) answer {
+	if c.As != "" {
+		return refuse(noForbidden)
+	}
+	e, errs := m.actOn(c, "")
+	switch {
+	case errs != nil:
+		return refuse(errs...)
+	case e.status == pending:
+		return refuse(isPending)
+	}
+	id := e.id
+	m.remove(func(e entry) bool { return e.id == id })
+	return answer{}
 }
 
 // maintain performs the operations reserved for the trusted back end: sweeping and deleting.
@@ -1058,7 +1230,8 @@ func (m *model) list(c call, got answer) answer {
 	}
 	var found []entry
 	for _, e := range m.entries {
-		if f.has(c.Op, e) {
+		managed := c.Op != "List" && c.Op != "Each" || m.covers(c.As, &e)
+		if managed && f.has(c.Op, e) {
 			found = append(found, e)
 		}
 	}

@@ -2,6 +2,7 @@ package bunstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -158,11 +159,8 @@ func (e *mysql) safe(ctx context.Context, db querier) error {
 
 // warning is about go-sql-driver, which runs COMMIT and ROLLBACK without a context. Its settings are not exported.
 func (e *mysql) warning(conn any) string {
-	v := reflect.Indirect(reflect.ValueOf(conn))
-	if v.Kind() != reflect.Struct {
-		return ""
-	}
-	if v = reflect.Indirect(v.FieldByName("cfg")); v.Kind() != reflect.Struct {
+	v := driverConfig(conn)
+	if !v.IsValid() {
 		return ""
 	}
 	if v = v.FieldByName("ReadTimeout"); v.Kind() != reflect.Int64 || v.Int() != 0 {
@@ -170,6 +168,56 @@ func (e *mysql) warning(conn any) string {
 	}
 	return "the DSN has no readTimeout: the driver ends COMMIT and ROLLBACK with no context, so that on a network that " +
 		"loses packets they hang; set readTimeout, longer than any statement takes, such as readTimeout=30s"
+}
+
+// ready reports whether the DSN of go-sql-driver sets the isolation level of the session. Otherwise the driver sets it
+// before each transaction, in a round trip of its own. Its settings are not exported.
+func (e *mysql) ready(conn any) bool {
+	cfg := driverConfig(conn)
+	if !cfg.IsValid() {
+		return false
+	}
+	params := cfg.FieldByName("Params")
+	if params.Kind() != reflect.Map {
+		return false
+	}
+	for _, name := range []string{"tx_isolation", "transaction_isolation"} {
+		if v := params.MapIndex(reflect.ValueOf(name)); v.Kind() == reflect.String {
+			return strings.EqualFold(strings.Trim(v.String(), `'"`), "READ-COMMITTED")
+		}
+	}
+	return false
+}
+
+// driverConfig returns the Config of a connection of go-sql-driver, or the zero Value.
+func driverConfig(conn any) reflect.Value {
+	v := reflect.Indirect(reflect.ValueOf(conn))
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	if v = reflect.Indirect(v.FieldByName("cfg")); v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	return v
+}
+
+// beforeSavepoints writes a row in a cluster, and deletes it again. Otherwise ROLLBACK TO SAVEPOINT may undo rows on
+// this node only, and COMMIT sends them to the others. MariaDB 10.11.19 without log_bin does so if nothing has been
+// written on the connection yet, and the transaction has read before the savepoint. MDEV-22021 describes the bug.
+func (e *mysql) beforeSavepoints(ctx context.Context, db querier) error {
+	if !e.cluster.Load() {
+		return nil
+	}
+	key := literal("savepoint " + rand.Text()) // nobody else writes it, so it conflicts with nothing
+	for _, text := range []string{"INSERT INTO %s (k, n) VALUES (?, 1)", "DELETE FROM %s WHERE k = ?"} {
+		if _, err := db.ExecContext(ctx, fmt.Sprintf(text, e.locks), key); err != nil {
+			if e.judge(err).class == unavailable {
+				return nil // it is read-only, so nothing can be rolled back
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // trustsHook: not in a cluster. There another node may abort a transaction while a plain SELECT sends its rows, and
@@ -228,39 +276,32 @@ func (e *mysql) lockJoined(ctx context.Context, db querier, key string) error {
 	return err
 }
 
-// mysqlTime truncates to the microsecond. Only filters have times that no column can hold. They become a time before or
-// after every time that a column can hold.
+// mysqlTime truncates to the microsecond.
 func mysqlTime(b []byte, t time.Time) []byte {
-	switch t = t.UTC().Truncate(time.Microsecond); {
-	case t.Year() < 1:
-		return append(b, "'0000-01-01 00:00:00.000000'"...)
-	case t.Year() > 9999:
-		return append(b, "'9999-12-31 23:59:59.999999'"...)
-	}
-	b = append(b, '\'')
-	b = t.AppendFormat(b, "2006-01-02 15:04:05.000000")
-	return append(b, '\'')
+	return t.UTC().AppendFormat(b, "'2006-01-02 15:04:05.000000'")
 }
 
 // indexHint names the index, because the optimizer may choose another one to suit the filter, and then has to sort.
 func (e *mysql) indexHint(p page) string {
 	name := ""
-	one := !p.all && len(p.parts) == 1
-	switch first := p.fields[0].column; {
+	one := len(p.Conditions) == 1
+	switch first := p.terms[0].Field; {
 	case p.IDs != nil:
 		return " FORCE INDEX (PRIMARY)" // rows are read, and locked, in the order of their ids
+	case p.bySlot():
+		name = indexSlot
 	case p.EmailKeys != nil:
 		name = indexEmail
-	case first == "created_at" && p.OrganizationID != "" && one:
-		name = indexOrgStatus
-	case first == "created_at" && p.OrganizationID != "" && p.all:
+	case first == storage.FieldCreatedAt && p.OrganizationID != "" && p.Conditions == nil:
 		name = indexOrg
+	case first == storage.FieldCreatedAt && p.OrganizationID != "":
+		name = indexOrgStatus
 	case p.limit == 0 || p.OrganizationID != "":
-	case first == "created_at" && one:
+	case first == storage.FieldCreatedAt && one:
 		name = indexStatus
-	case first == "created_at" && p.all:
+	case first == storage.FieldCreatedAt && p.Conditions == nil:
 		name = indexCreated
-	case first == "expires_at" && one:
+	case first == storage.FieldExpiresAt && one:
 		name = indexDue
 	}
 	if name == "" {

@@ -125,6 +125,55 @@ func TestMySQLPlans(t *testing.T) {
 	}
 }
 
+// A count of an organization reads the index that has all its conditions, and no records.
+func TestMySQLCountPlans(t *testing.T) {
+	e := engines.Named(t, "mariadb")
+	hook := &lastQuery{}
+	db := e.Open(t).WithQueryHook(hook)
+	s, err := New(db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.DB.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	some := []string{storage.Pending, "accepted", storage.Expired}
+	for _, c := range []struct {
+		filter storage.Filter
+		index  string
+	}{
+		{storage.Filter{OrganizationID: "o", Direct: true}, indexOrg},
+		{storage.Filter{OrganizationID: "o", Direct: true, EmailContains: "x"}, indexOrg},
+		{storage.Filter{OrganizationID: "o", Direct: true, Statuses: some[:1]}, indexOrgStatus},
+		{storage.Filter{OrganizationID: "o", Direct: true, Statuses: some, EmailContains: "x"}, indexOrgStatus},
+		{storage.Filter{OrganizationID: "o", EmailKeys: some, StoredStatuses: some[:1]}, indexSlot},
+		{storage.Filter{EmailKeys: some, Statuses: some[:1]}, indexEmail},
+	} {
+		is := is.New(t)
+		check := func(index string) {
+			is.True(strings.Contains(hook.text, " FORCE INDEX (`"+index+"`)")) // whatever the statistics say
+			for _, step := range rowsOf(t, conn, "EXPLAIN "+hook.text) {
+				t.Log(step)
+				is.Equal(step["key"], index)
+				is.True(strings.Contains(step["Extra"], "Using index")) // and nothing but the index
+			}
+		}
+		_, err := s.Count(t.Context(), c.filter)
+		is.NoErr(err)
+		check(c.index)
+		if c.index == indexOrg || c.index == indexOrgStatus {
+			_, err = s.CountByStatus(t.Context(), c.filter)
+			is.NoErr(err)
+			check(indexOrgStatus)
+		}
+	}
+}
+
 // Errors mean what their number says, wherever the driver's error is in the chain, and whatever values are in its text.
 func TestMySQLErrors(t *testing.T) {
 	is := is.New(t)

@@ -188,18 +188,20 @@ func TestMySQLDeadlock(t *testing.T) {
 			nothingLeft()
 		})
 	}
-	t.Run("in the host's", func(*testing.T) {
-		err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-			in := s.WithTx(tx)
-			is.NoErr(in.Insert(ctx, record("lost")))
-			is.NoErr(hostUpdate(ctx, tx, "a"))
-			_ = deadlock(t, db, func() error { _, err := in.Delete(ctx, "b"); return err })
-			afterwards(ctx, in)
-			return nil
+	for _, lib := range []library{withBun, withSQL} {
+		t.Run("in the host's, with "+string(lib), func(t *testing.T) {
+			err := lib.runInTx(t.Context(), t, db, nil, func(ctx context.Context, tx hostTx) error {
+				in := tx.join(s)
+				is.NoErr(in.Insert(ctx, record("lost")))
+				is.NoErr(hostUpdate(ctx, tx, "a"))
+				_ = deadlock(t, db, func() error { _, err := in.Delete(ctx, "b"); return err })
+				afterwards(ctx, in)
+				return nil
+			})
+			is.True(errors.Is(err, sql.ErrTxDone)) // not nil with everything lost
+			nothingLeft()
 		})
-		is.True(errors.Is(err, sql.ErrTxDone)) // not nil with everything lost
-		nothingLeft()
-	})
+	}
 }
 
 // A connection lost in COMMIT leaves the outcome unknown; one lost earlier rolls everything back. Neither transaction
@@ -267,6 +269,12 @@ func TestMySQLCancelledWait(t *testing.T) {
 
 // Lock in a host's REPEATABLE READ transaction is refused exactly if its snapshot is older than the lock.
 func TestMySQLOldSnapshot(t *testing.T) {
+	for _, lib := range []library{withBun, withSQL} {
+		t.Run(string(lib), func(t *testing.T) { mysqlOldSnapshot(t, lib) })
+	}
+}
+
+func mysqlOldSnapshot(t *testing.T, lib library) {
 	_, _, db := mariadb(t)
 	s := newStore(t, db)
 	is := is.New(t)
@@ -290,9 +298,9 @@ func TestMySQLOldSnapshot(t *testing.T) {
 		if c.first {
 			locked(t.Context(), s, fmt.Sprint("first", i))
 		}
-		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: c.level})
+		tx, err := lib.begin(t.Context(), t, db, &sql.TxOptions{Isolation: c.level})
 		is.NoErr(err)
-		in := s.WithTx(tx)
+		in := tx.join(s)
 		if c.reads {
 			count(t, in)
 		}

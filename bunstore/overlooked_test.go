@@ -2,6 +2,7 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func overlook(t *testing.T, pool *bun.DB, run func(statement string) error) {
 
 // A deadlock ends one of the Store's transactions, and the host ignores the error, wherever it occurs.
 func TestDeadlockOverlooked(t *testing.T) {
-	for _, how := range []string{"bun.Tx", "bun.Conn", "rows.Err", "QueryRow"} {
+	for _, how := range []string{"bun.Tx", "bun.Conn", "rows.Err", "QueryRow", "sql.Tx", "sql.Stmt"} {
 		t.Run(how, func(t *testing.T) {
 			_, _, db := mariadb(t)
 			is := is.New(t)
@@ -62,7 +63,7 @@ func TestDeadlockOverlooked(t *testing.T) {
 				conn, err := db.Conn(t.Context())
 				is.NoErr(err)
 				defer func() { _ = conn.Close() }()
-				on, err = bunstore.New(conn, nil)
+				on, err = bunstore.New(conn, configFor(conn))
 				is.NoErr(err)
 			}
 			runs := 0
@@ -88,6 +89,16 @@ func TestDeadlockOverlooked(t *testing.T) {
 						case "QueryRow":
 							version := 0
 							return b.QueryRowContext(ctx, query).Scan(&version)
+						case "sql.Tx":
+							_, err := bunstore.SQL(tx).ExecContext(ctx, statement)
+							return err
+						case "sql.Stmt":
+							stmt, err := bunstore.SQL(tx).PrepareContext(ctx, statement)
+							if err != nil {
+								return err
+							}
+							_, err = stmt.ExecContext(ctx)
+							return err
 						}
 						_, err := b.ExecContext(ctx, statement)
 						return err
@@ -96,7 +107,8 @@ func TestDeadlockOverlooked(t *testing.T) {
 				return tx.Insert(ctx, record("d"))
 			})
 			told(t, err, count(t, s)-2, 2)
-			is.True(err == nil || how == "bun.Conn") // if the Store knows that nothing else was written, it retries
+			unseen := how == "bun.Conn" || strings.HasPrefix(how, "sql.")
+			is.Equal(err != nil, unseen) // if the Store knows that nothing else was written, it retries
 			is.Equal(db.Stats().InUse > 0, how == "bun.Conn")
 		})
 	}
@@ -105,49 +117,59 @@ func TestDeadlockOverlooked(t *testing.T) {
 // The same in a host's transaction, where the Store does not see the results of the host's statements.
 func TestDeadlockOverlookedInHostsTx(t *testing.T) {
 	for _, callback := range []string{"AllowEmail", "Join"} {
-		t.Run(callback, func(t *testing.T) {
-			_, _, db := mariadb(t)
-			h := build(t, db, invitation.Config{})
-			victims(t, h.store)
-			inv := h.invite(t, "u1@example.com")
-			swallow := func(ctx context.Context, tx storage.Storage, called string) error {
-				if called == callback {
-					overlook(t, db, func(statement string) error {
-						_, err := bunstore.DB(tx).ExecContext(ctx, statement)
+		for _, lib := range []library{withBun, withSQL} {
+			t.Run(callback+" with "+string(lib), func(t *testing.T) {
+				_, _, db := mariadb(t)
+				h := build(t, db, invitation.Config{})
+				victims(t, h.store)
+				inv := h.invite(t, "u1@example.com")
+				swallow := func(ctx context.Context, tx storage.Storage, called string) error {
+					if called == callback {
+						overlook(t, db, func(statement string) error {
+							if lib == withSQL {
+								_, err := bunstore.SQL(tx).ExecContext(ctx, statement)
+								return err
+							}
+							_, err := bunstore.DB(tx).ExecContext(ctx, statement)
+							return err
+						})
+					}
+					return nil
+				}
+				allow := func(ctx context.Context, tx storage.Storage, _ invitation.AllowEmailRequest) error {
+					return swallow(ctx, tx, "AllowEmail")
+				}
+				svc := h.hook(t, invitation.Config{AllowEmail: allow}, swallow)
+				err := lib.runInTx(t.Context(), t, db, nil, func(ctx context.Context, tx hostTx) error {
+					in := svc.WithStorage(tx.join(h.store))
+					if callback == "Join" {
+						_, err := in.Accept(ctx, accept(inv, "u1"))
 						return err
-					})
-				}
-				return nil
-			}
-			svc := h.hook(t, invitation.Config{AllowEmail: func(ctx context.Context, tx storage.Storage, _, _ string) error {
-				return swallow(ctx, tx, "AllowEmail")
-			}}, swallow)
-			err := db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-				in := svc.WithStorage(h.store.WithTx(tx))
-				if callback == "Join" {
-					_, err := in.Accept(ctx, accept(inv, "u1"))
+					}
+					_, err := in.Create(ctx, "acme", invitation.CreateParams{
+						EmailAddress: "u2@example.com", Role: invitation.RoleMember})
 					return err
-				}
-				_, err := in.Create(ctx, "acme", invitation.CreateParams{
-					EmailAddress: "u2@example.com", Role: invitation.RoleMember})
-				return err
+				})
+				h.is.True(err != nil)
+				told(t, err, count(t, h.store)-3, 1)
+				told(t, err, h.members(t)-1, 1)
 			})
-			h.is.True(err != nil)
-			told(t, err, count(t, h.store)-3, 1)
-			told(t, err, h.members(t)-1, 1)
-		})
+		}
 	}
 }
 
 // SQLite may roll the whole transaction back when a statement fails. Later statements do not run outside the
 // transaction.
 func TestSQLiteRolledBackBehindUs(t *testing.T) {
-	fails := map[string]func(ctx context.Context, db bun.IDB) error{
-		"or rollback": func(ctx context.Context, db bun.IDB) error {
+	type handle interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	}
+	fails := map[string]func(ctx context.Context, db handle) error{
+		"or rollback": func(ctx context.Context, db handle) error {
 			_, err := db.ExecContext(ctx, "INSERT OR ROLLBACK INTO big VALUES (1)")
 			return err
 		},
-		"interrupted": func(ctx context.Context, db bun.IDB) error {
+		"interrupted": func(ctx context.Context, db handle) error {
 			ctx, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
 			defer cancel()
 			_, err := db.ExecContext(ctx, "INSERT INTO big WITH RECURSIVE n (i) AS "+
@@ -157,8 +179,8 @@ func TestSQLiteRolledBackBehindUs(t *testing.T) {
 	}
 	for _, engine := range []string{"sqlite", "sqlite-plain", "sqlite-memory"} {
 		for how, fail := range fails {
-			for _, nested := range []bool{false, true} {
-				t.Run(fmt.Sprint(engine, " ", how, " nested ", nested), func(t *testing.T) {
+			for _, c := range []struct{ nested, plain bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+				t.Run(fmt.Sprint(engine, " ", how, " nested ", c.nested, " on sql.Tx ", c.plain), func(t *testing.T) {
 					is := is.New(t)
 					db := engines.Named(t, engine).Open(t)
 					s := newStore(t, db)
@@ -167,14 +189,20 @@ func TestSQLiteRolledBackBehindUs(t *testing.T) {
 						is.NoErr(err)
 					}
 					body := func(ctx context.Context, tx storage.Storage) error {
-						is.True(fail(ctx, bunstore.DB(tx)) != nil) // the host ignores the error
+						var db handle
+						if c.plain { // and nothing else has lent a handle
+							db = bunstore.SQL(tx)
+						} else {
+							db = bunstore.DB(tx)
+						}
+						is.True(fail(ctx, db) != nil) // the host ignores the error
 						return tx.Insert(ctx, record("b"))
 					}
 					err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 						if err := tx.Insert(ctx, record("a")); err != nil {
 							return err
 						}
-						if nested {
+						if c.nested {
 							return tx.RunInTx(ctx, body)
 						}
 						return body(ctx, tx)
@@ -193,7 +221,7 @@ func TestCallbackEndsTransaction(t *testing.T) {
 	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
 		db := e.Open(t)
 		s := newStore(t, db)
-		for _, end := range []string{"Commit", "Rollback", "COMMIT", "ROLLBACK"} {
+		for _, end := range []string{"Commit", "Rollback", "COMMIT", "ROLLBACK", "Commit of sql.Tx", "Rollback of sql.Tx"} {
 			for _, nested := range []bool{false, true} {
 				for _, result := range []error{nil, errUndo} {
 					if end == "COMMIT" && !nested && result != nil && strings.HasPrefix(e.Name, "postgres") {
@@ -202,14 +230,17 @@ func TestCallbackEndsTransaction(t *testing.T) {
 					t.Run(fmt.Sprint(end, " nested ", nested, " ", result), func(t *testing.T) {
 						is := is.New(t)
 						finish := func(ctx context.Context, tx storage.Storage) error {
-							b := bunstore.DB(tx).(bun.Tx)
 							switch end {
 							case "Commit":
-								_ = b.Commit()
+								_ = bunstore.DB(tx).(bun.Tx).Commit()
 							case "Rollback":
-								_ = b.Rollback()
+								_ = bunstore.DB(tx).(bun.Tx).Rollback()
+							case "Commit of sql.Tx":
+								_ = bunstore.SQL(tx).(*sql.Tx).Commit()
+							case "Rollback of sql.Tx":
+								_ = bunstore.SQL(tx).(*sql.Tx).Rollback()
 							default:
-								_, _ = b.ExecContext(ctx, end)
+								_, _ = bunstore.DB(tx).ExecContext(ctx, end)
 							}
 							return result
 						}
@@ -278,10 +309,10 @@ func (c tracedConn) QueryContext(ctx context.Context, q string, a []driver.Named
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, q, a)
 }
 
-// A statement fails and the host ignores the error. On PostgreSQL COMMIT then rolls back, and pgdriver does not report
+// A statement fails and the host ignores the error. On PostgreSQL COMMIT then rolls back, and not every driver reports
 // it. A wrapper hides which driver it is.
 func TestFailureOverlookedBehindWrapper(t *testing.T) {
-	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"),
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pq"),
 		engines.Named(t, "mariadb"), engines.Named(t, "sqlite")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		is := is.New(t)
@@ -303,7 +334,7 @@ func TestFailureOverlookedBehindWrapper(t *testing.T) {
 // A host forgets to close rows, whether it has read all of them or not. A refused COMMIT still fails, and no later
 // statement gets the answer of an earlier one.
 func TestRowsLeftOpenAtCommit(t *testing.T) {
-	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver")}
+	list := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "postgres-pq")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		h := build(t, e.Open(t), invitation.Config{})
 		for _, statement := range []string{"CREATE TABLE parent (id INT PRIMARY KEY)",
@@ -356,7 +387,7 @@ func TestRowsLeftOpenAtCommit(t *testing.T) {
 // A callback that leaves rows open makes the operation neither hang nor return a wrong result.
 func TestRowsLeftOpenInCallback(t *testing.T) {
 	list := []engines.Engine{engines.Named(t, "sqlite"), engines.Named(t, "sqlite-memory"),
-		engines.Named(t, "postgres"), engines.Named(t, "postgres-pgdriver"), engines.Named(t, "mariadb")}
+		engines.Named(t, "postgres"), engines.Named(t, "postgres-pq"), engines.Named(t, "mariadb")}
 	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		for _, method := range []string{"MemberEmails", "AllowEmail", "Join", "OnEvents"} {
 			t.Run(method, func(t *testing.T) {
@@ -373,7 +404,7 @@ func TestRowsLeftOpenInCallback(t *testing.T) {
 					return err
 				}
 				svc := h.hook(t, invitation.Config{
-					AllowEmail: func(ctx context.Context, tx storage.Storage, _, _ string) error {
+					AllowEmail: func(ctx context.Context, tx storage.Storage, _ invitation.AllowEmailRequest) error {
 						return open(ctx, tx, "AllowEmail")
 					},
 					OnEvents: func(ctx context.Context, tx storage.Storage, _ []invitation.Event) error {

@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
-// List implements [storage.Storage]. It also refuses a Query whose After contains text that is invalid for a record
-// (see [storage.ValidText]).
+// List implements [storage.Storage].
 func (s *Store) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
 	var list []storage.Record
 	fill := func(ctx context.Context, db querier) (err error) {
@@ -38,16 +38,23 @@ func (s *Store) list(ctx context.Context, db querier, q storage.Query) ([]storag
 			return nil, errNoTx
 		}
 		var err error
-		if suffix, err = s.lockRows(ctx, db, distinct(q.IDs)); err != nil {
+		if suffix, err = s.lockRows(ctx, db, storagekit.Texts(q.IDs)); err != nil {
 			return nil, err
 		}
 	}
-	p, none, err := s.e.newPage(q)
-	if none || err != nil {
-		return nil, err
+	found, ok := storagekit.NewSearch(q.Filter)
+	if !ok {
+		return nil, nil
 	}
+	p := newPage(q, found)
 	list, err := s.e.readPage(ctx, db, p, suffix)
-	if err != nil || !q.ForUpdate || s.turns.tx.own || !s.e.mixesSnapshots {
+	if p.sortedHere() {
+		slices.SortFunc(list, q.Compare)
+	}
+	if err == nil && q.ForUpdate {
+		s.lockedRecords(list)
+	}
+	if err != nil || !q.ForUpdate || s.tx.own || !s.e.mixesSnapshots {
 		return list, err
 	}
 	// This was a current read in the host's transaction. The host itself reads from its snapshot, so the two must
@@ -77,57 +84,60 @@ func (e *engine) readPage(ctx context.Context, db querier, p page, suffix string
 // page is a page of records, or a branch of one.
 type page struct {
 	search
-	fields        []term // of the order
-	place         []term // the page begins after it; nil for the first page
-	limit, offset int    // 0 is no limit
+	terms         []storagekit.Term // of the order
+	after         bool              // the page begins after the values of terms
+	limit, offset int               // 0 is no limit
 }
 
-// newPage returns none if no record can match.
-func (e *engine) newPage(q storage.Query) (p page, none bool, err error) {
-	p = page{limit: q.Limit, offset: q.Offset}
-	if p.fields, p.place, err = e.order(q); err != nil {
-		return p, false, err
+func newPage(q storage.Query, found storagekit.Search) page {
+	terms := storagekit.Terms(q)
+	return page{
+		search: search{found, terms[0].Field == storage.FieldExpiresAt},
+		terms:  terms, after: q.After != nil,
+		limit: q.Limit, offset: q.Offset,
 	}
-	p.search, none = newSearch(q.Filter)
-	p.byExpiry = p.fields[0].column == "expires_at"
-	return p, none, nil
 }
+
+// sortedHere reports whether the records are sorted after they are read. An ORDER BY could make the planner read all
+// records of the organization in that order, instead of the few slots.
+func (p page) sortedHere() bool { return p.bySlot() && p.limit == 0 && p.offset == 0 }
 
 // maxBranches bounds the branches of one page. A user has a few addresses, and there are five statuses.
 const maxBranches = 32
 
 // branch is the part of a page for some of its addresses and statuses.
 type branch struct {
-	emailKeys []string
-	parts     []part
+	emailKeys  []string
+	conditions []storagekit.Condition
 }
 
 // branches splits a page of several statuses or addresses. The engine can then read each branch in order from an index
 // and stop at the limit, and sorts only these few rows. branches returns nil if the page is better read as a whole.
-// That is so with IDs, which already name the rows, and without a limit, because all rows are then sorted anyway.
+// That is so with IDs and slots, which already name the rows, and without a limit, because all rows are then sorted
+// anyway.
 func (p *page) branches() []branch {
-	byEmail, byPart := 1, 1
-	if p.IDs != nil || p.limit == 0 {
+	byEmail, byStatus := 1, 1
+	if p.IDs != nil || p.limit == 0 || p.bySlot() {
 		return nil
 	}
-	if n := len(p.EmailKeys); n > 1 && n*max(1, len(p.parts)) <= maxBranches {
+	if n := len(p.EmailKeys); n > 1 && n*max(1, len(p.Conditions)) <= maxBranches {
 		byEmail = n
 	}
-	if n := len(p.parts); n > 1 && byEmail*n <= maxBranches {
-		byPart = n
+	if n := len(p.Conditions); n > 1 && byEmail*n <= maxBranches {
+		byStatus = n
 	}
-	if byEmail*byPart == 1 {
+	if byEmail*byStatus == 1 {
 		return nil
 	}
-	list := make([]branch, 0, byEmail*byPart)
+	list := make([]branch, 0, byEmail*byStatus)
 	for e := range byEmail {
-		for i := range byPart {
-			b := branch{p.EmailKeys, p.parts}
+		for i := range byStatus {
+			b := branch{p.EmailKeys, p.Conditions}
 			if byEmail > 1 {
 				b.emailKeys = p.EmailKeys[e : e+1]
 			}
-			if byPart > 1 {
-				b.parts = p.parts[i : i+1]
+			if byStatus > 1 {
+				b.conditions = p.Conditions[i : i+1]
 			}
 			list = append(list, b)
 		}
@@ -152,7 +162,7 @@ func (e *engine) selectPage(p page) *statement {
 		e.selectFrom(st, e.read, p)
 	case joined:
 		st.add("SELECT id AS i FROM (")
-		e.selectBranches(st, "SELECT "+columnsOf(p.fields)+" FROM "+e.invitations, p, branches)
+		e.selectBranches(st, "SELECT "+columnsOf(p.terms)+" FROM "+e.invitations, p, branches)
 		st.add(") AS u")
 		e.orderAndLimit(st, p)
 	default:
@@ -161,7 +171,7 @@ func (e *engine) selectPage(p page) *statement {
 	}
 	if joined {
 		st.add(") AS p" + e.joinPage + e.invitations + " AS t ON t.id = p.i")
-		orderBy(st, p.fields)
+		orderBy(st, p.terms)
 	}
 	return st
 }
@@ -174,7 +184,7 @@ func (e *engine) selectBranches(st *statement, read string, p page, branches []b
 			st.add(" UNION ALL ")
 		}
 		st.add("SELECT * FROM (")
-		p.EmailKeys, p.parts = b.emailKeys, b.parts
+		p.EmailKeys, p.Conditions = b.emailKeys, b.conditions
 		e.selectFrom(st, read, p)
 		st.add(") AS b")
 	}
@@ -185,15 +195,18 @@ func (e *engine) selectFrom(st *statement, read string, p page) {
 	st.add(read)
 	st.add(e.writes.indexHint(p))
 	e.where(st, p.search)
-	if len(p.place) > 0 {
+	if p.after {
 		st.add(" AND ")
-		e.after(st, p.place)
+		e.after(st, p.terms)
 	}
 	e.orderAndLimit(st, p)
 }
 
 func (e *engine) orderAndLimit(st *statement, p page) {
-	orderBy(st, p.fields)
+	if p.sortedHere() {
+		return
+	}
+	orderBy(st, p.terms)
 	switch {
 	case p.limit > 0:
 		st.add(" LIMIT ?", p.limit)

@@ -86,6 +86,37 @@ func TestSQLitePlans(t *testing.T) {
 		{"a user's pending ones by several addresses",
 			storage.Query{Filter: storage.Filter{EmailKeys: []string{"a", "b"}, Statuses: pending, Now: now}, After: after},
 			indexEmail, "(email_key=? AND status=? AND (created_at,id)<(?,?))", true},
+		{"the holders of slots", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", EmailKeys: []string{"a", "b"}, StoredStatuses: pending},
+		}, indexSlot, "(organization_id=? AND pending_key=?)", true},
+		{"an organization's by role", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, Roles: []string{"org:member"}}, After: after,
+		}, indexOrg, "(organization_id=? AND (created_at,id)<(?,?))", false},
+		{"an organization's by inviter", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true, InviterUserID: "ann"},
+		}, indexOrg, "(organization_id=?)", false},
+		{"an organization's pending ones by role and inviter", storage.Query{Filter: storage.Filter{
+			OrganizationID: "o", Direct: true, Statuses: pending, Now: now, Roles: []string{"org:member"}, InviterUserID: "ann",
+		}}, indexOrgStatus, "(organization_id=? AND status=?)", false},
+		{"an organization's by creation", storage.Query{Filter: storage.Filter{
+			OrganizationID: "o", Direct: true, CreatedFrom: now, CreatedBefore: now.Add(time.Hour),
+		}}, indexOrg, "(organization_id=? AND created_at>? AND created_at<?)", false},
+		{"an organization's pending ones by creation", storage.Query{Filter: storage.Filter{
+			OrganizationID: "o", Direct: true, Statuses: pending, Now: now, CreatedFrom: now,
+		}}, indexOrgStatus, "(organization_id=? AND status=? AND created_at>?)", false},
+		{"an organization's by expiry", storage.Query{Filter: storage.Filter{
+			OrganizationID: "o", Direct: true, ExpiresFrom: now, ExpiresBefore: now.Add(time.Hour),
+		}}, indexOrg, "(organization_id=?)", false},
+		{"an organization's pending ones by expiry", storage.Query{Filter: storage.Filter{
+			OrganizationID: "o", Direct: true, Statuses: pending, Now: now, ExpiresFrom: now, ExpiresBefore: now.Add(time.Hour),
+		}}, indexOrgStatus, "(organization_id=? AND status=?)", false},
+		{"an organization's, the previous page", storage.Query{
+			Filter: storage.Filter{OrganizationID: "o", Direct: true}, After: after,
+			Sort: []storage.Sort{{Field: storage.FieldCreatedAt}},
+		}, indexOrg, "(organization_id=? AND (created_at,id)>(?,?))", false},
+		{"everything by expiry", storage.Query{Filter: storage.Filter{
+			Statuses: pending, Now: now, ExpiresFrom: now, ExpiresBefore: now.Add(time.Hour),
+		}}, indexStatus, "(status=?)", false},
 		{"everything", storage.Query{}, indexCreated, "SCAN", false},
 		{"everything, after", storage.Query{After: after}, indexCreated, "((created_at,id)<(?,?))", false},
 		{"everything of a status", storage.Query{Filter: storage.Filter{Statuses: pending, Now: now}},
@@ -150,6 +181,30 @@ func TestSQLitePlans(t *testing.T) {
 			is.True(strings.Contains(steps[0], "USING COVERING INDEX "+c.index+" ")) // reads no record
 			is.True(strings.HasPrefix(steps[0], "SEARCH"))
 		})
+	}
+}
+
+// The tabs of an organization's page are counted from an index alone, in the order of its groups.
+func TestSQLitePlanOfCounts(t *testing.T) {
+	is := is.New(t)
+	hook := &lastQuery{}
+	db := engines.SQLite(t, ":memory:", nil, 1).WithQueryHook(hook)
+	s, err := New(db, nil)
+	is.NoErr(err)
+	is.NoErr(s.Migrate(t.Context()))
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for _, f := range []storage.Filter{
+		{OrganizationID: "o", Direct: true, Now: now},
+		{OrganizationID: "o", Direct: true, Now: now, EmailContains: "x"},
+		{OrganizationID: "o", Direct: true, Now: now, CreatedFrom: now, ExpiresBefore: now},
+	} {
+		_, err = s.CountByStatus(t.Context(), f)
+		is.NoErr(err)
+		steps := explain(t, db, hook.text)
+		t.Log(steps)
+		is.Equal(len(steps), 1) // no sort
+		is.True(strings.HasPrefix(steps[0], "SEARCH") &&
+			strings.Contains(steps[0], "USING COVERING INDEX "+indexOrgStatus+" "))
 	}
 }
 

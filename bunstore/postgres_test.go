@@ -27,11 +27,13 @@ import (
 // onPostgres runs fn with every PostgreSQL driver.
 func onPostgres(t *testing.T, fn func(t *testing.T, e engines.Engine)) {
 	t.Helper()
-	var list []engines.Engine
-	for _, name := range []string{"postgres", "postgres-pgx-default", "postgres-pgdriver"} {
-		list = append(list, engines.Named(t, name))
-	}
-	engines.On(t, list, fn)
+	engines.On(t, drivers(t), fn)
+}
+
+// drivers returns PostgreSQL with each driver.
+func drivers(t *testing.T) []engines.Engine {
+	t.Helper()
+	return append(enginesNamed(t, "postgres", "postgres-pq"), engines.PgxDefault())
 }
 
 // with returns address with one more setting.
@@ -50,7 +52,7 @@ func with(t *testing.T, address, name, value string) string {
 // A host's transaction whose snapshot is older than the writes of the last holder of the lock gets neither the lock nor
 // the rows. A transaction that has read nothing yet gets both.
 func TestPostgresOldSnapshot(t *testing.T) {
-	onPostgres(t, func(t *testing.T, e engines.Engine) {
+	onLibraries(t, drivers(t), func(t *testing.T, e engines.Engine, lib library) {
 		is := is.New(t)
 		db := e.Open(t)
 		s := newStore(t, db)
@@ -75,10 +77,10 @@ func TestPostgresOldSnapshot(t *testing.T) {
 			} {
 				t.Run(fmt.Sprint(name, " ", level), func(t *testing.T) {
 					is := is.New(t)
-					begin := func() (*bunstore.Store, bun.Tx) {
-						tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: level})
+					begin := func() (*bunstore.Store, hostTx) {
+						tx, err := lib.begin(t.Context(), t, db, &sql.TxOptions{Isolation: level})
 						is.NoErr(err)
-						return s.WithTx(tx), tx
+						return tx.join(s), tx
 					}
 					in, tx := begin()
 					is.NoErr(in.Lock(t.Context(), "k")) // first of all: it sees everything
@@ -104,7 +106,7 @@ func TestPostgresOldSnapshot(t *testing.T) {
 // The number of seats is exact in a host's transaction at every isolation level: they are counted under Lock, or the
 // transaction is aborted.
 func TestPostgresSeatsInHostsTransactions(t *testing.T) {
-	onPostgres(t, func(t *testing.T, e engines.Engine) {
+	onLibraries(t, drivers(t), func(t *testing.T, e engines.Engine, lib library) {
 		for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
 			t.Run(level.String(), func(t *testing.T) {
 				is := is.New(t)
@@ -114,8 +116,9 @@ func TestPostgresSeatsInHostsTransactions(t *testing.T) {
 				full := errors.New("full")
 				taken := atOnce(t, 12, full, func(i int) error {
 					for {
-						err := db.RunInTx(t.Context(), &sql.TxOptions{Isolation: level}, func(ctx context.Context, tx bun.Tx) error {
-							in := s.WithTx(tx)
+						opts := &sql.TxOptions{Isolation: level}
+						err := lib.runInTx(t.Context(), t, db, opts, func(ctx context.Context, tx hostTx) error {
+							in := tx.join(s)
 							if i%2 == 0 { // a transaction that has read before may have an old snapshot
 								if _, err := in.Count(ctx, storage.Filter{}); err != nil {
 									return err
@@ -213,7 +216,7 @@ func TestPostgresCancelledWhileWaiting(t *testing.T) {
 				began, runs := time.Now(), 0
 				err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 					runs++
-					is.NoErr(tx.Insert(ctx, record(name))) // pgdriver leaves the server waiting, with this insert
+					is.NoErr(tx.Insert(ctx, record(name))) // lib/pq may leave the server waiting, with this insert
 					inner, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 					defer cancel()
 					err := tx.RunInTx(inner, func(ctx context.Context, tx storage.Storage) error { return call(ctx, tx) })
@@ -252,7 +255,7 @@ func TestPostgresCancelRequest(t *testing.T) {
 		}
 		db := bun.NewDB(stdlib.OpenDB(*cfg), pgdialect.New())
 		defer func() { _ = db.Close() }()
-		asking, err := bunstore.New(db, nil)
+		asking, err := bunstore.New(db, configFor(db))
 		is.NoErr(err)
 		release := holding(t, s)
 		is.NoErr(asking.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
@@ -337,9 +340,9 @@ func TestPostgresLostConnection(t *testing.T) {
 			case "a statement":
 				is.True(errors.Is(err, storage.ErrAborted) && !errors.Is(err, storage.ErrOutcomeUnknown))
 			case "COMMIT":
-				// pgdriver first checks whether the transaction is usable, and so finds out before COMMIT.
+				// With lib/pq the Store first checks whether the transaction is usable, and so finds out before COMMIT.
 				is.True(errors.Is(err, storage.ErrOutcomeUnknown) ||
-					e.Name == "postgres-pgdriver" && errors.Is(err, storage.ErrAborted))
+					e.Name == "postgres-pq" && errors.Is(err, storage.ErrAborted))
 			default:
 				is.NoErr(err)
 			}
@@ -420,7 +423,7 @@ func TestPostgresUnsafeConnection(t *testing.T) {
 				db.SetMaxOpenConns(1)
 				_, err := db.ExecContext(t.Context(), "SET "+c.name+" = '"+c.value+"'")
 				is.NoErr(err)
-				s, err := bunstore.New(db, nil)
+				s, err := bunstore.New(db, configFor(db))
 				is.NoErr(err)
 				refused := func(name string, err error) {
 					t.Helper()
@@ -439,10 +442,16 @@ func TestPostgresUnsafeConnection(t *testing.T) {
 					})
 					return nil
 				}))
-				tx, err := db.BeginTx(t.Context(), nil)
-				is.NoErr(err)
-				refused("in the host's", s.WithTx(tx).Insert(t.Context(), record(`\'`)))
-				is.NoErr(tx.Rollback())
+				for _, lib := range libraries(e) {
+					tx, err := lib.begin(t.Context(), t, db, nil)
+					is.NoErr(err)
+					if lib == withPgx { // it is on another connection
+						_, err := tx.ExecContext(t.Context(), "SET "+c.name+" = '"+c.value+"'")
+						is.NoErr(err)
+					}
+					refused("in the host's, with "+string(lib), tx.join(s).Insert(t.Context(), record(`\'`)))
+					is.NoErr(tx.Rollback())
+				}
 			})
 		}
 	})
@@ -473,9 +482,15 @@ func TestPostgresCheckRefuses(t *testing.T) {
 	}
 }
 
+// readWrite reports whether the driver begins transactions READ WRITE, whatever the server's default is.
+func readWrite(e engines.Engine) bool { return e.Name == "postgres-pq" }
+
 // A read-only server says so, and can be read.
 func TestPostgresReadOnly(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e engines.Engine) {
+		if readWrite(e) {
+			return
+		}
 		is := is.New(t)
 		address := e.New(t)
 		writable := newStore(t, e.Connect(t, address))
@@ -520,7 +535,7 @@ func TestPostgresZones(t *testing.T) {
 // A host's transaction may switch standard_conforming_strings off after the connection was found safe. A backslash in a
 // plain literal is then an escape: it would be lost, or end the quoted text early.
 func TestPostgresHostsBackslashes(t *testing.T) {
-	onPostgres(t, func(t *testing.T, e engines.Engine) {
+	onLibraries(t, drivers(t), func(t *testing.T, e engines.Engine, lib library) {
 		is := is.New(t)
 		ctx := t.Context()
 		db := e.Open(t)
@@ -534,10 +549,15 @@ func TestPostgresHostsBackslashes(t *testing.T) {
 		r.RedirectURL, r.ResolvedBy = `https://\x41.example/'`, `\101`
 		r.PublicMetadata, r.PrivateMetadata = []byte(`{"a":"\\'\u0041"}`), []byte(`{"\n'":"\\"}`)
 
-		is.NoErr(db.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		is.NoErr(lib.runInTx(ctx, t, db, nil, func(ctx context.Context, tx hostTx) error {
 			_, err := tx.ExecContext(ctx, "SET LOCAL standard_conforming_strings = off; SET LOCAL escape_string_warning = off")
 			is.NoErr(err)
-			s := s.WithTx(tx)
+			s := tx.join(s)
+			if lib == withPgx { // each transaction is checked
+				err := s.Lock(ctx, `k\'`)
+				is.True(err != nil && strings.Contains(err.Error(), "standard_conforming_strings is off"))
+				return nil
+			}
 			is.NoErr(s.Lock(ctx, `k\'`))
 			if e.Name == "postgres" { // pgx can read nothing there with its simple protocol
 				err := s.Insert(ctx, r)

@@ -14,9 +14,10 @@ import (
 
 	"github.com/orginvite/orginvite/bunstore"
 	"github.com/orginvite/orginvite/bunstore/internal/engines"
+	"github.com/orginvite/orginvite/invitation"
 )
 
-// Random sequences of every operation run on a database, in memory and on the model at once: all three give the same
+// Random sequences of operations run on a database, in memory and on the model at once: all three give the same
 // answers. Rapid prints a seed and a file on a failure; pass them as -rapid.seed or -rapid.failfile to repeat the
 // sequence.
 
@@ -48,7 +49,7 @@ func TestModelSequences(t *testing.T) {
 // Sequences in memory are cheap, so more of them run.
 func TestModelSequencesInMemory(t *testing.T) {
 	t.Parallel()
-	steps := bySize(60_000, 200_000, 1_000_000)
+	steps := bySize(100_000, 200_000, 1_000_000)
 	if bunstore.Slow {
 		steps /= 10
 	}
@@ -76,13 +77,14 @@ func TestModelSequencesInMemory(t *testing.T) {
 var outcomesToMeet = map[string][]string{
 	"Create": {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noAlreadyMember, noDuplicate,
 		noTooSoon, noQuota},
-	"CreateBulk": {noInvalid, noMember, noForbidden, noFound, noAlreadyMember, noDuplicate, noQuota},
+	"CreateBulk": {noInvalid, noMember, noForbidden, noFound, noAlreadyMember, noDuplicate, noTooSoon, noQuota},
 	"Accept": {noInvalid, noTicket, noFound, noInvitee, noExpired, noAccepted, noRevoked, noPending, noChanged,
 		noForbidden, noForbidden + "+" + noMember, noQuota},
-	"Decline": {noInvalid, noTicket, noFound, noInvitee, noExpired, noPending, noChanged, noForbidden},
+	"Decline": {noInvalid, noTicket, noFound, noInvitee, noPending, noChanged, noForbidden},
 	"Revoke":  {noMember, noForbidden, noFound, noPending},
-	"Resend": {noInvalid, noMember, noForbidden, noFound, noPending, noAlreadyMember, noDuplicate, noTooSoon,
-		noQuota},
+	"Delete":  {noForbidden, noFound, isPending},
+	"Resend": {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noAlreadyMember,
+		noDuplicate, noTooSoon, noQuota},
 	"Update":             {noInvalid, noInvalid + "+" + noFound, noMember, noForbidden, noFound, noPending, noChanged},
 	"RevokeAll":          {noInvalid, noMember, noForbidden},
 	"Get":                {noMember, noForbidden, noFound},
@@ -151,6 +153,13 @@ func drawConfig(rt *rapid.T) modelConfig {
 	}
 	if seats := of(p, "Seats", -2, -2, -2, 0, 3, 3, 3, 4, 6, -1); seats != -2 { // -2: no Seats
 		cfg.Counted, cfg.Seats = true, seats
+	}
+	for _, per := range []invitation.SendScope{invitation.PerOrganization, invitation.PerInviter, invitation.PerAddress} {
+		if p.chance(4) {
+			cfg.SendLimits = append(cfg.SendLimits, invitation.SendLimit{
+				Per: per, Max: of(p, "Max", 1, 1, 2, 4), Within: of(p, "Within", time.Second, time.Minute, 2*time.Hour),
+			})
+		}
 	}
 	return cfg
 }
@@ -259,7 +268,8 @@ func (p picker) address() string {
 }
 
 func (p picker) role() string {
-	return mostly(p, 10, []string{roleGuest, ""}, "role", "org:member", "org:member", "org:lead", "org:admin")
+	return mostly(p, 10, []string{roleGuest, ""}, "role", "org:member", "org:member", "org:lead", "org:admin",
+		roleObserver)
 }
 
 func (p picker) expiresIn() time.Duration {
@@ -318,14 +328,16 @@ func (s *sequence) draw() call {
 	switch op := of(p, "operation",
 		"Create", "Create", "Create", "Create", "Create", "CreateBulk", "CreateBulk",
 		"Accept", "Accept", "Accept", "Accept", "Decline", "Decline", "Revoke",
-		"Resend", "Resend", "Resend", "Update", "Update", "RevokeAll", "Get", "Link", "Preview", "Preview",
-		"List", "List", "ListAll", "ListAll", "ListForUser", "Each", "next page", "next page",
-		"ExpireDue", "Purge", "delete", "Advance", "Advance", "Advance",
+		"Resend", "Resend", "Resend", "Update", "Update", "RevokeAll", "Get", "Link", "Link", "Preview",
+		"Preview",
+		"List", "List", "ListAll", "ListAll", "ListForUser", "Each", "next page", "next page", "next page",
+		"ExpireDue", "Purge", "Delete", "delete", "Advance", "Advance", "Advance",
 		"SetUser", "SetMember", "SetMember", "SetMember", "RemoveMember", "RemoveMember",
 	); op {
 	case "Create":
 		c := call{Op: op, Organization: p.organization(), Drafts: []draft{p.draft()}}
-		c.Former = c.Drafts[0].Role == roleGuest && p.chance(2)
+		blocked := c.Drafts[0].Address == s.model.Blocked
+		c.Former = (c.Drafts[0].Role == roleGuest || blocked) && p.chance(2)
 		return p.as(c)
 	case "CreateBulk":
 		c := call{Op: op, Organization: p.organization()}
@@ -348,6 +360,9 @@ func (s *sequence) draw() call {
 	case "Resend":
 		c := s.one(call{Op: op, User: p.acting(), ExpiresIn: p.expiresIn()})
 		c.Terms = ""
+		if p.chance(4) {
+			c.Role = p.role()
+		}
 		return p.as(c)
 	case "Update":
 		c := s.one(call{Op: op, User: p.acting(), Public: p.json(), Private: p.json()})
@@ -362,7 +377,7 @@ func (s *sequence) draw() call {
 			c.Addresses = append(c.Addresses, p.address())
 		}
 		return p.as(c)
-	case "Get", "Link":
+	case "Get", "Link", "Delete":
 		c := s.one(call{Op: op})
 		c.Terms = ""
 		return p.as(c)
@@ -503,7 +518,7 @@ func (s *sequence) drawOther(op string) call {
 	case "SetMember":
 		return call{Op: op, Organization: of(p, "organization", "acme", "globex"),
 			User: of(p, "user", "ann", "bob", "u1", "u2", "many", "none"),
-			Role: of(p, "role", "org:admin", "org:lead", "org:member")}
+			Role: of(p, "role", "org:admin", "org:lead", "org:sales", "org:member", roleObserver)}
 	case "RemoveMember":
 		return call{Op: op, Organization: of(p, "organization", "acme", "globex"),
 			User: of(p, "user", "u1", "u2", "twin", "many", "bob", "ann")}

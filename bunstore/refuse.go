@@ -5,10 +5,8 @@ import (
 	"slices"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
-
-// slot is the pending slot of an address in an organization.
-type slot struct{ organization, key string }
 
 // collide reports whether two of records have the same id or slot, so that not all of them can be stored.
 func collide(records []storage.Record) bool {
@@ -23,22 +21,21 @@ func (s *Store) refuseInsert(ctx context.Context, db querier, records []storage.
 	if len(records) == 1 {
 		return &storage.ExistsError{Indexes: []int{0}}
 	}
-	taken := map[string]bool{}
+	var found []storage.Record
 	q := statement{}
-	q.add("SELECT id FROM "+s.e.byID+" WHERE id IN (?)"+s.e.currentRead, texts(distinct(idsOf(records))))
-	var id string
-	if err := q.each(ctx, db, []any{&id}, func() { taken[id] = true }); err != nil {
+	q.add("SELECT id FROM "+s.e.byID+" WHERE id IN (?)"+s.e.currentRead, texts(storagekit.Texts(idsOf(records))))
+	r := storage.Record{Version: 1}
+	if err := q.each(ctx, db, []any{&r.ID}, func() { found = append(found, r) }); err != nil {
 		return err
 	}
-	held := map[slot]bool{}
-	if err := s.eachHolder(ctx, db, records, func(_ string, at slot) { held[at] = true }); err != nil {
+	holders, err := s.holders(ctx, db, records)
+	if err != nil {
 		return err
 	}
-	return refusal(records, taken, held)
+	return refused(storagekit.InsertRefusal(records, storagekit.StoredIn(append(found, holders...))))
 }
 
-// refuseUpdate returns the ExistsError of records that Update cannot write. The records that they replace release their
-// slots.
+// refuseUpdate returns the ExistsError of records that Update cannot write. Their versions are the stored ones.
 func (s *Store) refuseUpdate(ctx context.Context, db querier, records []storage.Record) error {
 	if err := s.requireFreshSnapshot(ctx, db, records); err != nil {
 		return err
@@ -46,71 +43,55 @@ func (s *Store) refuseUpdate(ctx context.Context, db querier, records []storage.
 	if len(records) == 1 {
 		return &storage.ExistsError{Indexes: []int{0}}
 	}
-	replaced := map[string]bool{}
-	for _, r := range records {
-		replaced[r.ID] = true
-	}
-	held := map[slot]bool{}
-	err := s.eachHolder(ctx, db, records, func(id string, at slot) {
-		if !replaced[id] {
-			held[at] = true
-		}
-	})
+	found, err := s.holders(ctx, db, records)
 	if err != nil {
 		return err
 	}
-	return refusal(records, map[string]bool{}, held)
+	stored := storagekit.StoredIn(found)
+	versions := make(map[string]int64, len(records))
+	for _, r := range records {
+		versions[r.ID] = r.Version
+	}
+	stored.Version = func(id string) int64 { return versions[id] }
+	return refused(storagekit.UpdateRefusal(records, stored))
 }
 
-// eachHolder calls fn for each stored record that holds the slot of one of records.
-func (s *Store) eachHolder(ctx context.Context, db querier, records []storage.Record,
-	fn func(id string, at slot)) error {
-	slots := slotsOf(records)
+// holders returns the stored records that hold the slots of records. They have no more than what
+// [storagekit.StoredIn] reads.
+func (s *Store) holders(ctx context.Context, db querier, records []storage.Record) ([]storage.Record, error) {
+	slots := storagekit.Slots(records)
 	if len(slots) == 0 {
-		return nil
+		return nil, nil
 	}
+	var found []storage.Record
 	q := statement{}
 	q.add(s.e.holders, slotRows(slots))
-	var id string
-	var at slot
-	return q.each(ctx, db, []any{&id, &at.organization, &at.key}, func() { fn(id, at) })
+	r := storage.Record{Status: storage.Pending, Version: 1}
+	err := q.each(ctx, db, []any{&r.ID, &r.OrganizationID, &r.EmailKey}, func() { found = append(found, r) })
+	return found, err
 }
 
-// refusal returns the ExistsError of records, or asks for a retry if none of them is refused any more.
-func refusal(records []storage.Record, taken map[string]bool, held map[slot]bool) error {
-	err := storage.Taken(records, func(r storage.Record) bool {
-		return taken[r.ID] || r.Status == storage.Pending && held[slot{r.OrganizationID, r.EmailKey}]
-	})
+// refused returns err, or asks for a retry if nothing is refused any more.
+func refused(err error) error {
 	if err == nil {
 		return &failure{kind: storage.ErrAborted, cause: errRowGone, retry: true}
 	}
 	return err
 }
 
-// slotsOf returns the slots of the pending records.
-func slotsOf(records []storage.Record) []slot {
-	var slots []slot
-	for _, r := range records {
-		if r.Status == storage.Pending {
-			slots = append(slots, slot{r.OrganizationID, r.EmailKey})
-		}
-	}
-	return slots
-}
-
 // requireFreshSnapshot returns ErrAborted if the snapshot of a host's transaction does not show the current holders of
 // the slots of records. The host could not see there why its records are refused.
 func (s *Store) requireFreshSnapshot(ctx context.Context, db querier, records []storage.Record) error {
-	if !s.inTx() || s.turns.tx.own || !s.e.mixesSnapshots {
+	if !s.inTx() || s.tx.own || !s.e.mixesSnapshots {
 		return nil
 	}
 	type holder struct {
 		id      string
 		version int64
 	}
-	slots := make([]slot, len(records))
+	slots := make([]storagekit.Slot, len(records))
 	for i, r := range records {
-		slots[i] = slot{r.OrganizationID, r.EmailKey}
+		slots[i] = storagekit.Slot{OrganizationID: r.OrganizationID, EmailKey: r.EmailKey}
 	}
 	read := func(suffix string) (list []holder, err error) {
 		q := statement{}

@@ -15,11 +15,13 @@ import (
 )
 
 // The number of round trips to the server for each operation that succeeds at once, including BEGIN, COMMIT and the
-// host's own statements. go-sql-driver needs one more, because it sets a transaction's isolation before it begins it.
-// On PostgreSQL a write that a unique index may refuse has a savepoint.
+// host's own statements. go-sql-driver needs one more, to set a transaction's isolation before it begins, unless the DSN
+// has done so.
 func TestRoundTrips(t *testing.T) {
-	both := []engines.Engine{engines.Named(t, "postgres"), engines.Named(t, "mariadb")}
-	engines.On(t, both, func(t *testing.T, e engines.Engine) {
+	list := []engines.Engine{
+		engines.Named(t, "postgres"), engines.Named(t, "mariadb"), engines.Named(t, "mariadb-options"),
+	}
+	engines.On(t, list, func(t *testing.T, e engines.Engine) {
 		address := e.New(t)
 		p, through := e.Proxied(t, address)
 		h := build(t, e.Connect(t, through), invitation.Config{})
@@ -32,7 +34,7 @@ func TestRoundTrips(t *testing.T) {
 		}
 		const onPostgres, onMariaDB = 0, 1
 		on := onPostgres
-		if e.Name == "mariadb" {
+		if e.Name != "postgres" {
 			on = onMariaDB
 		}
 		_, lapsed := create("u1@example.com"), create("u2@example.com")
@@ -43,13 +45,13 @@ func TestRoundTrips(t *testing.T) {
 			want [2]int // on PostgreSQL, on MariaDB
 			call func() error
 		}{
-			{"create", [2]int{5, 6}, func() error { create("u4@example.com"); return nil }},
-			{"create by an inviter", [2]int{6, 7}, func() error { h.invite(t, "u5@example.com"); return nil }},
-			{"resend", [2]int{8, 7}, func() error {
+			{"create", [2]int{4, 5}, func() error { create("u4@example.com"); return nil }},
+			{"create by an inviter", [2]int{5, 6}, func() error { h.invite(t, "u5@example.com"); return nil }},
+			{"resend", [2]int{4, 5}, func() error {
 				_, err := h.svc.Resend(t.Context(), "acme", pending.ID, invitation.ResendParams{})
 				return err
 			}},
-			{"resend of an expired one", [2]int{10, 9}, func() error {
+			{"resend of an expired one", [2]int{8, 7}, func() error {
 				_, err := h.svc.Resend(t.Context(), "acme", lapsed.ID, invitation.ResendParams{})
 				return err
 			}},
@@ -62,6 +64,31 @@ func TestRoundTrips(t *testing.T) {
 					OrganizationID: "acme", InvitationID: lapsed.ID, UserID: "u2"})
 				return err
 			}},
+			{"create each of three", [2]int{7, 8}, func() error {
+				_, err := h.svc.CreateEach(t.Context(), "acme", []invitation.CreateParams{
+					{EmailAddress: "u6@example.com", Role: invitation.RoleMember},
+					{EmailAddress: "u7@example.com", Role: invitation.RoleMember},
+					{EmailAddress: "u8@example.com", Role: invitation.RoleMember},
+				})
+				return err
+			}},
+			{"create each of three, one of them a duplicate", [2]int{21, 24}, func() error {
+				results, err := h.svc.CreateEach(t.Context(), "acme", []invitation.CreateParams{
+					{EmailAddress: "u9@example.com", Role: invitation.RoleMember},
+					{EmailAddress: "u7@example.com", Role: invitation.RoleMember},
+					{EmailAddress: "u10@example.com", Role: invitation.RoleMember},
+				})
+				h.is.True(errors.Is(results[1].Err, invitation.ErrDuplicate))
+				return err
+			}},
+			{"can invite", [2]int{3, 3}, func() error {
+				return h.svc.CanInvite(t.Context(), "acme", invitation.CreateParams{
+					EmailAddress: "u11@example.com", Role: invitation.RoleMember, InviterUserID: "ann"})
+			}},
+			{"counts", [2]int{1, 1}, func() error {
+				_, err := h.svc.Counts(t.Context(), "acme", invitation.ListParams{})
+				return err
+			}},
 			{"get", [2]int{1, 1}, func() error {
 				_, err := h.svc.Get(t.Context(), "acme", lapsed.ID)
 				return err
@@ -70,11 +97,19 @@ func TestRoundTrips(t *testing.T) {
 				_, err := h.svc.List(t.Context(), "acme", invitation.ListParams{Limit: 1})
 				return err
 			}},
+			{"page that shows the total", [2]int{1, 1}, func() error {
+				_, err := h.svc.List(t.Context(), "acme", invitation.ListParams{})
+				return err
+			}},
 		} {
 			p.Set(0, faults.Pass, "")
 			h.is.NoErr(c.call())
-			if got := p.Seen(); got != c.want[on] {
-				t.Errorf("%s: %d round trips, want %d", c.name, got, c.want[on])
+			want := c.want[on]
+			if e.Name == "mariadb-options" && want > 3 { // a transaction
+				want--
+			}
+			if got := p.Seen(); got != want {
+				t.Errorf("%s: %d round trips, want %d", c.name, got, want)
 			}
 		}
 	})

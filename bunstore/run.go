@@ -8,10 +8,37 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 // querier runs statements. It is a *bun.DB, bun.Conn or bun.Tx, so bun's query hooks see all statements.
 type querier = bun.IConn
+
+// enter acquires exclusive use of the connection, if the Store has one. If it returns nil, the caller must call leave.
+func (s *Store) enter(ctx context.Context) error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.turns == nil:
+		return ctx.Err()
+	}
+	return s.turns.Enter(ctx)
+}
+
+func (s *Store) leave() {
+	if s.turns != nil {
+		s.turns.Leave()
+	}
+}
+
+// retry calls fn again as long as it returns a failure with retry set.
+func retry(ctx context.Context, fn func() error) error {
+	again := func(err error) bool {
+		f, ok := errors.AsType[*failure](err)
+		return ok && f.retry
+	}
+	return storagekit.Retry(ctx, again, fn)
+}
 
 // read runs fn, which only reads and needs no transaction of its own.
 func (s *Store) read(ctx context.Context, op string, fn func(context.Context, querier) error) error {
@@ -19,6 +46,7 @@ func (s *Store) read(ctx context.Context, op string, fn func(context.Context, qu
 		return wrap(op, err)
 	}
 	defer s.leave()
+	defer s.prepareWanted(ctx)
 	if s.inTx() {
 		inner, done := s.e.readContext(ctx)
 		return wrap(op, s.finish(ctx, s.safely(inner, fn), done))
@@ -49,6 +77,7 @@ func (s *Store) write(ctx context.Context, op string, fn func(context.Context, q
 			})
 		})
 	}
+	defer s.prepareWanted(ctx)
 	if err := s.verify(ctx); err != nil {
 		return wrap(op, err)
 	}
@@ -56,16 +85,33 @@ func (s *Store) write(ctx context.Context, op string, fn func(context.Context, q
 	return wrap(op, s.finish(ctx, s.safely(inner, fn), done))
 }
 
-// safely runs fn after checking that the connections corrupt no values. It checks only one, because all connections of
-// a pool have the same settings.
+// safely runs fn after checking that the connections corrupt no values. It checks only one of each pool, because all
+// connections of a pool have the same settings.
 func (s *Store) safely(ctx context.Context, fn func(context.Context, querier) error) error {
 	if !s.safe.Load() {
-		if err := s.e.catalog.safe(ctx, s.db); err != nil {
+		if err := s.checkConnection(ctx); err != nil {
 			return err
 		}
 		s.safe.Store(true)
 	}
-	return fn(ctx, s.db)
+	return fn(ctx, s.querier())
+}
+
+// checkConnection returns an error if the connection would corrupt values. A transaction from another pool may even be
+// on another engine, which shows here, in its first statements.
+func (s *Store) checkConnection(ctx context.Context) error {
+	foreign := s.inTx() && s.tx.foreign
+	err := error(nil)
+	if foreign && s.e.identity != "" {
+		_, err = s.db.ExecContext(ctx, s.e.identity)
+	}
+	if err == nil {
+		err = s.e.catalog.safe(ctx, s.db)
+	}
+	if err == nil || !foreign || s.judge(err).endsTx() || !fromDriver(err) {
+		return err
+	}
+	return fmt.Errorf("the settings of the transaction cannot be read, is it really one on %v? %w", s.e.dialect, err)
 }
 
 // finish ends a statement in the transaction of s. err is the error of the statement. finish calls done to free the
@@ -81,11 +127,11 @@ func (s *Store) finish(ctx context.Context, err error, done func() (cut bool)) e
 		err = &failure{kind: storage.ErrAborted, cause: err}
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
-		return s.turns.tx.fail(f)
+		return s.tx.fail(f)
 	}
 	// In the host's own transaction this is unknown, because the host may have rolled back to its own savepoint.
-	if v.class == unusable && (s.turns.tx.own || s.turns.outer != nil) && s.turns.failed == nil {
-		s.turns.failed = fmt.Errorf("%w: %w", errUnusable, err)
+	if v.class == unusable && (s.tx.own || s.turns != s.tx.turns) {
+		s.turns.Fail(err)
 	}
 	return err
 }

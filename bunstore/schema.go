@@ -18,6 +18,7 @@ const (
 type index struct {
 	name    string // without prefix
 	unique  bool
+	wide    bool // for queries of all organizations; see facts.wideOnly
 	columns string
 }
 
@@ -36,13 +37,13 @@ const (
 // that a count or a search by a part of the address reads only the index. There is no index on (organization_id,
 // status, expires_at), because SQLite would use it for a page of expired records and would then have to sort.
 var indexes = []index{
-	{indexSlot, true, "organization_id, pending_key"},
-	{indexOrg, false, "organization_id, created_at, id, organization_domain_id, email_key"},
-	{indexOrgStatus, false, "organization_id, status, created_at, id, expires_at, organization_domain_id, email_key"},
-	{indexEmail, false, "email_key, status, created_at, id, expires_at"},
-	{indexCreated, false, "created_at, id"},
-	{indexStatus, false, "status, created_at, id, expires_at"},
-	{indexDue, false, "status, expires_at, id"},
+	{indexSlot, true, false, "organization_id, pending_key"},
+	{indexOrg, false, false, "organization_id, created_at, id, organization_domain_id, email_key"},
+	{indexOrgStatus, false, false, "organization_id, status, created_at, id, expires_at, organization_domain_id, email_key"},
+	{indexEmail, false, false, "email_key, status, created_at, id, expires_at"},
+	{indexCreated, false, true, "created_at, id"},
+	{indexStatus, false, true, "status, created_at, id, expires_at"},
+	{indexDue, false, true, "status, expires_at, id"},
 }
 
 // tables are the names for SQL, quoted and with their schema if there is one.
@@ -91,7 +92,30 @@ func (t *tables) qualified(name string) string {
 
 // steps are the migrations, first to last. Each records its own ID with its last statement, so that a host that runs
 // them with a tool of its own satisfies Check.
-func (e *engine) steps() []Migration { return []Migration{e.createTables()} }
+func (e *engine) steps() []Migration {
+	list := []Migration{e.createTables()}
+	if e.wideOnly != "" {
+		list = append(list, e.narrowIndexes())
+	}
+	return list
+}
+
+// narrowIndexes returns the migration that keeps queries of one organization from using the indexes of all.
+func (e *engine) narrowIndexes() Migration {
+	const id = "0002_wide_indexes"
+	var list []string
+	for _, i := range indexes {
+		if i.wide {
+			list = append(list, "DROP INDEX "+e.qualified(i.name), e.createIndex(i)+" WHERE "+e.wideOnly)
+		}
+	}
+	return Migration{ID: id, SQL: append(list, e.record(id))}
+}
+
+// record returns the last statement of a migration.
+func (e *engine) record(id string) string {
+	return "INSERT INTO " + e.migrations + " (id) VALUES ('" + id + "')" + e.insertAgain
+}
 
 // createTables returns the first migration. It has the columns that no later migration adds. Databases have been
 // created with it, so it must never change.
@@ -123,8 +147,7 @@ func (e *engine) createTables() Migration {
 			list = append(list, e.createIndex(i))
 		}
 	}
-	list = append(list, "INSERT INTO "+e.migrations+" (id) VALUES ('"+id+"')"+e.insertAgain)
-	return Migration{ID: id, SQL: list}
+	return Migration{ID: id, SQL: append(list, e.record(id))}
 }
 
 func (e *engine) createMigrations() string {

@@ -3,7 +3,7 @@ package bunstore
 import (
 	"context"
 	"errors"
-	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -19,17 +19,20 @@ type sqlite struct{ defaults }
 func newSQLite(t tables) *engine {
 	t = t.quoted(`"`)
 	e := &engine{tables: t, statements: newStatements(t), facts: facts{
+		prepares:        true,
 		dialect:         dialect.SQLite,
 		failureMayEndTx: true,
+		rewritesIndexes: true,
 		// STRICT, because a column of SQLite otherwise takes values of any type.
 		types:          [...]string{textKind: "TEXT", jsonKind: "TEXT", integerKind: "INTEGER", timeKind: "INTEGER"},
 		tableOptions:   " STRICT",
 		indexSchema:    true,
-		time:           func(b []byte, t time.Time) []byte { return strconv.AppendInt(b, micros(t), 10) },
+		time:           func(b []byte, t time.Time) []byte { return strconv.AppendInt(b, t.UnixMicro(), 10) },
 		rows:           recordRows,
 		unindexed:      "+",
 		seeksRowValues: true,
 		noLimit:        " LIMIT -1",
+		identity:       "SELECT sqlite_version()",
 	}}
 	// The first statement takes the write lock. Otherwise a transaction that reads first could not write if somebody
 	// else has written meanwhile, regardless of busy_timeout.
@@ -66,6 +69,22 @@ func (e *sqlite) objects(ctx context.Context, db querier) (map[string]bool, erro
 	return found, err
 }
 
+// ready reports whether the driver begins with the write lock: modernc.org/sqlite and go-sqlite3 with _txlock. Their
+// settings are not exported.
+func (e *sqlite) ready(conn any) bool {
+	v := reflect.Indirect(reflect.ValueOf(conn))
+	if v.Kind() != reflect.Struct {
+		return false
+	}
+	for _, name := range []string{"beginMode", "txlock"} { // "immediate" and "BEGIN IMMEDIATE"
+		if f := v.FieldByName(name); f.Kind() == reflect.String {
+			mode := strings.ToLower(f.String())
+			return strings.HasSuffix(mode, "immediate") || strings.HasSuffix(mode, "exclusive")
+		}
+	}
+	return false
+}
+
 // open tries to begin a transaction, which SQLite refuses inside a transaction. If a write of the host was interrupted,
 // SQLite has rolled back the whole transaction.
 func (e *sqlite) open(ctx context.Context, db querier) (bool, error) {
@@ -89,19 +108,6 @@ func (e *sqlite) open(ctx context.Context, db querier) (bool, error) {
 func (e *sqlite) reusable(ctx context.Context, conn bun.Conn) bool {
 	_, err := conn.Conn.ExecContext(ctx, "ROLLBACK")
 	return err == nil || strings.Contains(err.Error(), "no transaction is active")
-}
-
-// micros returns t in microseconds since 1970, truncated. Only filters have times that no column can hold. They become
-// the first or the last time that a column can hold.
-func micros(t time.Time) int64 {
-	const most = math.MaxInt64 / 1_000_000
-	switch s := t.Unix(); {
-	case s >= most:
-		return math.MaxInt64
-	case s <= -most:
-		return math.MinInt64
-	}
-	return t.UnixMicro()
 }
 
 // sqliteVerdicts maps the result codes that matter, in their lowest 8 bits, to verdicts. See

@@ -6,10 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/matryer/is"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
@@ -57,6 +60,7 @@ func TestStatements(t *testing.T) {
 			}
 			s, err := bunstore.New(db, nil)
 			is.NoErr(err)
+			schema := r.text.Len()
 			script(t, r, db, s)
 
 			file := filepath.Join("testdata", e.name+".sql")
@@ -72,9 +76,47 @@ func TestStatements(t *testing.T) {
 				}
 			}
 			is.Equal(len(got), len(wanted))
+			if e.name == "mysql" {
+				return
+			}
+
+			// With bound arguments the statements are the same. They are bound when they run for the second time.
+			b := &tape{taken: r.taken, dialect: e.dialect}
+			db = bun.NewDB(sql.OpenDB(b), e.dialect)
+			t.Cleanup(func() { _ = db.Close() })
+			s, err = bunstore.New(db, &bunstore.Config{BindArguments: true})
+			is.NoErr(err)
+			script(t, b, db, s)
+			b.text.Reset()
+			b.asText.Reset()
+			b.bound = 0
+			script(t, b, db, s)
+			got, wanted = strings.Split(b.text.String(), "\n"), strings.Split(r.text.String()[schema:], "\n")
+			wanted = slices.DeleteFunc(wanted, func(text string) bool { return checkOfConnection.MatchString(text) })
+			for i := range min(len(got), len(wanted)) {
+				if got[i] != wanted[i] {
+					t.Fatalf("with bound arguments:\n%s\nwant\n%s", got[i], wanted[i])
+				}
+			}
+			is.Equal(len(got), len(wanted))
+			// Text are those without arguments, searches, and those with lists of several values.
+			for statement := range strings.Lines(b.asText.String()) {
+				if strings.Contains(statement, "'") && !search.MatchString(statement) && !severalValues.MatchString(statement) {
+					t.Errorf("not bound: %s", statement)
+				}
+			}
+			is.True(b.bound >= 10)
 		})
 	}
 }
+
+// checkOfConnection matches what a Store runs only once.
+var checkOfConnection = regexp.MustCompile("^SHOW |^SELECT @@sql_mode")
+
+var (
+	search        = regexp.MustCompile(`^SELECT .* WHERE (1 = 1|id > '')`)
+	severalValues = regexp.MustCompile(`',E?'|'\),\(`)
+)
 
 // script calls everything that a Store does.
 func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
@@ -107,7 +149,7 @@ func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 	for _, c := range []struct {
 		name    string
 		written []int64 // rows that each INSERT … RETURNING and each UPDATE or DELETE writes; the last number repeats
-		taken   bool    // a unique index refuses the first INSERT or UPDATE
+		taken   bool    // a unique index refuses every INSERT and UPDATE
 		call    func() error
 	}{
 		{"get", nil, false, func() error { _, err := s.Get(ctx, `a\'`); return err }},
@@ -167,14 +209,23 @@ func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 		{OrganizationID: "o", Direct: true},
 		{OrganizationID: "o", Statuses: pending, Now: at, EmailContains: `a%_\`},
 		{OrganizationID: "o", Statuses: some, Now: at, InviterUserID: "i", ResolvedBefore: at},
+		{OrganizationID: "o", EmailKeys: []string{"e", "f"}, StoredStatuses: pending},
 		{EmailKeys: []string{"e"}, Statuses: pending, Now: at},
+		{OrganizationID: "o", Roles: []string{"r", `s\`}, SentAfter: at},
 		{EmailKeys: []string{"e", "f"}, Statuses: some, Now: at},
 		{Statuses: expired, Now: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)},
 		{StoredStatuses: pending, Statuses: expired, Now: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)},
 		{StoredStatuses: []string{storage.Pending, "accepted"}},
+		{OrganizationID: "o", Roles: []string{"r"}, CreatedFrom: at, CreatedBefore: at.Add(time.Hour)},
+		{OrganizationID: "o", Roles: []string{"r", "s"}, Statuses: pending, Now: at, ExpiresFrom: at,
+			ExpiresBefore: at.Add(time.Hour)},
 	} {
 		r.title("count")
 		r.outcome(func() error { _, err := s.Count(ctx, f); return err }())
+		r.title("count up to 10")
+		r.outcome(func() error { _, err := s.CountUpTo(ctx, f, 10); return err }())
+		r.title("count by status")
+		r.outcome(func() error { _, err := s.CountByStatus(ctx, f); return err }())
 		for _, q := range []storage.Query{
 			{Filter: f},
 			{Filter: f, Limit: 10},
@@ -193,12 +244,15 @@ func script(t *testing.T, r *tape, db *bun.DB, s *bunstore.Store) {
 // tape is a driver that runs nothing. It keeps the text of every statement, and answers like a database without faults.
 type tape struct {
 	taken   error
+	dialect schema.Dialect // to write arguments
 	written []int64
-	refuse  bool // refuse the next write
+	refuse  bool // refuse every write
 	held    bool // another invitation holds the slot of a
 
-	mu   sync.Mutex
-	text strings.Builder
+	mu     sync.Mutex
+	text   strings.Builder
+	asText strings.Builder // the statements without arguments
+	bound  int             // how many had some
 }
 
 func (r *tape) title(name string) {
@@ -225,6 +279,40 @@ func (r *tape) add(statement string) {
 	r.text.WriteString(savepoint.ReplaceAllString(statement, "orginvite_N") + "\n")
 }
 
+var placeholder = regexp.MustCompile(`\$[0-9]+|\?`)
+
+// statement adds a statement with its arguments in their places.
+func (r *tape) statement(text string, args []driver.NamedValue) {
+	r.mu.Lock()
+	if len(args) > 0 {
+		r.bound++
+	} else {
+		r.asText.WriteString(text + "\n")
+	}
+	r.mu.Unlock()
+	if len(args) > 0 {
+		text = placeholder.ReplaceAllStringFunc(text, func(string) string {
+			v := args[0].Value
+			args = args[1:] // they are numbered in the order of the text
+			switch v := v.(type) {
+			case string:
+				if r.dialect.Name() == dialect.PG && strings.Contains(v, `\`) {
+					return string(r.dialect.AppendString([]byte("E"), strings.ReplaceAll(v, `\`, `\\`)))
+				}
+				return string(r.dialect.AppendString(nil, v))
+			case time.Time:
+				if r.dialect.Name() == dialect.PG {
+					return v.UTC().Format("'2006-01-02 15:04:05.999999+00'")
+				}
+				return v.UTC().Format("'2006-01-02 15:04:05.000000'")
+			default:
+				return fmt.Sprint(v)
+			}
+		})
+	}
+	r.add(text)
+}
+
 func (r *tape) String() string { return strings.TrimPrefix(r.text.String(), "\n") }
 
 func (r *tape) Connect(context.Context) (driver.Conn, error) { return recording{r}, nil }
@@ -244,10 +332,9 @@ func (r *tape) rows() int64 {
 
 // refused returns the error for a statement that is to be refused.
 func (r *tape) refused(statement string) error {
-	if r.refuse && !strings.Contains(statement, "_locks") && !strings.Contains(statement, "pending_key = NULL") &&
+	if r.refuse && !strings.Contains(statement, "_locks") &&
 		!strings.Contains(statement, "ON CONFLICT") &&
 		(strings.HasPrefix(statement, "INSERT") || strings.HasPrefix(statement, "UPDATE")) {
-		r.refuse = false
 		return r.taken
 	}
 	return nil
@@ -255,11 +342,11 @@ func (r *tape) refused(statement string) error {
 
 type recording struct{ r *tape }
 
-func (c recording) Prepare(string) (driver.Stmt, error) { return nil, driver.ErrSkip }
-func (c recording) Close() error                        { return nil }
-func (c recording) Begin() (driver.Tx, error)           { return nil, driver.ErrSkip }
-func (c recording) Commit() error                       { c.r.add("COMMIT"); return nil }
-func (c recording) Rollback() error                     { c.r.add("ROLLBACK"); return nil }
+func (c recording) Prepare(text string) (driver.Stmt, error) { return recordedStmt{c, text}, nil }
+func (c recording) Close() error                             { return nil }
+func (c recording) Begin() (driver.Tx, error)                { return nil, driver.ErrSkip }
+func (c recording) Commit() error                            { c.r.add("COMMIT"); return nil }
+func (c recording) Rollback() error                          { c.r.add("ROLLBACK"); return nil }
 
 func (c recording) BeginTx(_ context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	begin := "BEGIN"
@@ -270,8 +357,8 @@ func (c recording) BeginTx(_ context.Context, opts driver.TxOptions) (driver.Tx,
 	return c, nil
 }
 
-func (c recording) ExecContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Result, error) {
-	c.r.add(text)
+func (c recording) ExecContext(_ context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	c.r.statement(text, args)
 	if text == "BEGIN" {
 		return nil, errors.New("cannot start a transaction within a transaction")
 	}
@@ -281,8 +368,8 @@ func (c recording) ExecContext(_ context.Context, text string, _ []driver.NamedV
 	return driver.RowsAffected(c.r.rows()), nil
 }
 
-func (c recording) QueryContext(_ context.Context, text string, _ []driver.NamedValue) (driver.Rows, error) {
-	c.r.add(text)
+func (c recording) QueryContext(_ context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	c.r.statement(text, args)
 	if err := c.r.refused(text); err != nil {
 		return nil, err
 	}
@@ -293,6 +380,8 @@ func (c recording) QueryContext(_ context.Context, text string, _ []driver.Named
 		return replayed([]driver.Value{"UTF8"}), nil
 	case strings.HasPrefix(text, "SELECT @@sql_mode"):
 		return replayed([]driver.Value{"STRICT_TRANS_TABLES", "utf8mb4", "utf8mb4", int64(1), "2026-03-29 02:30:00"}), nil
+	case strings.HasPrefix(text, "SELECT status, count"):
+		return replayed([]driver.Value{"accepted", int64(1), int64(0)}), nil
 	case strings.HasPrefix(text, "SELECT @@in_"), strings.HasPrefix(text, "SELECT n "), strings.Contains(text, "count("):
 		return replayed([]driver.Value{int64(1)}), nil
 	case strings.Contains(text, " RETURNING "):
@@ -304,10 +393,32 @@ func (c recording) QueryContext(_ context.Context, text string, _ []driver.Named
 	case c.r.held && strings.Contains(text, "organization_id, t.pending_key"), // which invitation holds a slot
 		c.r.held && strings.Contains(text, "SELECT id, organization_id, pending_key "):
 		return replayed([]driver.Value{"other", "o", "a'a"}), nil
-	case strings.Contains(text, "SELECT id, version "):
-		return replayed([]driver.Value{"a", int64(7)}, []driver.Value{"z", int64(7)}), nil
+	case strings.Contains(text, "SELECT id, version, organization_id, email_key, status "):
+		return replayed([]driver.Value{"a", int64(7), "o", "a'a", "pending"},
+			[]driver.Value{"z", int64(7), "o", "z'z", "accepted"}), nil
+	case strings.HasPrefix(text, "SELECT id FROM ") && strings.Contains(text, "WHERE id = "): // its version differs
+		return replayed([]driver.Value{"a"}), nil
 	}
 	return replayed(), nil
+}
+
+// recordedStmt is a prepared statement.
+type recordedStmt struct {
+	c    recording
+	text string
+}
+
+func (s recordedStmt) Close() error                               { return nil }
+func (s recordedStmt) NumInput() int                              { return -1 }
+func (s recordedStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
+func (s recordedStmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
+
+func (s recordedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return s.c.ExecContext(ctx, s.text, args)
+}
+
+func (s recordedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.QueryContext(ctx, s.text, args)
 }
 
 // replay is the result of a SELECT.

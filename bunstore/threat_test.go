@@ -74,14 +74,14 @@ func (s *stage) with(cfg invitation.Config) *invitation.Service {
 }
 
 // seats is a Config.Seats that counts the host's members.
-func (s *stage) seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
+func (s *stage) seats(limit int) seatsFunc {
 	if m, ok := s.people.(inMemory); ok {
 		return m.host.Seats(limit)
 	}
-	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
+	return func(ctx context.Context, tx storage.Storage, r invitation.SeatsRequest) (invitation.SeatsResult, error) {
 		n, err := bunstore.DB(tx).NewSelect().Model((*hostMember)(nil)).
-			Where("organization_id = ?", organizationID).Count(ctx)
-		return int(n), limit, err
+			Where("organization_id = ?", r.OrganizationID).Count(ctx)
+		return invitation.SeatsResult{Members: int(n), Limit: limit}, err
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 // RunInTx implements [storage.Storage]. On a Store outside a transaction it begins a transaction. It retries this
@@ -40,41 +41,28 @@ func (s *Store) atomically(ctx context.Context, op string, start func(context.Co
 	return retry(ctx, func() error { return s.outermost(ctx, op, start, fn) })
 }
 
-// within returns a Store that works in tx, or in a transaction nested in that of s.
+// within returns a Store that works in tx.
 func (s *Store) within(db bun.IDB, tx *txState) *Store {
-	return &Store{db: db, e: s.e, safe: s.safe, turns: newTurns(s.turns, tx)}
+	return &Store{db: db, e: s.e, safe: s.safe, turns: tx.turns, tx: tx, prepared: s.prepared}
 }
 
-// call runs fn in the transaction of s, or the nested one. It returns an error if that must not be committed.
-func (s *Store) call(ctx context.Context, op string, fn func(context.Context, *Store) error) error {
-	err := fn(context.WithValue(ctx, turnsKey{}, s.turns), s)
-	if failure := s.outcome(ctx, err); failure != nil {
-		return wrap(op, failure)
-	}
-	if err != nil {
+// run calls fn, and then commit or rollBack, as [storagekit.Turns] does. It returns errors of fn unchanged.
+func (s *Store) run(ctx context.Context, op string, fn func(context.Context, *Store) error,
+	commit, rollBack func(context.Context) error) error {
+	returned := false // an error of fn's
+	err := s.turns.Run(ctx, func(ctx context.Context) error {
+		err := fn(ctx, s)
+		returned = err != nil
+		// It may show that the engine aborted the transaction at a statement that the host ran itself on DB(tx).
+		if v := s.judgeReturned(err); v.endsTx() && s.tx.failure() == nil {
+			_ = s.tx.fail(v.explain(ctx, err))
+		}
+		return err
+	}, commit, rollBack)
+	if returned && s.tx.failure() == nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return wrap(op, err)
-	}
-	s.turns.close()
-	return wrap(op, s.turns.failed)
-}
-
-// outcome returns why the transaction of s is unusable, or nil if it is usable. err is what fn returned. It may show
-// that the engine aborted the transaction at a statement that the host ran itself on DB(tx).
-//
-// If a context has ended, its error is in the chain, because that is why the connection and so the transaction was
-// lost.
-func (s *Store) outcome(ctx context.Context, err error) error {
-	failure := s.turns.tx.failure()
-	if v := s.judgeReturned(err); failure == nil && v.endsTx() {
-		failure = s.turns.tx.fail(v.explain(ctx, err))
-	}
-	if failure == nil {
-		return nil
-	}
-	return joined(contextErrorIn(ctx, err), failure)
+	return wrap(op, err)
 }
 
 // ownTx is a transaction that the Store has begun, and the Store that works in it.
@@ -85,6 +73,9 @@ type ownTx struct {
 	op   string
 	// bounded ends grace after the caller's context.
 	bounded context.Context
+
+	over     bool  // COMMIT was sent
+	rollback error // the error of ROLLBACK
 }
 
 // outermost begins a transaction, runs fn in it once, and ends it.
@@ -92,41 +83,44 @@ func (s *Store) outermost(ctx context.Context, op string, start func(context.Con
 	fn func(context.Context, *Store) error) (err error) {
 	// ctx limits only the wait for a connection. database/sql would roll back a transaction begun with ctx at any
 	// moment, even in the middle of a statement.
-	bounded, free := outlive(ctx, grace)
+	bounded, free := storagekit.Outlive(ctx, grace)
 	defer free() // after the end of the transaction, which a driver may run with it
 	seen := &watch{s: s}
 	conn, err := s.lease(ctx, seen)
 	if err != nil {
 		return wrap(op, err)
 	}
+	defer s.prepareWanted(ctx)
 	defer conn.release()
-	tx, err := conn.BeginTx(bounded, s.e.txOptions())
+	options, ready := s.e.txOptions(), conn.ready(s.e)
+	if ready {
+		options = nil
+	}
+	tx, err := conn.BeginTx(bounded, options)
 	if err != nil {
 		return wrap(op, s.beginFailed(ctx, conn, err))
 	}
 
-	state := newOwnTxState(s.e, tx)
+	var connection *storagekit.Turns
+	if !conn.pooled {
+		connection = s.turns
+	}
+	state := newOwnTxState(s.e, tx, connection)
+	state.conn = conn.Conn.Conn
 	state.watched = conn.pooled && s.e.failureMayEndTx
 	seen.tx.Store(state)
-	t := ownTx{Store: s.within(tx, state), tx: tx, conn: conn, op: op, bounded: bounded}
-	committed := false
-	defer func() { // also where fn panics or ends its goroutine
-		if !committed {
-			t.turns.close()
-			err = t.rollBack(ctx, err)
-		}
-	}()
-	if err := start(context.WithoutCancel(ctx), tx); err != nil {
-		return wrap(op, s.explain(ctx, err))
+	t := &ownTx{Store: s.within(tx, state), tx: tx, conn: conn, op: op, bounded: bounded}
+	rollBack := func(context.Context) error { return t.rollBack(ctx) }
+	if !ready {
+		err = start(context.WithoutCancel(ctx), tx)
 	}
-	if err := t.call(ctx, op, fn); err != nil {
-		return err
+	if err != nil {
+		_ = t.rollBack(ctx)
+		err = wrap(op, s.explain(ctx, err))
+	} else {
+		err = t.run(ctx, op, fn, func(context.Context) error { return t.commit(ctx) }, rollBack)
 	}
-	if err := t.complete(ctx); err != nil {
-		return wrap(op, err)
-	}
-	committed = true
-	return wrap(op, t.commit(ctx))
+	return t.explainRollback(ctx, err)
 }
 
 // beginFailed explains err, the error of BEGIN on conn.
@@ -141,24 +135,27 @@ func (s *Store) beginFailed(ctx context.Context, conn lease, err error) error {
 }
 
 // complete makes sure that COMMIT will commit the whole transaction, if the host has had the handle.
-func (t ownTx) complete(ctx context.Context) error {
+func (t *ownTx) complete(ctx context.Context) error {
 	if err := t.verify(ctx); err != nil {
 		return err
 	}
-	state := t.turns.tx
-	if !state.host.lent.Load() {
+	if !t.Store.tx.host.lent.Load() {
 		return nil
 	}
 	switch open, err := t.e.transactions.openAtCommit(t.bounded, t.tx, t.conn.Conn); {
 	case errors.Is(err, sql.ErrTxDone), err == nil && !open:
-		return state.ended(errEnded)
+		return t.Store.tx.ended(errEnded)
 	default:
 		return t.explain(ctx, err)
 	}
 }
 
 // commit ends the transaction. Only the database's own refusal proves that nothing was committed.
-func (t ownTx) commit(ctx context.Context) error {
+func (t *ownTx) commit(ctx context.Context) error {
+	if err := t.complete(ctx); err != nil {
+		return err
+	}
+	t.over = true
 	err := t.tx.Commit()
 	if err == nil {
 		return nil
@@ -169,35 +166,41 @@ func (t ownTx) commit(ctx context.Context) error {
 	}
 	v := t.judge(err)
 	if v.uncertain {
-		return &failure{kind: storage.ErrOutcomeUnknown, cause: joined(contextError(ctx), err)}
+		return &failure{kind: storage.ErrOutcomeUnknown, cause: joined(storagekit.ContextError(ctx), err)}
 	}
 	return v.explain(uncancelled, err)
 }
 
-// rollBack ends the transaction, whose error is err, and returns that error. ROLLBACK may show another cause: the host
-// has ended the transaction, or a statement of the host has lost the connection.
-func (t ownTx) rollBack(ctx context.Context, err error) error {
-	state := t.turns.tx
+// rollBack ends the transaction, unless COMMIT has done so.
+func (t *ownTx) rollBack(ctx context.Context) error {
+	if t.over {
+		return nil
+	}
+	state := t.Store.tx
 	if state.host.suspect.Load() && state.failure() == nil {
-		if ended := t.verify(ctx); ended != nil && err != nil {
-			err = wrap(t.op, fmt.Errorf("%w: %w", ended, err))
-		}
+		_ = t.verify(ctx) // the error is that of the transaction from then on
 	}
-	rollback := t.tx.Rollback()
-	if state.clean(rollback) {
-		return err
-	}
-	if !t.e.transactions.reusable(context.WithoutCancel(ctx), t.conn.Conn) {
+	if t.rollback = t.tx.Rollback(); state.clean(t.rollback) {
+		t.rollback = nil
+	} else if !t.e.transactions.reusable(context.WithoutCancel(ctx), t.conn.Conn) {
 		t.conn.discard()
 	}
+	return nil
+}
+
+// explainRollback adds to err, why the transaction was rolled back, what ROLLBACK has shown: the host has ended the
+// transaction, or a statement of the host has lost the connection.
+func (t *ownTx) explainRollback(ctx context.Context, err error) error {
 	_, known := errors.AsType[*failure](err)
 	switch {
-	case err == nil || known || t.bounded.Err() != nil: // bounded has ended, so database/sql has rolled back
+	case t.rollback == nil || err == nil || known:
 		return err
-	case errors.Is(rollback, sql.ErrTxDone):
-		return wrap(t.op, state.ended(fmt.Errorf("%w: %w", errEnded, err)))
+	case t.bounded.Err() != nil: // database/sql has rolled back
+		return err
+	case errors.Is(t.rollback, sql.ErrTxDone):
+		return wrap(t.op, t.Store.tx.ended(fmt.Errorf("%w: %w", errEnded, err)))
 	case t.judge(err).class == lost:
-		return wrap(t.op, &failure{kind: storage.ErrAborted, cause: joined(contextError(ctx), err)})
+		return wrap(t.op, &failure{kind: storage.ErrAborted, cause: joined(storagekit.ContextError(ctx), err)})
 	}
 	return err
 }
@@ -208,53 +211,61 @@ var savepoints atomic.Uint64
 //
 // bun's nested RunInTx is not used, because it rolls back with the context of the nested transaction. If that context
 // is cancelled, nothing is rolled back, and the outer transaction commits the writes.
-func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, *Store) error) (err error) {
+func (s *Store) nested(ctx context.Context, op string, fn func(context.Context, *Store) error) error {
 	// The name is unique, because MariaDB forgets a savepoint when another one gets the same name. A Store of WithTx
 	// inside fn could do that.
 	name := "orginvite_" + strconv.FormatUint(savepoints.Add(1), 10)
 	if err := s.verify(ctx); err != nil {
 		return wrap(op, err)
 	}
+	if err := s.beforeSavepoints(ctx); err != nil {
+		return wrap(op, err)
+	}
 	if err := s.control(ctx, "SAVEPOINT "+name); err != nil {
 		return wrap(op, err)
 	}
-	child := s.within(s.db, s.turns.tx)
-	released := false
-	defer func() { // also where fn panics or ends its goroutine
-		child.turns.close()
-		if released {
-			return
+	child := s.within(s.db, s.tx)
+	child.turns = s.turns.Nested()
+	release := func(context.Context) error {
+		if err := child.verify(ctx); err != nil {
+			return err
 		}
-		// Roll back even in a failed transaction, because the host may commit it nevertheless.
-		if undo := s.rollBackTo(ctx, name); undo != nil {
-			err = wrap(op, joined(contextErrorIn(ctx, err), s.notRolledBack(ctx, undo)))
+		return child.control(ctx, "RELEASE SAVEPOINT "+name) // if this fails, the nested transaction is rolled back
+	}
+	undo := func(context.Context) error { // also in a failed transaction, because the host may commit it nevertheless
+		s.written() // what fn has read is stored no longer
+		if err := s.rollBackTo(ctx, name); err != nil {
+			return s.notRolledBack(ctx, err)
 		}
-	}()
-	if err := child.call(ctx, op, fn); err != nil {
+		return nil
+	}
+	return child.run(ctx, op, fn, release, undo)
+}
+
+// beforeSavepoints is that of the engine, once in each transaction.
+func (s *Store) beforeSavepoints(ctx context.Context) error {
+	if s.tx.savepoints {
+		return nil
+	}
+	inner, done := s.e.writeContext(ctx)
+	if err := s.finish(ctx, s.safely(inner, s.e.transactions.beforeSavepoints), done); err != nil {
 		return err
 	}
-	if err := child.verify(ctx); err != nil {
-		return wrap(op, err)
-	}
-	// If this fails, the nested transaction is rolled back.
-	if err := child.control(ctx, "RELEASE SAVEPOINT "+name); err != nil {
-		return wrap(op, err)
-	}
-	released = true
+	s.tx.savepoints = true
 	return nil
 }
 
 // control runs SAVEPOINT or RELEASE. It may run for grace after ctx has ended, because the nested transaction must be
 // whole.
 func (s *Store) control(ctx context.Context, statement string) error {
-	inner, done := outlive(ctx, grace)
+	inner, done := storagekit.Outlive(ctx, grace)
 	_, err := s.db.ExecContext(inner, statement)
 	return s.finish(ctx, err, done)
 }
 
 // rollBackTo rolls back to a savepoint and forgets it.
 func (s *Store) rollBackTo(ctx context.Context, name string) error {
-	inner, done := outlive(ctx, grace)
+	inner, done := storagekit.Outlive(ctx, grace)
 	defer done()
 	if _, err := s.db.ExecContext(inner, "ROLLBACK TO SAVEPOINT "+name); err != nil {
 		return err
@@ -266,8 +277,8 @@ func (s *Store) rollBackTo(ctx context.Context, name string) error {
 // notRolledBack marks the transaction of s as failed, because a nested one could not be rolled back. err is the error
 // of that rollback. It returns why the transaction is unusable.
 func (s *Store) notRolledBack(ctx context.Context, err error) error {
-	tx, v := s.turns.tx, s.judge(err)
-	if tx.host.lent.Load() && (v.noSavepoint || errors.Is(err, sql.ErrTxDone) && contextError(ctx) == nil) {
+	tx, v := s.tx, s.judge(err)
+	if tx.host.lent.Load() && (v.noSavepoint || errors.Is(err, sql.ErrTxDone) && storagekit.ContextError(ctx) == nil) {
 		return tx.fail(tx.ended(fmt.Errorf("%w: %w", errEnded, err)))
 	}
 	explained := v.explain(context.WithoutCancel(ctx), err)
@@ -279,13 +290,14 @@ func (s *Store) notRolledBack(ctx context.Context, err error) error {
 
 // Lock implements [storage.Storage]. SQLite has one writer at a time, so there all keys share one lock.
 func (s *Store) Lock(ctx context.Context, key string) error {
+	if err := storagekit.ValidateKey(key); err != nil {
+		return wrap("lock", err)
+	}
 	return s.write(ctx, "lock", func(ctx context.Context, db querier) error {
 		switch {
 		case !s.inTx():
 			return errNoTx
-		case len(key) > storage.MaxReference || !storage.ValidText(key):
-			return fmt.Errorf("key is longer than %d bytes, not valid UTF-8, or holds a NUL", storage.MaxReference)
-		case s.turns.tx.own:
+		case s.tx.own:
 			return s.e.lock(ctx, db, key)
 		}
 		return s.e.transactions.lockJoined(ctx, db, key)
@@ -295,7 +307,7 @@ func (s *Store) Lock(ctx context.Context, key string) error {
 // lockRows prepares a SELECT that reads the latest rows with these ids and locks them in the order of the ids. It
 // returns the end of that SELECT. ids is nil if the SELECT itself has that order.
 func (s *Store) lockRows(ctx context.Context, db querier, ids []string) (suffix string, err error) {
-	if !s.turns.tx.own {
+	if !s.tx.own {
 		if err := s.e.takeWriteLock(ctx, db); err != nil {
 			return "", err
 		}

@@ -148,15 +148,17 @@ func TestAbortCannotBeSwallowed(t *testing.T) {
 				is.Equal(runs, 1)
 			}
 			// In the host's transaction, which is never retried.
-			tx, err := db.BeginTx(t.Context(), nil)
-			is.NoErr(err)
-			in := s.WithTx(tx)
-			f.set(c.statement, c.err, 1)
-			is.NoErr(try(t.Context(), in))
-			is.True(errors.Is(in.Lock(t.Context(), "k"), c.err))
-			_ = tx.Rollback()
-			f.set("", nil, 0)
-			is.Equal(count(t, s), 0)
+			for _, lib := range []library{withBun, withSQL} {
+				tx, err := lib.begin(t.Context(), t, db, nil)
+				is.NoErr(err)
+				in := tx.join(s)
+				f.set(c.statement, c.err, 1)
+				is.NoErr(try(t.Context(), in))
+				is.True(errors.Is(in.Lock(t.Context(), "k"), c.err))
+				_ = tx.Rollback()
+				f.set("", nil, 0)
+				is.Equal(count(t, s), 0)
+			}
 		})
 	}
 }
@@ -498,15 +500,17 @@ func TestOldSnapshot(t *testing.T) {
 		},
 		func(s *bunstore.Store) error { return s.Update(t.Context(), record("a"), record("b")) },
 	} {
-		tx, err := db.BeginTx(t.Context(), nil)
-		is.NoErr(err)
-		in := s.WithTx(tx)
-		n := count(t, in)
-		is.NoErr(s.Insert(t.Context(), record(fmt.Sprint(n))))
-		is.True(errors.Is(lock(in), storage.ErrAborted))
-		_, err = in.Count(t.Context(), storage.Filter{})
-		is.True(errors.Is(err, storage.ErrAborted)) // it stays aborted
-		is.NoErr(tx.Rollback())
+		for _, lib := range []library{withBun, withSQL} {
+			tx, err := lib.begin(t.Context(), t, db, nil)
+			is.NoErr(err)
+			in := tx.join(s)
+			n := count(t, in)
+			is.NoErr(s.Insert(t.Context(), record(fmt.Sprint(n))))
+			is.True(errors.Is(lock(in), storage.ErrAborted))
+			_, err = in.Count(t.Context(), storage.Filter{})
+			is.True(errors.Is(err, storage.ErrAborted)) // it stays aborted
+			is.NoErr(tx.Rollback())
+		}
 	}
 }
 
@@ -566,7 +570,9 @@ func TestLargeInsertIsAllOrNone(t *testing.T) {
 	check(s.Update(t.Context(), stored...), 4, 150)
 	stored[4].EmailKey, stored[150].EmailKey = stored[5].EmailKey, "x150"
 	stored[5].EmailKey = "x5"
-	is.NoErr(s.Update(t.Context(), stored...)) // one takes the slot that another frees
+	check(s.Update(t.Context(), stored...), 4) // it cannot take what another one releases in the same call
+	stored[4].EmailKey = "x4"
+	is.NoErr(s.Update(t.Context(), stored...))
 }
 
 // If a statement of the host's ends the transaction unnoticed, the Store finds out at the end of the nested

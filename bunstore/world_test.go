@@ -32,10 +32,13 @@ type world struct {
 	lastID      string // the last id that the service was given
 }
 
+// seatsFunc is a Config.Seats.
+type seatsFunc = func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error)
+
 // modelHost is a host application whose users and members a test can change.
 type modelHost interface {
 	invitation.Directory
-	seats(limit int) func(context.Context, storage.Storage, string) (int, int, error)
+	seats(limit int) seatsFunc
 	organizations(context.Context, storage.Storage, []string) (map[string]invitation.Organization, error)
 	setUser(ctx context.Context, user string, addresses []string) error
 	setMember(ctx context.Context, organization, user, role string) error
@@ -55,10 +58,11 @@ func (cfg modelConfig) settings(t testing.TB, w *world, ids string) invitation.C
 	c := invitation.Config{
 		TicketKeys: [][]byte{make([]byte, 32)}, AcceptURL: "https://app.example.com/join",
 		Roles: roles, ExpiresIn: cfg.ExpiresIn, MaxBulk: cfg.MaxBulk, MaxPending: cmp.Or(cfg.MaxPending, -1),
-		ResendAfter: cfg.ResendAfter, TicketProvesEmail: cfg.TicketProvesEmail, IgnoreInviterAuthority: cfg.IgnoreInviter,
+		ResendAfter: cfg.ResendAfter, SendLimits: cfg.SendLimits,
+		TicketProvesEmail: cfg.TicketProvesEmail, IgnoreInviterAuthority: cfg.IgnoreInviter,
 		Organizations: w.host.organizations, Clock: w.clock,
-		AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
-			if email == cfg.Blocked {
+		AllowEmail: func(_ context.Context, _ storage.Storage, r invitation.AllowEmailRequest) error {
+			if r.EmailAddress == cfg.Blocked {
 				return invitation.ErrForbidden
 			}
 			return nil
@@ -89,7 +93,7 @@ func (w *world) open(t testing.TB, cfg modelConfig, ids string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Roles = roles
+	c.Roles, c.AllowEmail = roles, nil
 	if w.former, err = invitation.NewService(w.store, w.host, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +105,8 @@ var sentinels = map[string]error{
 	noFound: invitation.ErrNotFound, noForbidden: invitation.ErrForbidden, noMember: invitation.ErrNotMember,
 	noInvitee: invitation.ErrNotInvitee, noDuplicate: invitation.ErrDuplicate,
 	noAlreadyMember: invitation.ErrAlreadyMember, noQuota: invitation.ErrQuotaExceeded, noTooSoon: invitation.ErrTooSoon,
-	noPending: invitation.ErrNotPending, noExpired: invitation.ErrExpired, noAccepted: invitation.ErrAccepted,
+	noPending: invitation.ErrNotPending, isPending: invitation.ErrPending,
+	noExpired: invitation.ErrExpired, noAccepted: invitation.ErrAccepted,
 	noRevoked: invitation.ErrRevoked, noChanged: invitation.ErrChanged, isConflict: invitation.ErrConflict,
 	isAborted: invitation.ErrAborted, isUnknown: invitation.ErrOutcomeUnknown,
 	isUnavailable: invitation.ErrUnavailable,
@@ -169,7 +174,7 @@ func (w *world) try(ctx context.Context, c call) (answer, error) {
 		return one(svc.Revoke(ctx, c.Organization, c.ID, invitation.RevokeParams{RequestingUserID: c.User}))
 	case "Resend":
 		return one(svc.Resend(ctx, c.Organization, c.ID,
-			invitation.ResendParams{RequestingUserID: c.User, ExpiresIn: c.ExpiresIn}))
+			invitation.ResendParams{RequestingUserID: c.User, ExpiresIn: c.ExpiresIn, Role: invitation.Role(c.Role)}))
 	case "Update":
 		return one(svc.Update(ctx, c.Organization, c.ID, invitation.UpdateParams{
 			RequestingUserID: c.User, Role: invitation.Role(c.Role), Terms: c.Terms,
@@ -205,6 +210,8 @@ func (w *world) try(ctx context.Context, c call) (answer, error) {
 		}
 		slices.Sort(a.Left)
 		return a, err
+	case "Delete":
+		return answer{}, svc.Delete(ctx, c.Organization, c.ID)
 	case "DeleteOrganization":
 		n, err := svc.DeleteOrganization(ctx, c.Organization)
 		return answer{N: n}, err
@@ -340,8 +347,8 @@ func ticketOf(link string) string {
 // memoryHost adapts invitationtest's host to modelHost.
 type memoryHost struct{ *invitationtest.Host }
 
-func (h memoryHost) seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
-	return h.Seats(limit)
+func (h memoryHost) seats(limit int) seatsFunc {
+	return h.Seats(limit, roleObserver)
 }
 
 func (h memoryHost) organizations(ctx context.Context, tx storage.Storage, ids []string) (
@@ -480,11 +487,11 @@ func (h tableHost) Join(ctx context.Context, tx storage.Storage, m invitation.Me
 	return nil
 }
 
-func (h tableHost) seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
-	return func(ctx context.Context, tx storage.Storage, organization string) (int, int, error) {
+func (h tableHost) seats(limit int) seatsFunc {
+	return func(ctx context.Context, tx storage.Storage, r invitation.SeatsRequest) (invitation.SeatsResult, error) {
 		n, err := bunstore.DB(tx).NewSelect().Model((*tableMember)(nil)).
-			Where("organization_id = ?", organization).Count(ctx)
-		return int(n), limit, err
+			Where("organization_id = ? AND role <> ?", r.OrganizationID, roleObserver).Count(ctx)
+		return invitation.SeatsResult{Members: int(n), Limit: limit}, err
 	}
 }
 
@@ -567,7 +574,7 @@ type tables struct {
 
 func newTables(t testing.TB, name string, db *bun.DB) *tables {
 	t.Helper()
-	store, err := bunstore.New(db, nil)
+	store, err := bunstore.New(db, configFor(db))
 	is.New(t).NoErr(err)
 	is.New(t).NoErr(store.Migrate(t.Context()))
 	return &tables{name: name, host: newTableHost(t, db, store), store: store}

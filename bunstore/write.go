@@ -1,13 +1,12 @@
 package bunstore
 
 import (
-	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
-	"time"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 // maxText is the approximate size of the text in one statement that writes.
@@ -37,24 +36,10 @@ func chunks(records []storage.Record) [][]storage.Record {
 	return append(list, records[from:])
 }
 
-func validate(records []storage.Record) error {
-	for i, r := range records {
-		if err := r.Validate(); err != nil {
-			return fmt.Errorf("record %d: %w", i, err)
-		}
-		for _, t := range []time.Time{r.CreatedAt, r.UpdatedAt, r.ExpiresAt, r.SentAt, r.ResolvedAt} {
-			if y := t.UTC().Year(); y < 1 || y > 9999 { // what the column types of every engine hold
-				return fmt.Errorf("record %d: a time is not between the years 1 and 9999", i)
-			}
-		}
-	}
-	return nil
-}
-
 // Insert implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
 func (s *Store) Insert(ctx context.Context, records ...storage.Record) error {
 	const op = "insert"
-	if err := validate(records); err != nil {
+	if err := storagekit.Validate(records); err != nil {
 		return wrap(op, err)
 	}
 	records = slices.Clone(records)
@@ -85,10 +70,7 @@ func (s *Store) insert(ctx context.Context, db querier, records []storage.Record
 		return s.refuseInsert(ctx, db, records)
 	}
 	// Write in the order of the slots, so that two calls never wait for each other.
-	sorted := slices.SortedStableFunc(slices.Values(records), func(a, b storage.Record) int {
-		return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), cmp.Compare(a.EmailKey, b.EmailKey),
-			cmp.Compare(a.ID, b.ID))
-	})
+	sorted := slices.SortedStableFunc(slices.Values(records), storagekit.CompareSlots)
 	written := 0
 	for _, c := range chunks(sorted) {
 		ok, err := s.e.writes.insert(ctx, db, c)
@@ -119,7 +101,7 @@ func idsOf(records []storage.Record) []string {
 // Update implements [storage.Storage]. It refuses what [storage.Record.Validate] refuses.
 func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 	const op = "update"
-	if err := validate(records); err != nil {
+	if err := storagekit.Validate(records); err != nil {
 		return wrap(op, err)
 	}
 	if len(records) <= 1 {
@@ -139,12 +121,13 @@ func (s *Store) Update(ctx context.Context, records ...storage.Record) error {
 
 // updateOne runs a single statement if nothing is refused. Its WHERE compares the version.
 func (s *Store) updateOne(ctx context.Context, db querier, records []storage.Record) error {
-	n, err := s.e.writes.update(ctx, db, records)
+	defer s.written()
+	n, err := s.e.writes.update(ctx, db, records, s.replaced(&records[0]))
 	switch {
 	case err == nil && n == 1:
 		return nil
 	case err == nil:
-		return s.stale(ctx, db, records, s.e.currentRead)
+		return s.stale(ctx, db, records[0].ID)
 	case s.judge(err).breach:
 		return s.refuseUpdate(ctx, db, records)
 	default:
@@ -152,54 +135,43 @@ func (s *Store) updateOne(ctx context.Context, db querier, records []storage.Rec
 	}
 }
 
-// stale returns ErrNotFound or ErrConflict if one applies. suffix is the end of its SELECT.
-func (s *Store) stale(ctx context.Context, db querier, records []storage.Record, suffix string) error {
+// stale returns why the UPDATE of a record has matched nothing.
+func (s *Store) stale(ctx context.Context, db querier, id string) error {
 	q := statement{}
-	q.add("SELECT id, version FROM "+s.e.byID+" WHERE id IN (?) ORDER BY id", texts(idsOf(records)))
-	q.add(suffix)
-	var id string
-	var version int64
-	stored := make(map[string]int64, len(records))
-	if err := q.each(ctx, db, []any{&id, &version}, func() { stored[id] = version }); err != nil {
-		return err
+	q.add("SELECT id FROM "+s.e.byID+" WHERE id = ?"+s.e.currentRead, id)
+	err := storage.ErrNotFound
+	if failed := q.each(ctx, db, []any{&id}, func() { err = storage.ErrConflict }); failed != nil {
+		return failed
 	}
-	conflict := len(records) == 1 // its UPDATE matched nothing, whatever is stored by now
-	for _, r := range records {
-		v, ok := stored[r.ID]
-		if !ok {
-			return storage.ErrNotFound
-		}
-		conflict = conflict || v != r.Version
-		stored[r.ID] = -r.Version - 1 // a repeated id never matches
-	}
-	if conflict {
-		return storage.ErrConflict
-	}
-	return nil
+	return err
 }
 
-// update writes several records in a transaction of its own. It checks the stored versions and releases the slots, so
-// that records may swap them. Then it writes.
+// update writes several records in a transaction of its own. It locks and checks what is stored, and then writes.
 func (s *Store) update(ctx context.Context, db querier, records []storage.Record) error {
+	defer s.written()
 	suffix, err := s.lockRows(ctx, db, nil)
 	if err != nil {
 		return err
 	}
-	if err := s.stale(ctx, db, records, suffix); err != nil {
+	q := statement{}
+	q.add("SELECT id, version, organization_id, email_key, status FROM "+s.e.byID+" WHERE id IN (?) ORDER BY id"+suffix,
+		texts(storagekit.Texts(idsOf(records))))
+	var found []storage.Record
+	var r storage.Record
+	err = q.each(ctx, db, []any{&r.ID, &r.Version, &r.OrganizationID, &r.EmailKey, &r.Status}, func() {
+		found = append(found, r)
+	})
+	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(records, func(r storage.Record) bool { return r.Status == storage.Pending }) {
-		if collide(records) {
-			return s.refuseUpdate(ctx, db, records)
-		}
-		q := statement{}
-		q.add("UPDATE "+s.e.byID+" SET pending_key = NULL WHERE id IN (?)", texts(idsOf(records)))
-		if _, err := q.exec(ctx, db); err != nil {
-			return err
-		}
+	switch err := storagekit.UpdateRefusal(records, storagekit.StoredIn(found)); {
+	case errors.Is(err, storage.ErrExists):
+		return s.refuseUpdate(ctx, db, records) // others may hold slots too
+	case err != nil:
+		return err
 	}
 	for _, c := range chunks(records) {
-		n, err := s.e.writes.update(ctx, db, c)
+		n, err := s.e.writes.update(ctx, db, c, nil)
 		switch {
 		case s.judge(err).breach:
 			return s.refuseUpdate(ctx, db, records)
@@ -216,7 +188,7 @@ func (s *Store) update(ctx context.Context, db querier, records []storage.Record
 func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 	var n int64
 	err := s.write(ctx, "delete", func(ctx context.Context, db querier) (err error) {
-		if list := distinct(ids); len(list) > 0 {
+		if list := storagekit.Texts(ids); len(list) > 0 {
 			n, err = s.delete(ctx, db, list)
 		}
 		return err
@@ -225,6 +197,7 @@ func (s *Store) Delete(ctx context.Context, ids ...string) (int, error) {
 }
 
 func (s *Store) delete(ctx context.Context, db querier, ids []string) (int64, error) {
+	defer s.written()
 	q := statement{}
 	q.add(s.e.deleteByID, texts(ids))
 	return q.exec(ctx, db)

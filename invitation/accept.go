@@ -67,6 +67,7 @@ func (p DeclineParams) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.S
 //   - [ErrChanged]: Terms are not the current ones.
 //   - [ErrForbidden]: the inviter may no longer grant the role (unless Config.IgnoreInviterAuthority is set), or the
 //     role no longer exists.
+//   - ErrForbidden: Config.AllowEmail refuses the address.
 //   - [ErrQuotaExceeded]: no seat is free.
 //   - An error of Join.
 func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error) {
@@ -74,14 +75,16 @@ func (s *Service) Accept(ctx context.Context, p AcceptParams) (Invitation, error
 	return inv, s.wrap(ctx, "accept", err)
 }
 
-// Decline declines an invitation for the invited user. If a user declines, the same proof is required as for Accept.
-// Decline is idempotent: if the same user declines again, it returns the same invitation, whatever Terms says.
+// Decline declines a pending or expired invitation for the invited user. If a user declines, the same proof is required
+// as for Accept. Decline is idempotent: if the same user declines again, it returns the same invitation, whatever Terms
+// says.
 //
 // The trusted back end may decline with a ticket and without a user, so that a person invited by mistake does not need
 // an account. ResolvedBy is then "". Through [Service.As] the signed-in user declines.
 //
-// Decline returns the errors of Accept up to [ErrChanged], in the same order. There is one difference: for an accepted
-// or revoked invitation, or one that somebody else declined, it returns [ErrNotPending].
+// Decline returns the errors of Accept up to [ErrChanged], in the same order. There are two differences: an expired
+// invitation is declined, and for an accepted or revoked invitation, or one that somebody else declined, Decline
+// returns [ErrNotPending].
 func (s *Service) Decline(ctx context.Context, p DeclineParams) (Invitation, error) {
 	inv, err := s.answer(ctx, AcceptParams(p), EventDeclined)
 	return inv, s.wrap(ctx, "decline", err)

@@ -50,50 +50,62 @@ func (s *Service) askRole(ctx context.Context, organizationID, userID string) (R
 // notMember reports whether Directory.Role returned ErrNotMember, and not an *Error of its own.
 func notMember(err error) bool { return errors.Is(err, ErrNotMember) && !shown(err) }
 
+func notAMember(param string, cause error) *Error {
+	return problemNotMember.about(param, "this user is not a member of this organization").because(cause)
+}
+
 // checkManages refuses a user whose role does not manage invitations. role and err are the answer of askRole.
 func (s *Service) checkManages(role Role, err error, param string) error {
 	switch {
 	case notMember(err):
-		return problemNotMember.about(param, "this user is not a member of this organization").because(err)
+		return notAMember(param, err)
 	case err != nil:
 		return directory("Role", paramOrganization, err)
-	case !s.cfg.Roles.manages(role):
+	case !s.cfg.Roles.invites(role):
 		return problemNotAdmin.about(param, "the role of this user does not manage invitations")
 	}
 	return nil
 }
 
-// requireManager requires that a user's role manages invitations, and returns the role. param is the parameter that
-// names the user.
-func (s *Service) requireManager(ctx context.Context, organizationID, userID, param string) (Role, error) {
+// requireManager requires that a user's role manages invitations. param is the parameter that names the user.
+func (s *Service) requireManager(ctx context.Context, organizationID, userID, param string) (manager, error) {
 	role, err := s.askRole(ctx, organizationID, userID)
-	return role, s.checkManages(role, err, param)
+	if err := s.checkManages(role, err, param); err != nil {
+		return manager{}, err
+	}
+	return s.manager(userID, role), nil
+}
+
+// manager returns the manager that a user with this role is.
+func (s *Service) manager(userID string, role Role) manager {
+	return manager{userID, role, s.cfg.Roles.defs[role].ManagesOwn}
 }
 
 // requireReader requires that the user of As, if there is one, manages invitations.
-func (s *Service) requireReader(ctx context.Context, organizationID string) (Role, error) {
+func (s *Service) requireReader(ctx context.Context, organizationID string) (manager, error) {
 	if s.actor == nil {
-		return "", nil
+		return manager{}, nil
 	}
 	return s.requireManager(ctx, organizationID, *s.actor, paramUser)
 }
 
-// requireRequester requires that the requesting user, if there is one, manages invitations, and returns their role.
-func (w *work) requireRequester(ctx context.Context, organizationID, userID string) (Role, error) {
+// requireRequester requires that the requesting user, if there is one, manages invitations.
+func (w *work) requireRequester(ctx context.Context, organizationID, userID string) (manager, error) {
 	if userID == "" {
-		return "", nil
+		return manager{}, nil
 	}
 	return w.requireManager(ctx, organizationID, userID, paramRequesting)
 }
 
-// requireInviters requires that all inviters manage invitations, and returns their roles. It asks for each role once.
-func (w *work) requireInviters(ctx context.Context, organizationID string, drafts []draft) (map[string]Role, error) {
+// requireInviters requires that all inviters manage invitations, and returns them by user id. It asks for each role
+// once.
+func (w *work) requireInviters(ctx context.Context, organizationID string, drafts []draft) (map[string]manager, error) {
 	type lookup struct {
 		role Role
 		err  error
 	}
 	answers := map[string]lookup{}
-	roles := map[string]Role{}
+	inviters := map[string]manager{}
 	var errs collector
 	for _, d := range drafts {
 		if d.InviterUserID == "" {
@@ -111,18 +123,30 @@ func (w *work) requireInviters(ctx context.Context, organizationID string, draft
 			}
 			errs.add(refused...)
 		}
-		roles[d.InviterUserID] = a.role
+		inviters[d.InviterUserID] = w.manager(d.InviterUserID, a.role)
 	}
-	return roles, errs.err()
+	return inviters, errs.err()
 }
 
 // authorizeGrant requires that the acting user may grant the role of r. Without an acting user, the inviter must.
-func (w *work) authorizeGrant(ctx context.Context, r storage.Record, granter Role, actingUserID string) error {
-	if actingUserID == "" {
+func (w *work) authorizeGrant(ctx context.Context, r storage.Record, by manager) error {
+	if by.userID == "" {
 		return w.authorizeInviter(ctx, r)
 	}
-	if !w.cfg.Roles.grants(granter, Role(r.Role)) {
+	if !w.cfg.Roles.grants(by.role, Role(r.Role)) {
 		return problemNotAdmin.about("", "your role may not grant the role of this invitation")
+	}
+	return nil
+}
+
+// authorizeCurrent requires that the acting user, or else the inviter, may grant the role that r has. Nobody can grant
+// a role that no longer exists: then a new role is required, and only that one needs to be granted.
+func (w *work) authorizeCurrent(ctx context.Context, r storage.Record, by manager, role Role) error {
+	switch {
+	case w.cfg.Roles.knows(Role(r.Role)):
+		return w.authorizeGrant(ctx, r, by)
+	case role == "":
+		return problemNotAllowed.about("role", "the role of this invitation no longer exists; give it one that does")
 	}
 	return nil
 }
@@ -148,12 +172,12 @@ func (s *Service) authorizeInviter(ctx context.Context, r storage.Record) error 
 
 // authorizeDrafts requires that the inviters may grant the roles, and then that Config.AllowEmail allows the addresses.
 // It precedes the check for members.
-func (w *work) authorizeDrafts(ctx context.Context, organizationID string, drafts []draft,
-	granters map[string]Role) error {
+func (w *work) authorizeDrafts(ctx context.Context, operation Operation, organizationID string, drafts []draft,
+	inviters map[string]manager) error {
 	var errs collector
 	for _, d := range drafts {
-		if role, acting := granters[d.InviterUserID]; acting {
-			if !w.cfg.Roles.grants(role, d.Role) {
+		if by, acting := inviters[d.InviterUserID]; acting {
+			if !w.cfg.Roles.grants(by.role, d.Role) {
 				errs.add(problemNotAdmin.about(d.at+"role", "the inviter's role may not grant this role"))
 			}
 		}
@@ -162,30 +186,13 @@ func (w *work) authorizeDrafts(ctx context.Context, organizationID string, draft
 		return err
 	}
 	for _, d := range drafts {
-		refused, err := w.authorizeEmail(ctx, organizationID, d)
+		refused, err := w.allowEmail(ctx, d.email(), AllowEmailRequest{operation, organizationID, d.key})
 		if err != nil {
 			return err
 		}
 		errs.add(refused...)
 	}
 	return errs.err()
-}
-
-// authorizeEmail asks Config.AllowEmail. It returns what was refused, or an internal error.
-func (w *work) authorizeEmail(ctx context.Context, organizationID string, d draft) (Errors, error) {
-	if w.cfg.AllowEmail == nil {
-		return nil, nil
-	}
-	err := w.cfg.AllowEmail(ctx, w.store, organizationID, d.key)
-	switch own := refusals(err); {
-	case err == nil || own != nil:
-		return own, nil
-	case errors.Is(err, ErrForbidden):
-		return Errors{
-			problemNotAllowed.about(d.email(), "the address may not be invited into this organization").because(err),
-		}, nil
-	}
-	return nil, callback("Config.AllowEmail", err)
 }
 
 // checkAllPrivate applies checkPrivate to all params.

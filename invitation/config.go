@@ -21,9 +21,10 @@ import (
 // Directory answers questions about the users and memberships of the host, which is your application. The host
 // implements it; invitationtest.RunDirectory tests an implementation on the host's own tables.
 //
-// Each method gets the [storage.Storage] that the service works in. Inside a transaction, tx is that transaction, and
-// bunstore.DB(tx) returns its bun handle. A method's writes through that handle are committed or rolled back with the
-// invitation. While a transaction is open, a method must use that handle and no other.
+// Each method gets the [storage.Storage] that the service works in. Inside a transaction, tx is that transaction.
+// bunstore.DB(tx), bunstore.SQL(tx) and pgxtx.Tx(tx) return its handle for bun, database/sql and pgx. A method's writes
+// through such a handle are committed or rolled back with the invitation. While a transaction is open, a method must
+// use such a handle and no other connection.
 //
 // Methods must be safe for concurrent use, and may be called again when an aborted transaction is retried. They must
 // not commit or roll back. They must return the errors of their statements, including those of rows.Err, because a
@@ -42,8 +43,8 @@ import (
 //   - PostgreSQL: any deterministic collation, and not the type citext
 //   - SQLite: BINARY, the default; not NOCASE or RTRIM
 //
-// A method may get any text as an id. If ids are numbers or UUIDs, accept only the text that the database prints for the
-// id. Treat any other text as an unknown id.
+// A method may get any text as an id. If ids are numbers or UUIDs, accept only the text that the database prints for
+// the id. Treat any other text as an unknown id.
 //
 // The interface will not grow. Later additions will be fields of [Config].
 type Directory interface {
@@ -62,9 +63,9 @@ type Directory interface {
 	VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error)
 
 	// Join creates the membership. If the user is already a member it returns [ErrAlreadyMember]: the invitation is then
-	// accepted and the user keeps their role. Join runs in a nested transaction. So a failed statement in Join cannot
-	// leave the whole transaction unusable, even if Join ignores the error and returns nil. It may be called again on a
-	// retry, so it must have no effects outside tx.
+	// accepted and the user keeps their role. Join runs in a nested transaction: when it returns an error, what it wrote
+	// is rolled back. So a refused statement in Join does not make the whole transaction unusable. A deadlock or a lost
+	// connection may. Join may be called again on a retry, so it must have no effects outside tx.
 	//
 	// The table of memberships needs a unique key on organization and user. Without it, a user who accepts two
 	// invitations to different addresses at the same time may become a member twice, unless Config.Seats or
@@ -107,7 +108,8 @@ type Config struct {
 	// Defaults to 30 days.
 	ExpiresIn time.Duration
 
-	// MaxBulk is the maximum number of invitations in one CreateBulk. Defaults to 1000; negative means no limit.
+	// MaxBulk is the maximum number of invitations in one CreateBulk or CreateEach. Defaults to 1000; negative means no
+	// limit.
 	MaxBulk int
 
 	// MaxPending is the maximum number of pending invitations of one organization. It holds under any concurrency.
@@ -121,6 +123,13 @@ type Config struct {
 	// negative means no minimum.
 	ResendAfter time.Duration
 
+	// SendLimits limit how many invitations acting users may send within a window of time: per organization, per inviter
+	// and per address, with at most one limit of each kind. Beyond a limit the result is [ErrTooSoon], with the seconds to
+	// wait in Meta["retry_after"]. The trusted back end without an acting user is not bound. Deleted invitations no longer
+	// count. So purge, and delete on behalf of users, only invitations that were sent before the longest window. Defaults
+	// to no limit.
+	SendLimits []SendLimit
+
 	// AllowRedirect refuses a redirect URL by returning an error. An [*Error] is returned as it is; any other error
 	// becomes the cause of an [ErrInvalid]. The URL is always an absolute http or https URL without user info, with its
 	// host in lower-case ASCII (IDNA); the service refuses any other URL itself, without calling AllowRedirect.
@@ -129,19 +138,26 @@ type Config struct {
 	// is allowed by default.
 	AllowRedirect func(*url.URL) error
 
-	// AllowEmail refuses to invite an address into an organization by returning an error that wraps [ErrForbidden].
-	// email is the canonical address. Defaults to allowing every address.
-	AllowEmail func(ctx context.Context, tx storage.Storage, organizationID, email string) error
+	// AllowEmail refuses an address in an organization by returning an error that wraps [ErrForbidden]. It is called
+	// wherever an invitation would be used: by Create, CreateBulk, CreateEach, CanInvite, Resend, Update, Link, Preview
+	// and Accept. So a rule that becomes stricter also stops the invitations that are already sent, and an organization
+	// can be switched off. Revoke and Decline do not call it, nor does Accept for a user who is already a member.
+	// CanInvite, Preview and Link begin no transaction for it. Defaults to allowing every address.
+	AllowEmail func(ctx context.Context, tx storage.Storage, r AllowEmailRequest) error
 
-	// Seats returns how many members the organization has and how many it may have; a limit of 0 or less means no
-	// limit. An error that wraps [ErrQuotaExceeded] means that no seat is free, regardless of the numbers. Create needs
-	// seats for the members, the pending invitations and the new ones. Accept needs seats for the members and one more.
-	// The limit holds under any concurrency. Defaults to no limit.
-	Seats func(ctx context.Context, tx storage.Storage, organizationID string) (members, limit int, err error)
+	// Seats returns how many members the organization has and how many it may have. An error that wraps
+	// [ErrQuotaExceeded] means that no seat is free, regardless of the numbers. Create needs seats for the members, the
+	// pending invitations and the new ones. Accept needs seats for the members and one more. Invitations into a role
+	// that is [RoleDefinition].Seatless need no seat. The limit holds under any concurrency. Defaults to no limit.
+	Seats func(ctx context.Context, tx storage.Storage, r SeatsRequest) (SeatsResult, error)
 
 	// Organizations returns the organizations to show with invitations, by id. It may leave some out. By default
 	// invitations are returned without their Organization.
 	Organizations func(ctx context.Context, tx storage.Storage, ids []string) (map[string]Organization, error)
+
+	// Users returns the users to show as inviters, by id. It may leave some out. The lists, Get and Preview call it once,
+	// with the ids of all inviters on the page. By default invitations are returned without their Inviter.
+	Users func(ctx context.Context, tx storage.Storage, ids []string) (map[string]User, error)
 
 	// OnEvents is called with the events of an operation, in order, inside its transaction and before it commits. Most
 	// operations call it once; RevokeAll, ExpireDue and Purge call it for every 500 invitations. Use it to enqueue jobs in
@@ -222,12 +238,14 @@ func newSettings(store storage.Storage, dir Directory, cfg *Config) (*settings, 
 	errs = append(errs, checkKeyring(s.TicketKeys)...)
 	errs = append(errs, s.setLinks()...)
 	errs = append(errs, s.setRoles()...)
+	errs = append(errs, checkSendLimits(s.SendLimits)...)
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
 	s.setDefaults()
 	s.ticketText = ticketText(s.TicketParam)
 	s.keys = newKeyring(s.Audience, s.TicketKeys)
+	s.SendLimits = slices.Clone(s.SendLimits)
 	s.TicketKeys = nil // the keyring has its own copies
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,11 +62,12 @@ func (p CreateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 //   - ErrForbidden: the inviter may not grant the role, or Config.AllowEmail refuses the address.
 //   - [ErrAlreadyMember]: the address belongs to a member.
 //   - [ErrDuplicate]: a pending invitation exists for the address.
-//   - [ErrTooSoon]: Config.ResendAfter has not passed since the replaced invitation was last sent.
+//   - [ErrTooSoon]: Config.ResendAfter has not passed since the replaced invitation was last sent, or the inviter would
+//     exceed one of Config.SendLimits.
 //   - [ErrQuotaExceeded]: Config.MaxPending or Config.Seats would be exceeded.
 //   - [ErrConflict]: concurrent calls kept replacing the same invitation.
 func (s *Service) Create(ctx context.Context, organizationID string, p CreateParams) (Invitation, error) {
-	created, err := s.create(ctx, organizationID, []CreateParams{p}, func(int) string { return "" })
+	created, err := s.create(ctx, organizationID, []CreateParams{p}, alone)
 	if err != nil {
 		return Invitation{}, s.wrap(ctx, "create", err)
 	}
@@ -77,10 +79,13 @@ func (s *Service) Create(ctx context.Context, organizationID string, p CreatePar
 //
 // CreateBulk does what Create does for each item, and returns the same errors in the same order. It completes each
 // check for all items before the next check. The error contains one [Error] for each failing item, up to 100 (see
-// [Errors]). Param names the item by its index, such as "[3].role". [ErrDuplicate] is a single Error for all items,
-// with the addresses in Meta["email_addresses"]. An address that is listed twice is [ErrInvalid].
+// [Errors]). Param names the item by its index, such as "[3].role". An [ErrDuplicate] has the address of its item in
+// Meta["email_addresses"]; if errors are left out, the last one has their addresses too. An address that is listed
+// twice is [ErrInvalid].
+//
+// To invite those that can be invited and skip the others, use [Service.CreateEach].
 func (s *Service) CreateBulk(ctx context.Context, organizationID string, ps []CreateParams) ([]Invitation, error) {
-	created, err := s.create(ctx, organizationID, ps, func(i int) string { return fmt.Sprintf("[%d].", i) })
+	created, err := s.create(ctx, organizationID, ps, indexed)
 	return created, s.wrap(ctx, "create bulk", err)
 }
 
@@ -96,15 +101,18 @@ func (d draft) bulk() bool { return d.at != "" }
 
 func (d draft) email() string { return d.at + paramEmail }
 
+// alone and indexed return the prefix of the parameter names of an item: for Create, and for an item of a bulk.
+func alone(int) string     { return "" }
+func indexed(i int) string { return fmt.Sprintf("[%d].", i) }
+
 // create implements Create and CreateBulk. at returns the prefix of an item's parameter names.
 func (s *Service) create(ctx context.Context, organizationID string, ps []CreateParams, at func(int) string) (
 	[]Invitation, error) {
 	if err := s.checkReady(); err != nil {
 		return nil, err
 	}
-	if s.cfg.MaxBulk >= 0 && len(ps) > s.cfg.MaxBulk {
-		return nil, problemBulkSize.about("",
-			fmt.Sprintf("%d invitations in one call; send at most %d at once", len(ps), s.cfg.MaxBulk))
+	if err := s.checkBulkSize(len(ps)); err != nil {
+		return nil, err
 	}
 	if err := s.checkAllPrivate(ps, at); err != nil {
 		return nil, err
@@ -114,18 +122,28 @@ func (s *Service) create(ctx context.Context, organizationID string, ps []Create
 		return nil, err
 	}
 	var created []Invitation
-	err = s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
-		granters, err := w.requireInviters(ctx, organizationID, drafts)
+	bound := slices.ContainsFunc(drafts, func(d draft) bool { return d.InviterUserID != "" })
+	err = s.sendingIn(ctx, organizationID, bound, func(ctx context.Context, w *work) error {
+		inviters, err := w.requireInviters(ctx, organizationID, drafts)
 		if err != nil {
 			return err
 		}
-		created, err = w.insertDrafts(ctx, organizationID, drafts, granters)
+		created, err = w.insertDrafts(ctx, organizationID, drafts, inviters)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return created, nil
+}
+
+// checkBulkSize refuses more items than Config.MaxBulk.
+func (s *Service) checkBulkSize(items int) error {
+	if s.cfg.MaxBulk < 0 || items <= s.cfg.MaxBulk {
+		return nil
+	}
+	return problemBulkSize.about("",
+		fmt.Sprintf("%d invitations in one call; send at most %d at once", items, s.cfg.MaxBulk))
 }
 
 // drafts checks the parameters of all items together.
@@ -135,7 +153,7 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 		errs.add(e)
 	}
 	if len(ps) == 0 {
-		errs.add(problemMissing.about("", "no invitation given; send at least one"))
+		errs.add(noItems())
 	}
 	drafts := make([]draft, len(ps))
 	listed := make(map[string]bool, len(ps))
@@ -155,6 +173,8 @@ func (s *Service) drafts(organizationID string, ps []CreateParams, at func(int) 
 	}
 	return drafts, errs.err()
 }
+
+func noItems() *Error { return problemMissing.about("", "no invitation given; send at least one") }
 
 // checkDraft checks all parameters of an item except its address.
 func (s *Service) checkDraft(d draft) Errors {

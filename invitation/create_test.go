@@ -139,13 +139,15 @@ func TestCreateRefusesInOrder(t *testing.T) {
 	seats := 0
 	cfg := &invitation.Config{
 		MaxPending: 1,
-		AllowEmail: func(context.Context, storage.Storage, string, string) error {
+		AllowEmail: func(context.Context, storage.Storage, invitation.AllowEmailRequest) error {
 			if allowed {
 				return nil
 			}
 			return fmt.Errorf("not this one: %w", invitation.ErrForbidden)
 		},
-		Seats: func(context.Context, storage.Storage, string) (int, int, error) { return seats, quota, nil },
+		Seats: func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
+			return invitation.SeatsResult{Members: seats, Limit: quota}, nil
+		},
 	}
 	w.svc = w.service(w.host, cfg)
 	// bob gets the address that ann invites, and becomes a member later.
@@ -339,9 +341,9 @@ func TestCreateBulk(t *testing.T) {
 }
 
 func TestCreateBulkRefuses(t *testing.T) {
-	w := setup(t, &invitation.Config{MaxBulk: 4, AllowEmail: func(_ context.Context, _ storage.Storage, _,
-		email string) error {
-		if strings.HasSuffix(email, "@evil.example") { // gets the canonical form
+	w := setup(t, &invitation.Config{MaxBulk: 4, AllowEmail: func(_ context.Context, _ storage.Storage,
+		r invitation.AllowEmailRequest) error {
+		if strings.HasSuffix(r.EmailAddress, "@evil.example") { // gets the canonical form
 			return fmt.Errorf("blocked: %w", invitation.ErrForbidden)
 		}
 		return nil
@@ -383,16 +385,22 @@ func TestCreateBulkRefuses(t *testing.T) {
 			[]refusal{{
 				400, "already_a_member_in_organization", "[1].email_address",
 			}, {400, "already_a_member_in_organization", "[2].email_address"}}},
-		"duplicates together": {[]invitation.CreateParams{item("Old1@example.com", m, ""), item("new@example.com", m, ""),
-			item("old2@example.com", m, "")}, invitation.ErrDuplicate, []refusal{{400, "duplicate_record", "email_address"}}},
+		"duplicates, one for each": {[]invitation.CreateParams{item("Old1@example.com", m, ""),
+			item("new@example.com", m, ""), item("old2@example.com", m, "")}, invitation.ErrDuplicate, []refusal{
+			{400, "duplicate_record", "[0].email_address"}, {400, "duplicate_record", "[2].email_address"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.in(t)
 			w.refuses(tt.sentinel, tt.want, func() error {
 				_, err := w.svc.CreateBulk(w.ctx, "acme", tt.ps)
-				var e *invitation.Error
-				if errors.Is(err, invitation.ErrDuplicate) && errors.As(err, &e) {
-					w.is.Equal(e.Meta, map[string]any{"email_addresses": []string{"Old1@example.com", "old2@example.com"}})
+				var errs invitation.Errors
+				if errors.Is(err, invitation.ErrDuplicate) && errors.As(err, &errs) {
+					w.is.Equal(errs[0].Meta, map[string]any{"email_addresses": []string{"Old1@example.com"}})
+					w.is.Equal(errs[1].Meta, map[string]any{"email_addresses": []string{"old2@example.com"}})
+					body := string(invitation.ErrorBody(err)) // one entry, as in Clerk's API
+					w.is.True(strings.HasSuffix(body, `"code":"duplicate_record","meta":{"email_addresses":`+
+						`["Old1@example.com","old2@example.com"],"param_name":"email_address"}}]}`))
+					w.is.Equal(strings.Count(body, "duplicate_record"), 1)
 				}
 				return err
 			})
@@ -441,12 +449,14 @@ func TestCreateReturnsCallbackErrors(t *testing.T) {
 			},
 			"Config.AllowEmail": func(w *world) *invitation.Service {
 				return w.service(w.host, &invitation.Config{
-					AllowEmail: func(context.Context, storage.Storage, string, string) error { return cause },
+					AllowEmail: func(context.Context, storage.Storage, invitation.AllowEmailRequest) error { return cause },
 				})
 			},
 			"Config.Seats": func(w *world) *invitation.Service {
 				return w.service(w.host, &invitation.Config{
-					Seats: func(context.Context, storage.Storage, string) (int, int, error) { return 0, 0, cause },
+					Seats: func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
+						return invitation.SeatsResult{}, cause
+					},
 				})
 			},
 			"Config.OnEvents": func(w *world) *invitation.Service {
@@ -474,7 +484,8 @@ func TestCancelledInCallback(t *testing.T) {
 	w := setup(t, nil)
 	boom := errors.New("i/o timeout")
 	ctx, cancel := context.WithCancel(w.ctx)
-	svc := w.service(w.host, &invitation.Config{AllowEmail: func(context.Context, storage.Storage, string, string) error {
+	svc := w.service(w.host, &invitation.Config{AllowEmail: func(context.Context, storage.Storage,
+		invitation.AllowEmailRequest) error {
 		cancel()
 		return boom
 	}})
@@ -734,8 +745,10 @@ func TestPrecedenceOfHostErrors(t *testing.T) {
 				}
 				host := &counting{failing: failing{Host: w.host, memberEmails: c.members}}
 				svc := w.service(host, &invitation.Config{
-					AllowEmail: func(context.Context, storage.Storage, string, string) error { return says(allow) },
-					Seats:      func(context.Context, storage.Storage, string) (int, int, error) { return 0, 9, says(seats) },
+					AllowEmail: func(context.Context, storage.Storage, invitation.AllowEmailRequest) error { return says(allow) },
+					Seats: func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
+						return invitation.SeatsResult{Limit: 9}, says(seats)
+					},
 				})
 				var err error
 				if operation == "resend" {
@@ -769,8 +782,10 @@ func (d *noting) MemberEmails(
 
 // A limit of 0 or less means no limit, as in Config. ErrQuotaExceeded means that no seat is free.
 func TestOddSeats(t *testing.T) {
-	seats := func(members, limit int, err error) func(context.Context, storage.Storage, string) (int, int, error) {
-		return func(context.Context, storage.Storage, string) (int, int, error) { return members, limit, err }
+	seats := func(members, limit int, err error) seatsFunc {
+		return func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
+			return invitation.SeatsResult{Members: members, Limit: limit}, err
+		}
 	}
 	full := fmt.Errorf("the subscription has ended: %w", invitation.ErrQuotaExceeded)
 	w := setup(t, nil)
@@ -782,7 +797,7 @@ func TestOddSeats(t *testing.T) {
 			return err
 		},
 	} {
-		for _, tt := range []func(context.Context, storage.Storage, string) (int, int, error){
+		for _, tt := range []seatsFunc{
 			seats(1<<62, 5, nil), seats(9, 3, nil), seats(0, 0, full), seats(0, -1, full), seats(0, 1<<62, full),
 		} {
 			w.svc = w.service(w.host, &invitation.Config{Seats: tt})
@@ -799,19 +814,76 @@ func TestOddSeats(t *testing.T) {
 }
 
 // A user who accepts during Create is a member or has a pending invitation. Create sees one or the other, because it
-// reads the invitation before the members.
-func TestCreateReadsInvitationBeforeMembers(t *testing.T) {
+// reads the members only when it holds the pending slot.
+func TestCreateReadsMembersAfterItHoldsTheSlot(t *testing.T) {
 	w := setup(t, nil)
 	var order []string
 	dir := &noting{failing: &failing{Host: w.host}, note: func() { order = append(order, "members") }}
-	svc := w.service(dir, nil).WithStorage(hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
-		if q.StoredStatuses != nil {
-			order = append(order, "invitations")
-		}
-	}})
-	_, err := svc.Create(w.ctx, "acme", with(func(*invitation.CreateParams) {}))
+	svc := w.serviceOn(hooked{Storage: w.host.Storage(), insert: func() { order = append(order, "slot") }}, dir, nil)
+	for _, replace := range []bool{false, true} {
+		order = nil
+		w.clock.Advance(time.Hour)
+		_, err := svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.Replace = replace }))
+		w.is.NoErr(err)
+		w.is.Equal(order, []string{"slot", "members"})
+	}
+}
+
+// Create reads the holder of the pending slot only if there is one, if it counts the seats that the holder frees, or in
+// a transaction of the host's, whose snapshot may be too old for what others have done to the slot.
+func TestCreateOfAFreeSlotReadsNoHolder(t *testing.T) {
+	w := setup(t, nil)
+	read := 0
+	store := hooked{Storage: w.host.Storage(), list: func(storage.Query) { read++ }}
+	create := func(cfg *invitation.Config, email string, replace bool) error {
+		read = 0
+		_, err := w.serviceOn(store, w.host, cfg).Create(w.ctx, "acme",
+			with(func(p *invitation.CreateParams) { p.EmailAddress, p.Replace = email, replace }))
+		return err
+	}
+	w.is.NoErr(create(nil, "a@example.com", false))
+	w.is.Equal(read, 0)
+	w.is.NoErr(create(&invitation.Config{MaxPending: 9}, "b@example.com", false))
+	w.is.Equal(read, 0)
+	_, err := w.service(w.host, nil).WithStorage(store).Create(w.ctx, "acme",
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "h@example.com" }))
 	w.is.NoErr(err)
-	w.is.Equal(order, []string{"invitations", "members"})
+	w.is.Equal(read, 1)
+	w.is.NoErr(create(nil, "c@example.com", true))
+	w.is.Equal(read, 1)
+	read = 0 // a bulk, whose slots are less surely free
+	_, err = w.serviceOn(store, w.host, nil).CreateBulk(w.ctx, "acme", []invitation.CreateParams{
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "x@example.com" }),
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "y@example.com" })})
+	w.is.NoErr(err)
+	w.is.Equal(read, 1)
+	w.is.True(errors.Is(create(nil, "a@example.com", false), invitation.ErrDuplicate))
+	w.is.Equal(read, 2) // and locked
+	// A limit is told only if the slot is free.
+	w.is.True(errors.Is(create(&invitation.Config{MaxPending: 6}, "a@example.com", false), invitation.ErrDuplicate))
+	w.is.True(errors.Is(create(&invitation.Config{MaxPending: 6}, "d@example.com", false), invitation.ErrQuotaExceeded))
+	// An error that is no refusal ends the call.
+	full := errors.New("full")
+	broken := uncounted{store, full}
+	_, err = w.serviceOn(broken, w.host, &invitation.Config{MaxPending: 9}).Create(w.ctx, "acme",
+		with(func(p *invitation.CreateParams) { p.EmailAddress = "z@example.com" }))
+	w.is.True(errors.Is(err, full))
+	// A lapsed holder gives up its slot, and counts for no limit.
+	w.clock.Advance(31 * 24 * time.Hour)
+	w.is.NoErr(create(&invitation.Config{MaxPending: 1}, "a@example.com", false))
+}
+
+// uncounted is a storage that cannot count.
+type uncounted struct {
+	storage.Storage
+	err error
+}
+
+func (s uncounted) Count(context.Context, storage.Filter) (int, error) { return 0, s.err }
+func (s uncounted) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+		return fn(ctx, uncounted{tx, s.err})
+	})
 }
 
 // The grants of each inviter in a bulk are checked, and each inviter's role is asked for once.

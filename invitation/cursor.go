@@ -8,40 +8,54 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-// A cursor contains the position after which the next page begins. It is the base64url encoding, without padding, of
+// A cursor contains the position after which the next page begins, or before which the previous page ends. It is the
+// base64url encoding, without padding, of
 //
-//	version, 1                                  one byte
+//	kind, cursorAfter or cursorBefore           one byte
 //	first half of SHA-256 of scope and position binds the cursor to its list, and detects damage
 //	created_at, expires_at                      eight bytes each, microseconds; 0 unless a sort field
 //	email key, id                               each preceded by its length in two bytes
 //
-// It contains nothing that its page did not show, so it needs no secret. A forged cursor only moves within a list that
-// its caller may read.
+// A cursorBefore without an id is before the end: it leads to the last page. A cursor contains nothing that its page
+// did not show, so it needs no secret. A forged cursor only moves within a list that its caller may read.
 
 const (
-	cursorVersion = 1
+	cursorAfter   = 1 // the page after the position
+	cursorBefore  = 2 // the page before it
 	cursorSumSize = sha256.Size / 2
 	maxCursor     = (1 + cursorSumSize + 16 + 4 + storage.MaxEmail + storage.MaxID + 2) / 3 * 4
 )
 
-// encodeCursor returns the cursor for the page after the record last. scope identifies the list: the operation, its
-// owner, its filters and its order.
-func encodeCursor(scope string, order []storage.Sort, last storage.Record) string {
-	return encode64(sealCursor(scope, cursorPosition(order, last)))
+// encodeCursor returns the cursor for the page after or before the record at. scope identifies the list: the operation,
+// its owner, its filters and its order.
+func encodeCursor(kind byte, scope string, order []storage.Sort, at storage.Record) string {
+	return encode64(sealCursor(kind, scope, cursorPosition(order, at)))
 }
 
-// decodeCursor returns the position of a cursor. It reports false for anything that encodeCursor did not make for this
-// scope and order.
-func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.Record, bool) {
+// decodeCursor returns the kind and the position of a cursor. The position is nil at the end. It reports false for
+// anything that encodeCursor did not make for this scope and order.
+func decodeCursor(scope string, order []storage.Sort, cursor string) (kind byte, at *storage.Record, ok bool) {
 	if len(cursor) > maxCursor {
-		return nil, false
+		return 0, nil, false
 	}
 	b, ok := decode64(cursor)
-	if !ok || len(b) < 1+cursorSumSize {
-		return nil, false
+	if !ok || len(b) < 1+cursorSumSize || b[0] != cursorAfter && b[0] != cursorBefore {
+		return 0, nil, false
 	}
-	position := b[1+cursorSumSize:]
-	if string(sealCursor(scope, position)) != string(b) || len(position) < 16 {
+	kind, position := b[0], b[1+cursorSumSize:]
+	if string(sealCursor(kind, scope, position)) != string(b) {
+		return 0, nil, false
+	}
+	if kind == cursorBefore && string(position) == string(cursorPosition(order, storage.Record{})) {
+		return kind, nil, true
+	}
+	at, ok = decodePosition(order, position)
+	return kind, at, ok
+}
+
+// decodePosition returns the position that cursorPosition encoded.
+func decodePosition(order []storage.Sort, position []byte) (*storage.Record, bool) {
+	if len(position) < 16 {
 		return nil, false
 	}
 	last := storage.Record{
@@ -70,11 +84,11 @@ func decodeCursor(scope string, order []storage.Sort, cursor string) (*storage.R
 }
 
 // sealCursor returns the bytes of a cursor.
-func sealCursor(scope string, position []byte) []byte {
+func sealCursor(kind byte, scope string, position []byte) []byte {
 	h := sha256.New()
 	h.Write(appendText(nil, scope))
 	h.Write(position)
-	b := append([]byte{cursorVersion}, h.Sum(nil)[:cursorSumSize]...)
+	b := append([]byte{kind}, h.Sum(nil)[:cursorSumSize]...)
 	return append(b, position...)
 }
 

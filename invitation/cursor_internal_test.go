@@ -32,12 +32,25 @@ func TestForgedCursors(t *testing.T) {
 		"after all time":   appendText(appendText(times(math.MaxInt64, 0), ""), "id"),
 	}
 	for name, position := range forged {
-		if _, ok := decodeCursor("scope", order, encode64(sealCursor("scope", position))); ok {
-			t.Errorf("%s is taken", name)
+		for _, kind := range []byte{cursorAfter, cursorBefore} {
+			if _, _, ok := decodeCursor("scope", order, encode64(sealCursor(kind, "scope", position))); ok {
+				t.Errorf("%s is taken", name)
+			}
 		}
 	}
-	last, ok := decodeCursor("scope", order, encode64(sealCursor("scope", good)))
-	if !ok || last.ID != "id" || last.CreatedAt.UnixMicro() != 1 {
-		t.Errorf("a good one is not: %v", last)
+	for _, kind := range []byte{cursorAfter, cursorBefore} {
+		got, at, ok := decodeCursor("scope", order, encode64(sealCursor(kind, "scope", good)))
+		if !ok || got != kind || at.ID != "id" || at.CreatedAt.UnixMicro() != 1 {
+			t.Errorf("a good one is not: %v", at)
+		}
+	}
+	for _, kind := range []byte{0, 3} {
+		if _, _, ok := decodeCursor("scope", order, encode64(sealCursor(kind, "scope", good))); ok {
+			t.Errorf("kind %d is taken", kind)
+		}
+	}
+	end := encodeCursor(cursorBefore, "scope", order, storage.Record{})
+	if kind, at, ok := decodeCursor("scope", order, end); !ok || kind != cursorBefore || at != nil {
+		t.Errorf("the end is %d, %v, %v", kind, at, ok)
 	}
 }

@@ -90,3 +90,54 @@ func TestDeclineNeedsNoAuthorityAndNoSeat(t *testing.T) {
 	_, err = w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(inv, "carl")))
 	w.is.NoErr(err)
 }
+
+// The invitee may decline an expired invitation, so that it can be cleared from their list. Whether the expiry is
+// stored makes no difference, and another invitation for the address stays.
+func TestDeclineExpired(t *testing.T) {
+	for name, sweep := range map[string]bool{"lapsed": false, "swept": true} {
+		t.Run(name, func(t *testing.T) {
+			w := setup(t, nil)
+			inv := w.invite("carl@example.com")
+			w.clock.Set(inv.ExpiresAt.Add(time.Hour))
+			if sweep {
+				_, err := w.svc.ExpireDue(w.ctx, 1)
+				w.is.NoErr(err)
+			}
+			w.events = nil
+			w.refuses(invitation.ErrNotInvitee, []refusal{
+				{403, "organization_invitation_identification_not_exist", ""},
+			}, func() error {
+				_, err := w.svc.As("dora").Decline(w.ctx, invitation.DeclineParams{Ticket: ticketOf(t, inv)})
+				return err
+			})
+			got, err := w.svc.As("carl").Decline(w.ctx, invitation.DeclineParams{
+				OrganizationID: "acme", InvitationID: inv.ID, Terms: inv.Terms,
+			})
+			w.is.NoErr(err)
+			w.is.Equal(got.Status, invitation.StatusDeclined)
+			w.is.Equal(got.ResolvedBy, "carl")
+			w.is.Equal(got.ResolvedAt, inv.ExpiresAt.Add(time.Hour))
+			w.is.Equal(w.get(inv).Status, invitation.StatusDeclined)
+			w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventDeclined})
+			page, err := w.svc.ListForUser(w.ctx, "carl", invitation.ListParams{
+				Statuses: []invitation.Status{invitation.StatusPending, invitation.StatusExpired},
+			})
+			w.is.NoErr(err)
+			w.is.Equal(page.TotalCount, 0) // cleared
+			w.refuses(invitation.ErrNotPending, []refusal{
+				{404, "organization_invitation_not_pending", ""},
+			}, func() error { return w.accept(byTicket(t, inv, "carl")) })
+			w.refuses(invitation.ErrNotPending, []refusal{
+				{404, "organization_invitation_not_pending", ""},
+			}, func() error { _, err := w.resend(inv, ""); return err })
+			w.invite("carl@example.com") // the address is free
+		})
+	}
+	w := setup(t, nil)
+	lapsed := w.invite("carl@example.com")
+	w.clock.Set(lapsed.ExpiresAt)
+	pending := w.invite("carl@example.com")
+	_, err := w.svc.Decline(w.ctx, invitation.DeclineParams(byIDs(lapsed, "carl")))
+	w.is.NoErr(err)
+	w.is.Equal(w.get(pending).Status, invitation.StatusPending)
+}

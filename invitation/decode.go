@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +36,7 @@ const (
 //   - metadata that [ParseMetadata] refuses
 //
 // The operation itself refuses missing and malformed parameters. If the body exceeds the limit of an
-// [http.MaxBytesReader], the error has [CodeBodyTooLarge]. Any other error of the reader is an internal error.
+// http.MaxBytesReader, the error has [CodeBodyTooLarge]. Any other error of the reader is an internal error.
 func Decode[T CreateParams | []CreateParams | RevokeParams | ResendParams | UpdateParams](body io.Reader) (T, error) {
 	var params T
 	text, err := readBody(body)
@@ -69,16 +69,31 @@ func readBody(body io.Reader) (string, error) {
 		return "", nil
 	}
 	b, err := io.ReadAll(io.LimitReader(body, maxBody+1))
-	var tooLarge *http.MaxBytesError // a handler may have set a smaller limit
+	limit, tooLarge := maxBytes(err) // a handler may have set a smaller limit
 	switch {
-	case errors.As(err, &tooLarge):
-		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)).because(err)
+	case tooLarge:
+		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", limit)).because(err)
 	case err != nil:
 		return "", fmt.Errorf("invitation: read body: %w", err)
 	case len(b) > maxBody:
 		return "", problemBodySize.about("", fmt.Sprintf("the body must be at most %d bytes", maxBody))
 	}
 	return trimJSON(string(b)), nil
+}
+
+// maxBytes returns the limit of an *http.MaxBytesError. It goes by the name of the type, because importing net/http
+// would link a server into every application, also into those that serve no HTTP.
+func maxBytes(err error) (limit int64, ok bool) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		v := reflect.ValueOf(err)
+		if v.Kind() != reflect.Pointer || v.IsNil() {
+			continue
+		}
+		if t := v.Type().Elem(); t.PkgPath() == "net/http" && t.Name() == "MaxBytesError" {
+			return v.Elem().FieldByName("Limit").Int(), true
+		}
+	}
+	return 0, false
 }
 
 // field is a key of a body. set stores its value in the parameters; the value is not null.
@@ -96,14 +111,7 @@ var createFields = []field[CreateParams]{
 	{"private_metadata", false, metadata(func(p *CreateParams) *Metadata { return &p.PrivateMetadata })},
 	{"redirect_url", false, text(func(p *CreateParams) *string { return &p.RedirectURL })},
 	{"expires_in_days", false, days(func(p *CreateParams) *time.Duration { return &p.ExpiresIn })},
-	{"notify", false, func(p *CreateParams, param string, value json.RawMessage) *Error {
-		notify := true
-		if json.Unmarshal(value, &notify) != nil {
-			return problemType.about(param, "must be true or false")
-		}
-		p.Silent = !notify
-		return nil
-	}},
+	{"notify", false, notify(func(p *CreateParams) *bool { return &p.Silent })},
 }
 
 var revokeFields = []field[RevokeParams]{
@@ -112,7 +120,9 @@ var revokeFields = []field[RevokeParams]{
 
 var resendFields = []field[ResendParams]{
 	{"requesting_user_id", false, text(func(p *ResendParams) *string { return &p.RequestingUserID })},
+	{"role", false, text(func(p *ResendParams) *Role { return &p.Role })},
 	{"expires_in_days", false, days(func(p *ResendParams) *time.Duration { return &p.ExpiresIn })},
+	{"notify", false, notify(func(p *ResendParams) *bool { return &p.Silent })},
 }
 
 var updateFields = []field[UpdateParams]{
@@ -121,6 +131,18 @@ var updateFields = []field[UpdateParams]{
 	{"public_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PublicMetadata })},
 	{"private_metadata", false, metadata(func(p *UpdateParams) *Metadata { return &p.PrivateMetadata })},
 	{"terms", false, text(func(p *UpdateParams) *string { return &p.Terms })},
+}
+
+// notify returns the set function of a field that is the opposite of Silent.
+func notify[P any](silent func(*P) *bool) func(*P, string, json.RawMessage) *Error {
+	return func(p *P, param string, value json.RawMessage) *Error {
+		notify := true
+		if json.Unmarshal(value, &notify) != nil {
+			return problemType.about(param, "must be true or false")
+		}
+		*silent(p) = !notify
+		return nil
+	}
 }
 
 // text returns the set function of a field that is a string.
@@ -299,10 +321,16 @@ func checkKeys(text string) *Error {
 	return nil
 }
 
-// ParseListParams reads ListParams from the query of a request: status (repeated), query, email_address, order_by or
-// its alias order (repeated or comma-separated), limit, offset and cursor. It ignores other parameters and empty
-// values. The error is an [*Error] or [Errors] that wraps [ErrInvalid]. The list operations validate the values
-// further.
+// ParseListParams reads ListParams from the query of a request:
+//
+//   - limit, offset and cursor
+//   - status and role, which may be repeated
+//   - query, email_address and inviter_user_id
+//   - created_at_from, created_at_before, expires_at_from and expires_at_before, in Unix milliseconds
+//   - order_by or its alias order, repeated or comma-separated
+//
+// It ignores other parameters and empty values. The error is an [*Error] or [Errors] that wraps [ErrInvalid]. The list
+// operations validate the values further.
 func ParseListParams(v url.Values) (ListParams, error) {
 	p := ListParams{
 		Query:        v.Get("query"),
@@ -312,6 +340,7 @@ func ParseListParams(v url.Values) (ListParams, error) {
 	errs := p.parsePage(v)
 	errs = append(errs, p.parseStatuses(v["status"])...)
 	errs = append(errs, p.parseOrder(slices.Concat(v["order_by"], v["order"]))...)
+	errs = append(errs, p.parseFilters(v)...)
 	if err := errs.err(); err != nil {
 		return ListParams{}, err
 	}

@@ -64,10 +64,12 @@ func TestDecodeOtherParams(t *testing.T) {
 	is.NoErr(err)
 	is.Equal(revoke, invitation.RevokeParams{RequestingUserID: "ann"})
 	resend, err := invitation.Decode[invitation.ResendParams](
-		strings.NewReader(`{"requesting_user_id":"ann","expires_in_days":1}`),
+		strings.NewReader(`{"requesting_user_id":"ann","expires_in_days":1,"role":"org:member","notify":false}`),
 	)
 	is.NoErr(err)
-	is.Equal(resend, invitation.ResendParams{RequestingUserID: "ann", ExpiresIn: 24 * time.Hour})
+	is.Equal(resend, invitation.ResendParams{
+		RequestingUserID: "ann", Role: invitation.RoleMember, ExpiresIn: 24 * time.Hour, Silent: true,
+	})
 	none, err := invitation.Decode[invitation.UpdateParams](strings.NewReader(
 		`{"requesting_user_id":null,"role":null,"public_metadata":null,"private_metadata":null,"terms":null}`))
 	is.NoErr(err)

@@ -23,6 +23,7 @@ import (
 //   - an empty address
 //   - an address over 320 bytes, or with a local part over 64 bytes (RFC 5321, section 4.5.3.1)
 //   - an address that is not of the form local@domain with a fully qualified domain
+//   - an address with a name, such as "Ann <ann@example.com>"
 //   - quotes, control characters, invisible characters and spaces
 //   - letters that only look like an '@' or another delimiter
 //   - a letter whose lower-case form would turn the address into that of a different mailbox or domain
@@ -51,6 +52,9 @@ func canonicalEmail(param, addr string) (string, *Error) {
 		return "", problemMissing.about(param, "is required and must be an e-mail address such as ann@example.com")
 	case len(addr) > storage.MaxEmail:
 		return "", problemSize.about(param, "must be at most 320 bytes")
+	case strings.ContainsAny(addr, "<>"):
+		return "", problemFormat.about(param,
+			"must be the address alone, such as ann@example.com, without a name and angle brackets")
 	case !utf8.ValidString(addr) || strings.ContainsFunc(addr, invisible):
 		return "", malformed
 	}
@@ -93,8 +97,11 @@ func lower(s string) string {
 // foldsToASCII reports whether r is outside ASCII but becomes ASCII in lower case or NFC, such as the Kelvin sign. The
 // mailbox as written would then differ from the one of the canonical form.
 func foldsToASCII(r rune) bool {
+	if r <= unicode.MaxASCII {
+		return false
+	}
 	folded := lower(norm.NFC.String(string(r)))
-	return r > unicode.MaxASCII && strings.IndexFunc(folded, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+	return strings.IndexFunc(folded, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
 // invisible reports whether r must not occur in an address: a control character, a space, or a character that shows

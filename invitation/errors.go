@@ -48,11 +48,14 @@ var (
 	ErrAlreadyMember = errors.New("invitation: already a member of the organization")
 	// ErrQuotaExceeded: Config.MaxPending or Config.Seats would be exceeded.
 	ErrQuotaExceeded = errors.New("invitation: quota exceeded")
-	// ErrTooSoon: Config.ResendAfter has not passed since the invitation was last sent.
+	// ErrTooSoon: Config.ResendAfter has not passed since the invitation was last sent, or one of Config.SendLimits would
+	// be exceeded.
 	ErrTooSoon = errors.New("invitation: too soon")
 
 	// ErrNotPending: the operation needs a pending invitation, and this one is accepted, declined, revoked or expired.
 	ErrNotPending = errors.New("invitation: not pending")
+	// ErrPending: the operation needs an invitation that is no longer pending. Revoke it first.
+	ErrPending = errors.New("invitation: pending")
 	// ErrExpired: the invitation has expired.
 	ErrExpired = errors.New("invitation: expired")
 	// ErrAccepted: the invitation has already been accepted.
@@ -71,7 +74,7 @@ type Error struct {
 	Message     string         // for people: a short sentence
 	LongMessage string         // for people: what is wrong and what to do; does not name the parameter
 	Param       string         // JSON name of the parameter, such as "[3].email_address" in a bulk, or ""
-	Meta        map[string]any // more facts: email_addresses, retry_after (seconds), more_errors
+	Meta        map[string]any // more facts, such as retry_after (seconds); the Code constants say which
 
 	is    []error // the sentinels
 	cause error
@@ -200,8 +203,8 @@ func newProblem(status int, code, message string, is ...error) problem {
 const (
 	// CodeInvitationNotUnique: 400, ErrDuplicate. A pending invitation exists for the address.
 	CodeInvitationNotUnique = "organization_invitation_not_unique"
-	// CodeDuplicateRecord: 400, ErrDuplicate. Some addresses of a CreateBulk have a pending invitation;
-	// Meta["email_addresses"] lists them.
+	// CodeDuplicateRecord: 400, ErrDuplicate. The address of an item of a CreateBulk has a pending invitation;
+	// Meta["email_addresses"] has it. ErrorBody joins the duplicates of a CreateBulk into one entry.
 	CodeDuplicateRecord = "duplicate_record"
 	// CodeAlreadyMember: 400, ErrAlreadyMember. The address belongs to a member.
 	CodeAlreadyMember = "already_a_member_in_organization"
@@ -213,7 +216,7 @@ const (
 	// CodeInvitationAccepted: 400, ErrAccepted. The invitation has been accepted, by another user or by a user who is
 	// no longer a member.
 	CodeInvitationAccepted = "organization_invitation_already_accepted"
-	// CodeTicketExpired: 400, ErrExpired. The invitation to accept or decline has expired.
+	// CodeTicketExpired: 400, ErrExpired. The invitation to accept has expired.
 	CodeTicketExpired = "ticket_expired_code"
 	// CodeTicketInvalid: 400, ErrInvalidTicket. The ticket is forged, truncated, void or unknown.
 	CodeTicketInvalid = "ticket_invalid_code"
@@ -227,7 +230,8 @@ const (
 	CodeNotMember = "not_a_member_in_organization"
 	// CodeNotInvitee: 403, ErrNotInvitee. None of the user's verified addresses is the address of the invitation.
 	CodeNotInvitee = "organization_invitation_identification_not_exist"
-	// CodeQuotaExceeded: 403, ErrQuotaExceeded. Config.Seats or Config.MaxPending would be exceeded.
+	// CodeQuotaExceeded: 403, ErrQuotaExceeded. Config.Seats or Config.MaxPending would be exceeded. Where the caller
+	// manages invitations, Meta has the numbers pending and requested, and seats and members or max_pending.
 	CodeQuotaExceeded = "organization_membership_quota_exceeded"
 	// CodeNotAllowed: 403, ErrForbidden. The operation is not available through As, AllowEmail refuses the address, or
 	// the inviter may no longer grant the role. With As("") the status is 401.
@@ -237,6 +241,8 @@ const (
 	CodeNotFound = "resource_not_found"
 	// CodeNotPending: 404, ErrNotPending. The status of the invitation does not allow the operation.
 	CodeNotPending = "organization_invitation_not_pending"
+	// CodePending: 409, ErrPending. The invitation to delete is pending.
+	CodePending = "organization_invitation_pending"
 	// CodeConflict: 409, ErrChanged or ErrConflict. The invitation has changed since it was shown, or was changed at
 	// the same time.
 	CodeConflict = "resource_conflict"
@@ -291,6 +297,7 @@ var (
 	problemNotFound      = newProblem(404, CodeNotFound, "Not found", ErrNotFound)
 	problemUnknownRole   = newProblem(404, CodeNotFound, "Not found", ErrNotFound, ErrInvalid)
 	problemNotPending    = newProblem(404, CodeNotPending, "Invitation not pending", ErrNotPending)
+	problemPending       = newProblem(409, CodePending, "Invitation pending", ErrPending)
 	problemChanged       = newProblem(409, CodeConflict, "Changed in the meantime", ErrChanged)
 	problemConflict      = newProblem(409, CodeConflict, "Changed in the meantime", ErrConflict)
 	problemLocked        = newProblem(409, CodeLocked, "Busy", ErrAborted)
@@ -369,19 +376,28 @@ func unknownStatus() *Error {
 	return problemValue.about("status", "must be pending, accepted, revoked, expired or declined")
 }
 
-// duplicate returns the one error for all drafts whose addresses have a pending invitation.
-func duplicate(drafts []draft, indexes []int) *Error {
+// duplicate returns the error for the drafts whose addresses have a pending invitation: one Error for each.
+func duplicate(drafts []draft, indexes []int) error {
 	const remedy = "the address has a pending invitation in this organization; revoke it, resend it or replace it"
 	if !drafts[0].bulk() {
 		return problemDuplicate.about(paramEmail, remedy)
 	}
-	addresses := make([]string, len(indexes))
-	for i, at := range indexes {
-		addresses[i] = drafts[at].EmailAddress
+	var errs collector
+	var addresses []string
+	for _, at := range indexes {
+		addresses = append(addresses, drafts[at].EmailAddress)
+		errs.add(problemDuplicates.about(drafts[at].email(), remedy).
+			with(metaAddresses, []string{drafts[at].EmailAddress}))
 	}
-	return problemDuplicates.about(paramEmail, "some addresses have a pending invitation in this "+
-		"organization; leave them out or replace them").with("email_addresses", addresses)
+	err := errs.err()
+	if es, ok := err.(Errors); ok { // the last one also has the addresses of the errors that are left out
+		_ = es[len(es)-1].with(metaAddresses, addresses[len(es)-1:])
+	}
+	return err
 }
+
+// metaAddresses is the key in the Meta of a duplicate of CreateBulk.
+const metaAddresses = "email_addresses"
 
 // slotTaken returns the error for an invitation whose pending slot another invitation holds.
 func slotTaken() *Error {

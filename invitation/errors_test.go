@@ -108,8 +108,8 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 	own := &invitation.Error{Status: 402, Code: "payment_required", Message: "Pay", Meta: map[string]any{"plan": "pro"}}
 	w := setup(t, &invitation.Config{Roles: ladder(
 		t,
-	), AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
-		if strings.HasSuffix(email, "@unpaid.example") {
+	), AllowEmail: func(_ context.Context, _ storage.Storage, r invitation.AllowEmailRequest) error {
+		if strings.HasSuffix(r.EmailAddress, "@unpaid.example") {
 			return own
 		}
 		return nil
@@ -183,11 +183,27 @@ func TestErrorsOfABulkAreBounded(t *testing.T) {
 	}
 	w.is.Equal(own.Meta, map[string]any{"plan": "pro"}) // the host's own error is its own
 
-	// A single error for several items names all their addresses.
-	_, err := w.svc.CreateBulk(w.ctx, "acme", bulk(func(int, *invitation.CreateParams) {}))
-	var e *invitation.Error
-	w.is.True(errors.As(err, &e))
-	w.is.Equal(len(e.Meta["email_addresses"].([]string)), all)
+	// The last of the duplicates has the addresses of those that are left out, so the body has all of them, in order.
+	ps := bulk(func(int, *invitation.CreateParams) {})
+	_, err := w.svc.CreateBulk(w.ctx, "acme", ps)
+	var errs invitation.Errors
+	w.is.True(errors.As(err, &errs))
+	w.is.Equal(len(errs), 100)
+	w.is.Equal(errs[99].Meta["more_errors"], all-100)
+	w.is.Equal(errs[98].Meta["email_addresses"], []string{ps[98].EmailAddress})
+	w.is.Equal(len(errs[99].Meta["email_addresses"].([]string)), all-99)
+	var body struct {
+		Errors []struct {
+			Meta struct {
+				EmailAddresses []string `json:"email_addresses"`
+			}
+		}
+	}
+	w.is.NoErr(json.Unmarshal(invitation.ErrorBody(err), &body))
+	w.is.Equal(len(body.Errors), 1)
+	for i, p := range ps {
+		w.is.Equal(body.Errors[0].Meta.EmailAddresses[i], p.EmailAddress)
+	}
 	_, err = w.svc.RevokeAll(w.ctx, invitation.RevokeAllParams{EmailAddresses: make([]string, all)})
 	w.is.Equal(atMost100(t, err, all)[99].Param, "email_addresses[99]")
 }
@@ -225,7 +241,7 @@ func TestHostErrorsAreReturned(t *testing.T) {
 		{402, "payment_required", ""}, {403, "second", ""}, {402, "payment_required", ""}, {403, "second", ""},
 	}}, {none, nil}} {
 		w := setup(t, &invitation.Config{
-			AllowEmail: func(context.Context, storage.Storage, string, string) error { return tt.err },
+			AllowEmail: func(context.Context, storage.Storage, invitation.AllowEmailRequest) error { return tt.err },
 		})
 		_, err := w.svc.CreateBulk(w.ctx, "acme", []invitation.CreateParams{
 			with(func(*invitation.CreateParams) {}), with(
@@ -237,4 +253,30 @@ func TestHostErrorsAreReturned(t *testing.T) {
 	w := setup(t, &invitation.Config{AllowRedirect: func(*url.URL) error { return none }})
 	_, err := w.svc.Create(w.ctx, "acme", with(func(p *invitation.CreateParams) { p.RedirectURL = acceptURL }))
 	w.is.True(errors.Is(err, invitation.ErrInvalid))
+}
+
+// ErrorBody joins only the duplicates of a CreateBulk, in the place of the first, and leaves other errors alone.
+func TestErrorBodyJoinsDuplicates(t *testing.T) {
+	is := is.New(t)
+	one := func(email string) *invitation.Error {
+		return &invitation.Error{
+			Status: 400, Code: invitation.CodeDuplicateRecord, Meta: map[string]any{"email_addresses": []string{email}},
+		}
+	}
+	own := &invitation.Error{Status: 400, Code: invitation.CodeDuplicateRecord, Message: "own", Param: "x"}
+	other := &invitation.Error{Status: 400, Code: "other"}
+	var body struct {
+		Errors []struct {
+			Message, Code string
+			Meta          map[string]any
+		}
+	}
+	is.NoErr(json.Unmarshal(invitation.ErrorBody(invitation.Errors{own, one("a"), other, one("b")}), &body))
+	is.Equal(len(body.Errors), 3)
+	is.Equal(body.Errors[0].Message, "own") // the host's own, which has no addresses
+	is.Equal(body.Errors[0].Meta, map[string]any{"param_name": "x"})
+	is.Equal(body.Errors[1].Meta, map[string]any{
+		"param_name": "email_address", "email_addresses": []any{"a", "b"},
+	})
+	is.Equal(body.Errors[2].Code, "other")
 }

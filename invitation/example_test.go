@@ -714,8 +714,8 @@ func ExampleConfig_seats() {
 
 func ExampleConfig_allowEmail() {
 	svc, _ := acme(&invitation.Config{
-		AllowEmail: func(_ context.Context, _ storage.Storage, _, email string) error {
-			if !strings.HasSuffix(email, "@acme.example") {
+		AllowEmail: func(_ context.Context, _ storage.Storage, r invitation.AllowEmailRequest) error {
+			if !strings.HasSuffix(r.EmailAddress, "@acme.example") {
 				return fmt.Errorf("not of the company: %w", invitation.ErrForbidden)
 			}
 			return nil
@@ -791,7 +791,9 @@ func ExampleInvitation_MarshalJSON() {
 	//   "terms": "tEHRLCOmNh8PCBhMRiYN0A",
 	//   "expires_at": 1806483600000,
 	//   "created_at": 1803891600000,
-	//   "updated_at": 1803891600000
+	//   "updated_at": 1803891600000,
+	//   "sent_at": 1803891600000,
+	//   "resolved_at": null
 	// }
 }
 
@@ -904,4 +906,85 @@ func ExampleService_Purge() {
 	// Output:
 	// 1 <nil>
 	// 1 <nil>
+}
+
+// Somebody has pasted addresses. The good ones are invited, and the page says what is wrong with the others.
+func ExampleService_CreateEach() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+	var ps []invitation.CreateParams
+	for _, line := range []string{"bob@example.com", "Carol <carol@example.com>", "eve@acme.example", "bob@Example.com"} {
+		ps = append(ps, invitation.CreateParams{EmailAddress: line, Role: invitation.RoleMember})
+	}
+
+	results, err := svc.As("ann").CreateEach(ctx, "acme", ps)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for i, r := range results {
+		var refused *invitation.Error
+		if errors.As(r.Err, &refused) {
+			fmt.Printf("%s: %s\n", ps[i].EmailAddress, refused.LongMessage)
+			continue
+		}
+		fmt.Println(r.Invitation.EmailAddress, "is", r.Invitation.Status)
+	}
+	// Output:
+	// bob@example.com is pending
+	// Carol <carol@example.com>: must be the address alone, such as ann@example.com, without a name and angle brackets
+	// eve@acme.example: the address belongs to a member of this organization
+	// bob@Example.com: is listed twice; list it once
+}
+
+func ExampleService_CanInvite() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+
+	for _, email := range []string{"bob@example.com", "eve@acme.example"} {
+		err := svc.As("ann").CanInvite(ctx, "acme", invitation.CreateParams{
+			EmailAddress: email, Role: invitation.RoleMember})
+		fmt.Println(email, err == nil, errors.Is(err, invitation.ErrAlreadyMember))
+	}
+	// Output:
+	// bob@example.com true false
+	// eve@acme.example false true
+}
+
+// The select box of a form offers the roles that the signed-in user may grant.
+func ExampleService_Grantable() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+
+	for _, user := range []string{"ann", "eve"} {
+		roles, err := svc.As(user).Grantable(ctx, "acme", "")
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, r := range roles {
+			fmt.Printf("%s may grant %s: %s\n", user, r.Key, r.Name)
+		}
+	}
+	// Output:
+	// ann may grant org:admin: Admin
+	// ann may grant org:member: Member
+}
+
+// The tabs of a page show how many invitations have each status.
+func ExampleService_Counts() {
+	ctx := context.Background()
+	svc, _ := acme(nil)
+	for _, email := range []string{"bob@example.com", "carol@example.com", "dave@example.org"} {
+		if _, err := svc.Create(ctx, "acme", invitation.CreateParams{
+			EmailAddress: email, Role: invitation.RoleMember}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if _, err := svc.RevokeAll(ctx, invitation.RevokeAllParams{
+		OrganizationID: "acme", EmailAddresses: []string{"carol@example.com"}}); err != nil {
+		log.Fatal(err)
+	}
+
+	counts, err := svc.Counts(ctx, "acme", invitation.ListParams{Query: "example.com"})
+	fmt.Println(counts, err)
+	// Output: map[accepted:0 declined:0 expired:0 pending:1 revoked:1] <nil>
 }

@@ -32,7 +32,8 @@
 // # States
 //
 // An invitation is pending until a user accepts or declines it, somebody revokes it, or it lapses. [Service.Resend]
-// makes an expired invitation pending again. Accepted, declined and revoked are final.
+// makes an expired invitation pending again. The invitee may still decline an expired invitation, so that it can be
+// cleared from a list. Accepted, declined and revoked are final.
 //
 // Invitations expire without a background process. [Service.ExpireDue] only writes the status and emits the events.
 //
@@ -61,11 +62,13 @@
 //
 // # Requests and answers
 //
-// [Decode] reads the body of a request, and [ParseListParams] reads its query. [HTTPStatus] and [ErrorBody] turn an
-// error into a response. A handler must do three more things:
+// Package [github.com/orginvite/orginvite/invitation/invitationhttp] makes handlers for net/http. Without it, use its
+// parts: [Decode] reads the body of a request, and [ParseListParams] reads its query. [HTTPStatus] and [ErrorBody] turn
+// an error into a response. A handler must then do four more things:
 //
 //   - Send exactly "application/json" as Content-Type. One client of Clerk's API fails on a charset suffix.
 //   - With status 429, send the header Retry-After. Error.Meta["retry_after"] has the seconds.
+//   - With status 401, send the header WWW-Authenticate, because HTTP requires it.
 //   - Log errors of status 500 and above, because ErrorBody hides their text.
 //
 // Times are Unix milliseconds. The directory testdata/wire has the JSON of every view and of every error code. The
@@ -88,9 +91,14 @@
 // # Roles
 //
 // [DefaultRoles] are org:admin and org:member. [LegacyRoles] are Clerk's older names. [NewRoles] takes your own. A role
-// defines whether its members manage invitations. It grants exactly the roles that it lists. The inviter must be able
+// defines whether its members manage invitations: all of them, only those that they sent (ManagesOwn), or none. It
+// grants exactly the roles that it lists. Members with a Seatless role take no seat. The inviter must be able
 // to grant the role when the invitation is created. They must still be able to grant it when the invitation is
 // accepted, unless Config.IgnoreInviterAuthority is set.
+//
+// [Service.Grantable] returns the roles that a user may grant, for a select box. [Service.CanInvite] returns the error
+// that Create would return, so that a page can show it before anybody submits a form. [Service.CreateEach] is for a
+// pasted list of addresses: it invites those that can be invited, and tells why it skipped the others.
 //
 // # Metadata
 //
@@ -127,36 +135,43 @@
 //
 // The job holds ids and no secret. The worker of the job asks [Service.Link] for the current link and mails it to the
 // canonical address. After [ErrNotPending] or [ErrForbidden] there is nothing to send. The directory
-// bunstore/queueexample does this with River, a job queue.
+// bunstore/queueexample does this with River, a job queue on PostgreSQL. The directory bunstore/webexample is a whole
+// web application, which does it with an outbox.
 //
-// [EventExpired] is emitted when the status is written: by [Service.ExpireDue], by [Service.Purge], or by a new
-// invitation to the same address.
+// [EventExpired] is emitted when the status is written. ExpireDue and Purge write it, and so do a new invitation to the
+// same address, Resend and Delete.
 //
 // # Lists
 //
 // [Service.List], [Service.ListAll] and [Service.ListForUser] return a [Page] with the total number of invitations that
-// match the filter. Offset, [PageNumber] and Page.NextCursor lead to other pages. With a cursor, pages neither repeat
-// nor skip a row if other rows change, and a later page costs no more than the first. [Service.Each] iterates over all
-// pages of List. Config.Organizations adds names and images to ListAll, ListForUser and Preview. Lists of one
-// organization leave out domain-generated invitations.
+// match the filter. Offset, [PageNumber], Page.NextCursor and Page.PrevCursor lead to other pages. With a cursor, pages
+// neither repeat nor skip a row if other rows change, and a later page costs no more than the first. A list filters by
+// status, address, role, inviter, and ranges of creation and expiry. [Service.Counts] counts by status under the same
+// filters, for the tabs of a page. [Service.Each] iterates over all pages of List. Lists of one organization leave out
+// domain-generated invitations.
+//
+// Config.Organizations adds names and images of organizations to ListAll, ListForUser and Preview. Config.Users adds
+// the inviters to all lists, Get and Preview.
 //
 // # Transactions
 //
 // Every operation that writes is one transaction. The Directory and the callbacks of [Config] get the transaction as
 // tx. Their writes through tx commit or roll back with the invitation. With bunstore, bunstore.DB(tx) is the bun handle
-// of tx. The Directory and the callbacks may be called more than once, because a storage may retry an aborted
-// transaction. The documentation of Directory and Config has their rules.
+// of tx, bunstore.SQL(tx) that of database/sql, and pgxtx.Tx(tx) that of pgx. The Directory and the callbacks may be
+// called more than once, because a storage may retry an aborted transaction. The documentation of Directory and Config
+// has their rules.
 //
 // [Service.WithStorage] runs an operation in your own transaction. The library never retries that transaction. After
-// [ErrAborted] roll it back. If Config.Seats or Config.MaxPending is set and your transaction adds members itself, call
-// [Service.LockOrganization] in it before you read anything.
+// [ErrAborted] roll it back. If your transaction adds members itself, or calls several operations, it may have to call
+// [Service.LockOrganization] first: see there.
 //
 // # Limits
 //
-// Config.Seats limits the members and pending invitations of an organization. Config.MaxPending limits its pending
-// invitations. Concurrent calls cannot exceed either limit. A negative value of MaxPending, MaxBulk, MaxMetadata or
-// ResendAfter means no limit. The maximum sizes are 320 bytes for an address, 128 for the id of an organization or
-// user, 64 for a role and 2048 for a URL.
+// Config.Seats limits the members and pending invitations of an organization, except those with a Seatless role.
+// Config.MaxPending limits its pending invitations. Config.SendLimits limit how many invitations acting users send
+// within a window of time, per organization, per inviter and per address. Concurrent calls cannot exceed these limits.
+// A negative value of MaxPending, MaxBulk, MaxMetadata or ResendAfter means no limit. The maximum sizes are 320 bytes
+// for an address, 128 for the id of an organization or user, 64 for a role and 2048 for a URL.
 //
 // # Errors
 //
@@ -182,6 +197,7 @@
 //	403     organization_membership_quota_exceeded            ErrQuotaExceeded
 //	404     resource_not_found                                ErrNotFound; for a role also ErrInvalid
 //	404     organization_invitation_not_pending               ErrNotPending
+//	409     organization_invitation_pending                   ErrPending
 //	409     resource_conflict                                 ErrChanged, ErrConflict
 //	409     resource_locked                                   ErrAborted
 //	413     request_body_too_large                            ErrInvalid
@@ -212,10 +228,11 @@
 //     text says what to do and ErrorBody leaves that text out.
 //   - [ErrOutcomeUnknown]: the change was made completely or not at all. Check before retrying, as follows.
 //
-// After ErrOutcomeUnknown, call Accept, Decline, RevokeAll, ExpireDue, DeleteOrganization and EraseEmail again; they
-// are idempotent. After Create and CreateBulk, call List with EmailAddress, and create only what is missing. After
-// Revoke, Resend and Update, call Get and compare Status, SentAt and UpdatedAt. A job that OnEvents inserted exists if
-// the change was committed, and does not exist otherwise.
+// After ErrOutcomeUnknown, call Accept, Decline, RevokeAll, ExpireDue, Purge, DeleteOrganization and EraseEmail again;
+// they are idempotent. After Create, CreateBulk and CreateEach, call List with EmailAddress, and create only what is
+// missing. After Revoke, Resend and Update, call Get and compare Status, SentAt and UpdatedAt. After Delete, call it
+// again: ErrNotFound means that it is done. A job that OnEvents inserted exists if the change was committed, and does
+// not exist otherwise.
 //
 // # Outcomes
 //
@@ -272,7 +289,7 @@ type Invitation struct {
 	RedirectURL   string `json:"-"` // where the acceptance link leads; "" means Config.AcceptURL
 
 	// URL is the acceptance link with its ticket. It is a secret between the back end and the mailbox. Create,
-	// CreateBulk, Resend and Update set it for the back end. It is empty without Config.TicketKeys and through
+	// CreateBulk, CreateEach, Resend and Update set it for the back end. It is empty without Config.TicketKeys and through
 	// [Service.As] (see Config.ManagersSeeLinks).
 	URL string `json:"-"`
 
@@ -280,6 +297,10 @@ type Invitation struct {
 	// metadata, the expiry, the organization, the address or the generation of the link changes. Accept, Decline and
 	// Update compare it if the caller passes the Terms that were shown.
 	Terms string
+
+	// Inviter is set by the lists, Get and Preview if Config.Users returns the user. JSON has it only in the backend view,
+	// as public_inviter_data.
+	Inviter *User `json:"-"`
 
 	// Organization is set by ListAll, ListForUser and Preview if Config.Organizations returns it.
 	Organization *Organization
@@ -314,8 +335,8 @@ type Event struct {
 	ActorID string    // the user who acted; "" for the back end and for expiry
 	UserID  string    // for EventAccepted and EventDeclined the invited user; "" if declined by ticket alone
 
-	// Notify says that the link must be mailed. It is set if the invitation was resent, updated with a new role, or
-	// created without Silent.
+	// Notify says that the link must be mailed. It is set if the invitation was updated with a new role, or created or
+	// resent without Silent.
 	Notify bool
 
 	Invitation Invitation // the invitation after the event
@@ -323,7 +344,10 @@ type Event struct {
 
 // view returns the invitation that an operation returns: without private metadata through As.
 func (s *Service) view(r storage.Record, now time.Time) Invitation {
-	inv := s.whole(r, now)
+	return s.shown(s.whole(r, now))
+}
+
+func (s *Service) shown(inv Invitation) Invitation {
 	if s.actor != nil {
 		inv.PrivateMetadata = Metadata{}
 	}
@@ -363,7 +387,7 @@ func (s *Service) whole(r storage.Record, now time.Time) Invitation {
 // terms returns the Terms of r. They are a digest, so that nobody parses them. Record.Version would not do: it also
 // changes with the private metadata, which the invited person does not see.
 func terms(r storage.Record) string {
-	b := []byte("orginvite terms")
+	b := append(make([]byte, 0, 512), "orginvite terms"...)
 	for _, shown := range []string{r.ID, r.OrganizationID, r.EmailAddress, r.Role} {
 		b = appendText(b, shown)
 	}

@@ -22,47 +22,68 @@ func (w *work) lockCounted(ctx context.Context, organizationID string) error {
 	return w.store.Lock(ctx, organizationID)
 }
 
-// requireSeats requires that Config.Seats has room for that many more.
-func (s *Service) requireSeats(ctx context.Context, organizationID string, more int) error {
+// quota is what must fit into an organization: its pending invitations, and what is requested.
+type quota struct {
+	pending, requested int
+	told               bool // a refusal tells the numbers, because the caller manages invitations
+}
+
+// refuse returns the refusal of a quota.
+func (q quota) refuse(long string) *Error {
+	e := problemQuota.about("", long)
+	if q.told {
+		_ = e.with("pending", q.pending).with("requested", q.requested)
+	}
+	return e
+}
+
+// requireSeats requires that Config.Seats has room for q.
+func (s *Service) requireSeats(ctx context.Context, organizationID string, q quota) error {
 	if s.cfg.Seats == nil {
 		return nil
 	}
-	members, limit, err := s.cfg.Seats(ctx, s.store, organizationID)
-	full := problemQuota.about("", "the organization has no free seat; free one or raise its limit")
+	seats, err := s.cfg.Seats(ctx, s.store, SeatsRequest{OrganizationID: organizationID})
+	full := q.refuse("the organization has no free seat; free one or raise its limit")
 	switch {
 	case errors.Is(err, ErrQuotaExceeded) && !shown(err):
 		return full.because(err)
 	case err != nil:
 		return callback("Config.Seats", err)
-	case limit > 0 && more > limit-members:
+	case seats.Limit > 0 && q.pending+q.requested > seats.Limit-seats.Members:
+		if q.told {
+			_ = full.with("seats", seats.Limit).with("members", seats.Members)
+		}
 		return full
 	}
 	return nil
 }
 
-// countPending returns the number of pending invitations of an organization.
-func (s *Service) countPending(ctx context.Context, organizationID string, now time.Time) (int, error) {
+// countPending returns the number of pending invitations of an organization, into these roles or, if roles is nil, into
+// any.
+func (s *Service) countPending(ctx context.Context, organizationID string, roles []string, now time.Time) (int, error) {
 	return s.store.Count(ctx, storage.Filter{
 		OrganizationID: organizationID,
+		Roles:          roles,
 		Statuses:       []string{storage.Pending},
 		Now:            now,
 	})
 }
 
-// requireQuota requires that Config.MaxPending and Config.Seats have room for that many more pending invitations.
-func (w *work) requireQuota(ctx context.Context, organizationID string, more int, now time.Time) error {
-	if !w.limited() {
-		return nil
+// requireQuota requires that Config.MaxPending and Config.Seats have room for what an operation adds.
+func (w *work) requireQuota(ctx context.Context, organizationID string, more demand, now time.Time) error {
+	pending := uncounted
+	if w.cfg.MaxPending >= 0 {
+		var err error
+		if pending, err = w.countPending(ctx, organizationID, nil, now); err != nil {
+			return err
+		}
+		if pending+more.invitations > w.cfg.MaxPending {
+			return quota{pending, more.invitations, !more.untold}.refuse(fmt.Sprintf(
+				"the organization may have at most %d pending invitations; revoke some first", w.cfg.MaxPending)).
+				with("max_pending", w.cfg.MaxPending)
+		}
 	}
-	pending, err := w.countPending(ctx, organizationID, now)
-	if err != nil {
-		return err
-	}
-	if w.cfg.MaxPending >= 0 && pending+more > w.cfg.MaxPending {
-		return problemQuota.about("", fmt.Sprintf(
-			"the organization may have at most %d pending invitations; revoke some first", w.cfg.MaxPending))
-	}
-	return w.requireSeats(ctx, organizationID, pending+more)
+	return w.requirePendingSeats(ctx, organizationID, more, pending, now)
 }
 
 // checkPause refuses to send an invitation again before Config.ResendAfter has passed.

@@ -33,15 +33,29 @@ const (
 type ListParams struct {
 	Limit  int    // page size, 1 to 500; 0 means 10
 	Offset int    // number of invitations to skip; large offsets are slow, a Cursor is not
-	Cursor string // Page.NextCursor of the previous page of the same list; not together with Offset
+	Cursor string // Page.NextCursor or Page.PrevCursor of the same list; not together with Offset
 
 	// SkipTotal saves counting: TotalCount is then Offset plus the number of invitations on the page.
 	SkipTotal bool
+
+	// TotalUpTo bounds counting, so that its cost does not grow with the list. A TotalCount above TotalUpTo means that
+	// there are more than TotalUpTo, and need not be exact: show it as "10,000+". 0 counts all.
+	TotalUpTo int
 
 	Statuses     []Status // any of these; empty means all; in ListForUser, empty means pending
 	OrderBy      []Order  // most significant first; none means newest first
 	Query        string   `wire:"query" validate:"bytes=320,text"` // part of the canonical address, in any case
 	EmailAddress string   // exactly this address, in any spelling
+	Roles        []Role   // any of these, which must be in Config.Roles; empty means all
+
+	// InviterUserID selects the invitations of one inviter; "" means any inviter. Through [Service.As], ListForUser
+	// refuses it with [ErrForbidden], because the invited person does not see who invited.
+	InviterUserID string `wire:"inviter_user_id" validate:"bytes=128,text"`
+
+	// A range includes its From and excludes its Before. The zero time sets no bound. JSON: created_at_from,
+	// created_at_before, expires_at_from and expires_at_before, in Unix milliseconds.
+	CreatedFrom, CreatedBefore time.Time // of Invitation.CreatedAt
+	ExpiresFrom, ExpiresBefore time.Time // of Invitation.ExpiresAt
 }
 
 // Order is one field of a sort order.
@@ -94,8 +108,9 @@ func PageNumber(n, size int) (limit, offset int) {
 // Page is one page of a list.
 type Page struct {
 	Data       []Invitation // never nil
-	TotalCount int          // number of invitations on all pages, unless SkipTotal is set
+	TotalCount int          // number of invitations on all pages, unless SkipTotal or TotalUpTo is set
 	NextCursor string       // cursor of the next page; "" on the last page
+	PrevCursor string       // cursor of the previous page; "" on the first page
 }
 
 // LogValue logs the number of invitations on the page, and TotalCount.
@@ -104,7 +119,8 @@ func (p Page) LogValue() slog.Value {
 }
 
 // List returns a page of an organization's invitations, without the domain-generated ones. It writes nothing. Through
-// [Service.As] the user's role must manage invitations.
+// [Service.As] the user's role must manage invitations, and with [RoleDefinition].ManagesOwn the list has only those
+// that the user sent.
 //
 // List returns these errors, in this order of precedence:
 //
@@ -137,7 +153,7 @@ func (s *Service) ListAll(ctx context.Context, p ListParams) (Page, error) {
 //
 // ListForUser returns these errors, in this order of precedence:
 //
-//   - [ErrForbidden]: userID is not the user of As.
+//   - [ErrForbidden]: userID is not the user of As, or p.InviterUserID is set through As.
 //   - [ErrInvalid]: parameters are invalid, as for List.
 //   - [ErrNotFound]: the Directory does not know the user.
 func (s *Service) ListForUser(ctx context.Context, userID string, p ListParams) (Page, error) {
@@ -181,22 +197,34 @@ func (s *Service) Each(ctx context.Context, organizationID string, p ListParams)
 }
 
 func (s *Service) listOrganization(ctx context.Context, organizationID string, p ListParams) (Page, error) {
-	if err := s.checkReady(); err != nil {
+	q, err := s.organizationListing(ctx, organizationID, p, nil)
+	if err != nil {
 		return Page{}, err
 	}
-	var errs Errors
+	return s.page(ctx, q)
+}
+
+// organizationListing returns a list of an organization's invitations, once the user of As may see them. It adds what
+// it finds invalid to errs.
+func (s *Service) organizationListing(ctx context.Context, organizationID string, p ListParams, errs Errors) (
+	listing, error) {
+	if err := s.checkReady(); err != nil {
+		return listing{}, err
+	}
 	if e := checkText(paramOrganization, organizationID, storage.MaxReference); e != nil {
 		errs = append(errs, e)
 	}
 	q, invalid := s.listing(p, "organization", organizationID, nil)
 	if err := append(errs, invalid...).err(); err != nil {
-		return Page{}, err
+		return listing{}, err
 	}
-	if _, err := s.requireReader(ctx, organizationID); err != nil {
-		return Page{}, err
+	by, err := s.requireReader(ctx, organizationID)
+	if err != nil {
+		return listing{}, err
 	}
 	q.OrganizationID, q.Direct = organizationID, true
-	return s.page(ctx, q)
+	q.Filter = by.narrow(q.Filter)
+	return q, nil
 }
 
 func (s *Service) listAll(ctx context.Context, p ListParams) (Page, error) {
@@ -217,6 +245,9 @@ func (s *Service) listForUser(ctx context.Context, userID string, p ListParams) 
 	userID, err := s.subject(userID)
 	if err != nil {
 		return Page{}, err
+	}
+	if s.actor != nil && p.InviterUserID != "" {
+		return Page{}, problemNotAllowed.about(paramInviter, "must be left out: the invited person does not see it")
 	}
 	var errs Errors
 	if e := checkText(paramUser, userID, storage.MaxReference); e != nil {
@@ -243,12 +274,14 @@ type listing struct {
 	storage.Query
 	scope     string // binds its cursors to the list
 	skipTotal bool
+	totalUpTo int
+	before    bool // the page ends before After, or at the end of the list if After is nil
 }
 
 // listing checks all parameters together and turns them into a query. A cursor is bound to operation, owner, filters
 // and order. statuses are the default of p.Statuses.
 func (s *Service) listing(p ListParams, operation, owner string, statuses []Status) (listing, Errors) {
-	l := listing{skipTotal: p.SkipTotal}
+	l := listing{skipTotal: p.SkipTotal, totalUpTo: p.TotalUpTo}
 	errs := checkParams("", p)
 	errs = append(errs, l.setPage(p)...)
 	if len(p.Statuses) > 0 {
@@ -257,6 +290,7 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 	errs = append(errs, l.setStatuses(statuses)...)
 	errs = append(errs, l.setOrder(p.OrderBy)...)
 	errs = append(errs, l.setAddress(p)...)
+	errs = append(errs, l.setFilters(p, s.cfg.Roles)...)
 	l.scope = l.name(operation, owner)
 	if p.Cursor == "" {
 		return l, errs
@@ -265,8 +299,9 @@ func (s *Service) listing(p ListParams, operation, owner string, statuses []Stat
 		errs = append(errs,
 			problemValue.about("offset", "must be left out with a cursor, which says where the page begins"))
 	}
-	var ok bool
-	if l.After, ok = decodeCursor(l.scope, l.Order(), p.Cursor); !ok && len(errs) == 0 {
+	kind, at, ok := decodeCursor(l.scope, l.Order(), p.Cursor)
+	l.After, l.before = at, kind == cursorBefore
+	if !ok && len(errs) == 0 {
 		errs = append(errs, problemCursor.about("cursor",
 			"does not belong to this list, its filters and its order; begin again without it"))
 	}
@@ -282,6 +317,9 @@ func (l *listing) setPage(p ListParams) Errors {
 	}
 	if l.Limit < 1 || l.Limit > MaxLimit {
 		errs = append(errs, problemValue.about("limit", "must be from 1 to 500"))
+	}
+	if p.TotalUpTo < 0 {
+		errs = append(errs, problemValue.about("total_up_to", "must be 0 or more"))
 	}
 	if p.Offset < 0 {
 		errs = append(errs, problemValue.about("offset", "must be 0 or more"))
@@ -333,7 +371,7 @@ func (l *listing) setAddress(p ListParams) Errors {
 }
 
 // name returns a text that differs between any two lists. It leaves out what may change from page to page: the clock,
-// Limit, SkipTotal and a user's addresses.
+// Limit, SkipTotal, TotalUpTo and a user's addresses.
 func (l listing) name(operation, owner string) string {
 	var b []byte
 	for _, part := range []string{
@@ -342,31 +380,76 @@ func (l listing) name(operation, owner string) string {
 	} {
 		b = appendText(b, part)
 	}
-	return string(b)
+	return string(b) + l.nameFilters()
 }
 
 // page reads a page, and counts unless SkipTotal is set.
 func (s *Service) page(ctx context.Context, l listing) (Page, error) {
 	l.Now = s.now()
-	q := l.Query
-	q.Limit++ // one more than needed shows whether there is a next page
-	records, err := s.list(ctx, q)
+	records, more, err := s.rows(ctx, l)
+	if err == nil && l.before && len(records) == 0 { // what was before is gone, so this is the first page
+		l.before, l.After = false, nil
+		records, more, err = s.rows(ctx, l)
+	}
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{}
-	if len(records) > l.Limit {
-		records = records[:l.Limit]
-		page.NextCursor = encodeCursor(l.scope, l.Order(), records[l.Limit-1])
+	page := Page{Data: s.views(records, l.Now), TotalCount: l.Offset + len(records)}
+	if err := s.fillInviters(ctx, page.Data); err != nil {
+		return Page{}, err
 	}
-	page.Data = s.views(records, l.Now)
-	page.TotalCount = l.Offset + len(records)
-	if !l.skipTotal {
-		if page.TotalCount, err = s.store.Count(ctx, l.Filter); err != nil {
+	next, previous := more, l.After != nil || l.Offset > 0
+	if l.before {
+		next, previous = l.After != nil, more
+	}
+	switch n := len(records); {
+	case n > 0:
+		if next {
+			page.NextCursor = encodeCursor(cursorAfter, l.scope, l.Order(), records[n-1])
+		}
+		if previous {
+			page.PrevCursor = encodeCursor(cursorBefore, l.scope, l.Order(), records[0])
+		}
+	case previous: // past the end
+		page.PrevCursor = encodeCursor(cursorBefore, l.scope, l.Order(), storage.Record{})
+	}
+	// The last page of a list that was read from its beginning shows how many there are.
+	shown := !l.before && l.After == nil && !next && (l.Offset == 0 || len(records) > 0)
+	if !l.skipTotal && !shown {
+		if page.TotalCount, err = s.total(ctx, l); err != nil {
 			return Page{}, err
 		}
 	}
 	return page, nil
+}
+
+// total counts the invitations of a list, and stops when it knows that there are more than asked for.
+func (s *Service) total(ctx context.Context, l listing) (int, error) {
+	if l.totalUpTo == 0 || l.totalUpTo == math.MaxInt {
+		return s.store.Count(ctx, l.Filter)
+	}
+	return storage.CountUpTo(ctx, s.store, l.Filter, l.totalUpTo+1)
+}
+
+// rows reads the records of a page, and reports whether there are more in its direction.
+func (s *Service) rows(ctx context.Context, l listing) (records []storage.Record, more bool, err error) {
+	q := l.Query
+	q.Limit++     // one more than needed shows whether there are more
+	if l.before { // read backwards
+		q.Sort = slices.Clone(l.Order())
+		for i := range q.Sort {
+			q.Sort[i].Descending = !q.Sort[i].Descending
+		}
+	}
+	if records, err = s.list(ctx, q); err != nil {
+		return nil, false, err
+	}
+	more = len(records) > l.Limit
+	records = records[:min(len(records), l.Limit)]
+	if l.before {
+		slices.Reverse(records)
+	}
+	return records, more, nil
 }
 
 // pageWithOrganizations is page, with the Organization of each invitation.

@@ -84,12 +84,15 @@ func TestList(t *testing.T) {
 		"a field twice": {invitation.ListParams{
 			OrderBy: by("-created_at", "created_at"),
 		}, []string{"i5", "i4", "i3", "i2", "i1"}, 5},
-		"a page":             {invitation.ListParams{Limit: 2}, []string{"i5", "i4"}, 5},
-		"the next by offset": {invitation.ListParams{Limit: 2, Offset: 2}, []string{"i3", "i2"}, 5},
-		"beyond the end":     {invitation.ListParams{Offset: 9}, nil, 5},
-		"without a total":    {invitation.ListParams{Limit: 2, Offset: 2, SkipTotal: true}, []string{"i3", "i2"}, 4},
-		"pending":            {invitation.ListParams{Statuses: []invitation.Status{"pending"}}, []string{"i5", "i1"}, 2},
-		"expired":            {invitation.ListParams{Statuses: []invitation.Status{"expired"}}, []string{"i3"}, 1},
+		"a bounded total":      {invitation.ListParams{Limit: 2, TotalUpTo: 3}, []string{"i5", "i4"}, 4},
+		"a total at its bound": {invitation.ListParams{Limit: 2, TotalUpTo: 5}, []string{"i5", "i4"}, 5},
+		"no bound":             {invitation.ListParams{Limit: 2, TotalUpTo: math.MaxInt}, []string{"i5", "i4"}, 5},
+		"a page":               {invitation.ListParams{Limit: 2}, []string{"i5", "i4"}, 5},
+		"the next by offset":   {invitation.ListParams{Limit: 2, Offset: 2}, []string{"i3", "i2"}, 5},
+		"beyond the end":       {invitation.ListParams{Offset: 9}, nil, 5},
+		"without a total":      {invitation.ListParams{Limit: 2, Offset: 2, SkipTotal: true}, []string{"i3", "i2"}, 4},
+		"pending":              {invitation.ListParams{Statuses: []invitation.Status{"pending"}}, []string{"i5", "i1"}, 2},
+		"expired":              {invitation.ListParams{Statuses: []invitation.Status{"expired"}}, []string{"i3"}, 1},
 		"several, one twice": {invitation.ListParams{
 			Statuses: []invitation.Status{"revoked", "accepted", "revoked"},
 		}, []string{"i4", "i2"}, 2},
@@ -117,6 +120,26 @@ func TestList(t *testing.T) {
 			}
 		})
 	}
+	// Only a page that does not show the total itself is counted.
+	counts := 0
+	svc := w.svc.WithStorage(countingStorage{w.host.Storage(), &counts})
+	for _, tt := range []struct {
+		p      invitation.ListParams
+		counts int
+	}{
+		{invitation.ListParams{}, 0},
+		{invitation.ListParams{Limit: 5}, 0},
+		{invitation.ListParams{Offset: 4}, 0},
+		{invitation.ListParams{Statuses: []invitation.Status{"declined"}}, 0},
+		{invitation.ListParams{Limit: 4}, 1},
+		{invitation.ListParams{Offset: 5}, 1},
+	} {
+		counts = 0
+		_, err := svc.List(w.ctx, "acme", tt.p)
+		w.is.NoErr(err)
+		w.is.Equal(counts, tt.counts)
+	}
+
 	page, err := w.svc.List(w.ctx, "nowhere", invitation.ListParams{})
 	w.is.NoErr(err)
 	w.is.Equal(page.TotalCount, 0)
@@ -180,6 +203,9 @@ func TestListsRefuseParameters(t *testing.T) {
 		"limit huge": {invitation.ListParams{Limit: math.MaxInt}, []refusal{
 			{422, "form_param_value_invalid", "limit"},
 		}},
+		"total up to -1": {
+			invitation.ListParams{TotalUpTo: -1}, []refusal{{422, "form_param_value_invalid", "total_up_to"}},
+		},
 		"offset -1": {invitation.ListParams{Offset: -1}, []refusal{{422, "form_param_value_invalid", "offset"}}},
 		"an unknown status": {invitation.ListParams{
 			Statuses: []invitation.Status{"pending", "lost"},
@@ -522,4 +548,15 @@ func TestEachCanBeRangedAgain(t *testing.T) {
 		}
 		w.is.Equal(n, 690)
 	}
+}
+
+// countingStorage counts the calls of Count.
+type countingStorage struct {
+	storage.Storage
+	n *int
+}
+
+func (s countingStorage) Count(ctx context.Context, f storage.Filter) (int, error) {
+	*s.n++
+	return s.Storage.Count(ctx, f)
 }

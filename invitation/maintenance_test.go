@@ -164,8 +164,8 @@ func TestPurge(t *testing.T) {
 	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour), 501) // the revoked one is not earlier than that
 	w.is.NoErr(err)
 	w.is.Equal(n, 0)
-	w.clock.Advance(time.Nanosecond)
-	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour+1), 501)
+	w.clock.Advance(time.Microsecond)
+	n, err = w.svc.Purge(w.ctx, noon.Add(time.Hour+time.Microsecond), 501)
 	w.is.NoErr(err)
 	w.is.Equal(n, 1)
 	left := w.stored()

@@ -51,7 +51,7 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	if err != nil || member {
 		return err
 	}
-	if err := w.authorizeJoin(ctx, r); err != nil {
+	if err := w.authorizeJoin(ctx, OperationAccept, r); err != nil {
 		return err
 	}
 	err = w.callBack(ctx, "Directory.Join", func(ctx context.Context, tx storage.Storage) error {
@@ -72,12 +72,19 @@ func (w *work) join(ctx context.Context, r storage.Record, userID string) error 
 	return err
 }
 
-// authorizeJoin checks what may have changed since the invitation was created: the inviter's authority and the seats.
-func (s *Service) authorizeJoin(ctx context.Context, r storage.Record) error {
+// authorizeJoin checks what may have changed since the invitation was created: the inviter's authority, the rules for
+// addresses and the seats.
+func (s *Service) authorizeJoin(ctx context.Context, operation Operation, r storage.Record) error {
 	if err := s.authorizeInviter(ctx, r); err != nil {
 		return err
 	}
-	return s.requireSeats(ctx, r.OrganizationID, 1)
+	if err := s.requireEmail(ctx, operation, "", r); err != nil {
+		return err
+	}
+	if !s.cfg.Roles.takesSeat(Role(r.Role)) {
+		return nil
+	}
+	return s.requireSeats(ctx, r.OrganizationID, quota{requested: 1})
 }
 
 // askMembers returns which of the drafts' addresses belong to members, or an error if the organization does not exist.

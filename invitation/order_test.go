@@ -76,20 +76,20 @@ func (a attempt) want() error {
 	if a.acts && a.mayNotGrant {
 		return invitation.ErrForbidden
 	}
+	var refused error
+	for _, it := range a.items {
+		if it.allow == errInside {
+			return errInside
+		}
+		if refused == nil {
+			refused = it.allow
+		}
+	}
+	if refused != nil {
+		return refused
+	}
 	more := 0
 	if invites {
-		var refused error
-		for _, it := range a.items {
-			if it.allow == errInside {
-				return errInside
-			}
-			if refused == nil {
-				refused = it.allow
-			}
-		}
-		if refused != nil {
-			return refused
-		}
 		for _, it := range a.items {
 			if it.member {
 				return invitation.ErrAlreadyMember
@@ -239,19 +239,19 @@ func (a *attempt) make(t *testing.T, roles *invitation.Roles) (err error, change
 			cfg.ResendAfter = pause
 		}
 	}
-	cfg.AllowEmail = func(_ context.Context, _ storage.Storage, _, email string) error {
+	cfg.AllowEmail = func(_ context.Context, _ storage.Storage, r invitation.AllowEmailRequest) error {
 		for _, it := range a.items {
-			if it.email == email {
+			if it.email == r.EmailAddress {
 				return it.allow
 			}
 		}
 		return nil
 	}
-	cfg.Seats = func(context.Context, storage.Storage, string) (int, int, error) {
+	cfg.Seats = func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
 		if a.seats == invitation.ErrQuotaExceeded {
-			return 5, 4, nil
+			return invitation.SeatsResult{Members: 5, Limit: 4}, nil
 		}
-		return 0, 0, a.seats
+		return invitation.SeatsResult{}, a.seats
 	}
 	if a.full {
 		cfg.MaxPending = 1

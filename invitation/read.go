@@ -16,11 +16,20 @@ import (
 //   - [ErrNotMember] or [ErrForbidden]: the user of As is not a member, or does not manage invitations.
 //   - [ErrNotFound]: the organization has no such invitation.
 func (s *Service) Get(ctx context.Context, organizationID, invitationID string) (Invitation, error) {
+	inv, err := s.get(ctx, organizationID, invitationID)
+	return inv, s.wrapRead(ctx, "get", err)
+}
+
+func (s *Service) get(ctx context.Context, organizationID, invitationID string) (Invitation, error) {
 	r, _, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
-		return Invitation{}, s.wrapRead(ctx, "get", err)
+		return Invitation{}, err
 	}
-	return s.view(r, s.now()), nil
+	invs := s.views([]storage.Record{r}, s.now())
+	if err := s.fillInviters(ctx, invs); err != nil {
+		return Invitation{}, err
+	}
+	return invs[0], nil
 }
 
 // Preview returns the invitation that a ticket names, with its Organization, for the page that the link leads to. It
@@ -33,7 +42,8 @@ func (s *Service) Get(ctx context.Context, organizationID, invitationID string) 
 //   - [ErrNotFound] or [ErrNotInvitee]: through [Service.As], the user does not exist, or the invitation is for
 //     somebody else.
 //   - [ErrExpired], [ErrAccepted], [ErrRevoked] or [ErrNotPending]: the invitation is not pending.
-//   - [ErrForbidden]: the inviter may no longer grant the role, or the role no longer exists.
+//   - [ErrForbidden]: the inviter may no longer grant the role, the role no longer exists, or Config.AllowEmail refuses
+//     the address.
 //   - [ErrQuotaExceeded]: no seat is free.
 //
 // With ErrNotInvitee, ErrExpired, ErrAccepted, ErrRevoked and ErrNotPending, Preview also returns the invitation,
@@ -73,12 +83,15 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 		_, err = Status(found[0].EffectiveStatus(now)).on(EventAccepted)
 	}
 	if err == nil {
-		if err := s.authorizeJoin(ctx, found[0]); err != nil {
+		if err := s.authorizeJoin(ctx, OperationPreview, found[0]); err != nil {
 			return Invitation{}, err
 		}
 	}
 	invs := s.views(found, now)
 	if err := s.fillOrganizations(ctx, invs); err != nil {
+		return Invitation{}, err
+	}
+	if err := s.fillInviters(ctx, invs); err != nil {
 		return Invitation{}, err
 	}
 	if err != nil {
@@ -102,8 +115,8 @@ func (s *Service) preview(ctx context.Context, ticket string) (Invitation, error
 //   - [ErrNotFound]: the organization has no such invitation.
 //   - ErrInvalid: Config.TicketKeys is empty.
 //   - [ErrNotPending]: the invitation is not pending, or has expired.
-//   - ErrForbidden: the user of As may not grant the role, the inviter may no longer grant it, or the role no longer
-//     exists.
+//   - ErrForbidden: the user of As may not grant the role, the inviter may no longer grant it, the role no longer
+//     exists, or Config.AllowEmail refuses the address.
 func (s *Service) Link(ctx context.Context, organizationID, invitationID string) (string, error) {
 	link, err := s.currentLink(ctx, organizationID, invitationID)
 	return link, s.wrapRead(ctx, "link", err)
@@ -117,7 +130,7 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 		return "", problemNotAllowed.about("",
 			"links go to the invited address alone; resend the invitation to mail it again")
 	}
-	r, role, err := s.read(ctx, organizationID, invitationID)
+	r, by, err := s.read(ctx, organizationID, invitationID)
 	if err != nil {
 		return "", err
 	}
@@ -127,30 +140,33 @@ func (s *Service) currentLink(ctx context.Context, organizationID, invitationID 
 	if status := Status(r.EffectiveStatus(s.now())); status != StatusPending {
 		return "", problemNotPending.about("", "the invitation is "+printable(string(status), maxPrinted)+" and has no link")
 	}
-	if s.actor != nil && !s.cfg.Roles.grants(role, Role(r.Role)) {
+	if s.actor != nil && !s.cfg.Roles.grants(by.role, Role(r.Role)) {
 		return "", problemNotAdmin.about("", "your role may not grant the role of this invitation")
 	}
 	if err := s.authorizeInviter(ctx, r); err != nil {
 		return "", err
 	}
+	if err := s.requireEmail(ctx, OperationLink, "", r); err != nil {
+		return "", err
+	}
 	return s.link(r), nil
 }
 
-// read returns an invitation of an organization, and the role of the user of As.
-func (s *Service) read(ctx context.Context, organizationID, invitationID string) (storage.Record, Role, error) {
+// read returns an invitation of an organization that the user of As manages, and that user.
+func (s *Service) read(ctx context.Context, organizationID, invitationID string) (storage.Record, manager, error) {
 	if err := s.checkReady(); err != nil {
-		return storage.Record{}, "", err
+		return storage.Record{}, manager{}, err
 	}
 	if err := checkIDs(organizationID, invitationID).err(); err != nil {
-		return storage.Record{}, "", err
+		return storage.Record{}, manager{}, err
 	}
-	role, err := s.requireReader(ctx, organizationID)
+	by, err := s.requireReader(ctx, organizationID)
 	if err != nil {
-		return storage.Record{}, "", err
+		return storage.Record{}, manager{}, err
 	}
 	r, err := s.store.Get(ctx, invitationID)
-	if errors.Is(err, ErrNotFound) || err == nil && r.OrganizationID != organizationID {
-		return storage.Record{}, "", noInvitation()
+	if errors.Is(err, ErrNotFound) || err == nil && (r.OrganizationID != organizationID || !by.covers(r)) {
+		return storage.Record{}, manager{}, noInvitation()
 	}
-	return r, role, err
+	return r, by, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,13 +131,15 @@ func TestResendRefusesInOrder(t *testing.T) {
 	w.clock.Advance(time.Second)
 	allowed, seats := false, 0
 	cfg := &invitation.Config{Roles: ladder(t), MaxPending: 1,
-		AllowEmail: func(context.Context, storage.Storage, string, string) error {
+		AllowEmail: func(context.Context, storage.Storage, invitation.AllowEmailRequest) error {
 			if !allowed {
 				return fmt.Errorf("no: %w", invitation.ErrForbidden)
 			}
 			return nil
 		},
-		Seats: func(context.Context, storage.Storage, string) (int, int, error) { return seats, 2, nil },
+		Seats: func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error) {
+			return invitation.SeatsResult{Members: seats, Limit: 2}, nil
+		},
 	}
 	w.svc = w.service(w.host, cfg)
 	org, id, user := "other", strings.Repeat("i", 65), "\x00"
@@ -243,4 +246,129 @@ func TestResendRevives(t *testing.T) {
 	w.is.Equal(eventTypes(w.events), []invitation.EventType{invitation.EventExpired, invitation.EventResent})
 	w.is.Equal(w.events[0].Invitation, before)
 	w.is.True(got.Terms != before.Terms) // the expired one that was shown had other terms
+}
+
+// Resend locks both rows in the order of their ids, as every operation does, even if it learns only from the first that
+// it needs the second.
+func TestResendLocksInOrder(t *testing.T) {
+	next := 9
+	w := setup(t, &invitation.Config{NewID: func() string { next--; return fmt.Sprint("i", next) }})
+	first := w.invite("carl@example.com")
+	w.clock.Set(first.ExpiresAt)
+	second := w.invite("carl@example.com") // stores the expiry of the first, and has the smaller id
+	w.clock.Set(second.ExpiresAt)
+	var locked [][]string // by each run
+	st := hooked{Storage: w.host.Storage(), list: func(q storage.Query) {
+		if q.ForUpdate {
+			locked = append(locked, slices.Sorted(slices.Values(q.IDs)))
+		}
+	}}
+	_, err := w.svc.WithStorage(st).Resend(w.ctx, "acme", first.ID, invitation.ResendParams{})
+	w.is.NoErr(err)
+	w.is.Equal(w.get(second).Status, invitation.StatusExpired)
+	both := []string{second.ID, first.ID}
+	w.is.Equal(locked, [][]string{{first.ID}, both, both[:1]}) // the last one again, now that it is the holder
+}
+
+// Without a pause, an invitation is sent again even if the clock has gone back.
+func TestResendAtOnce(t *testing.T) {
+	w := setup(t, &invitation.Config{ResendAfter: -1})
+	inv := w.invite("carl@example.com")
+	w.clock.Advance(-time.Minute) // the clock of another server
+	_, err := w.resend(inv, "")
+	w.is.NoErr(err)
+}
+
+// A silent Resend issues the link like any other, and says that no mail is to be sent.
+func TestResendSilently(t *testing.T) {
+	w := setup(t, nil)
+	inv := w.invite("carl@example.com")
+	w.clock.Advance(time.Hour)
+	got, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{Silent: true})
+	w.is.NoErr(err)
+	w.is.Equal(got.SentAt, noon.Add(time.Hour))
+	w.is.True(got.URL != inv.URL)
+	last := w.events[len(w.events)-1]
+	w.is.Equal(last.Type, invitation.EventResent)
+	w.is.True(!last.Notify)
+}
+
+// Resend may change the role, as Update may: the user must be able to grant the old and the new one.
+func TestResendWithAnotherRole(t *testing.T) {
+	w := setup(t, &invitation.Config{Roles: ladder(t), ResendAfter: -1})
+	w.host.AddMember("acme", "ann", "org:owner")
+	w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+	inv := w.invite("carl@example.com")
+	resend := func(user string, role invitation.Role) func() error {
+		return func() error {
+			_, err := w.svc.Resend(w.ctx, "acme", inv.ID, invitation.ResendParams{RequestingUserID: user, Role: role})
+			return err
+		}
+	}
+	notAdmin := []refusal{{403, "not_an_admin_in_organization", ""}}
+	for _, expired := range []bool{false, true} {
+		if expired {
+			w.clock.Set(w.get(inv).ExpiresAt)
+		}
+		w.refuses(invitation.ErrForbidden, notAdmin, resend("bob", "org:owner"))
+		w.refuses(invitation.ErrInvalid, []refusal{{404, "resource_not_found", "role"}}, resend("ann", "org:king"))
+		w.events = nil
+		w.is.NoErr(resend("ann", "org:owner")())
+		w.is.Equal(w.get(inv).Role, invitation.Role("org:owner"))
+		if expired { // it expired with its old role
+			w.is.Equal(w.events[0].Type, invitation.EventExpired)
+			w.is.Equal(w.events[0].Invitation.Role, invitation.RoleMember)
+		}
+		w.refuses(invitation.ErrForbidden, notAdmin, resend("bob", invitation.RoleMember)) // the old role
+		w.is.NoErr(resend("", invitation.RoleMember)())                                    // ann grants it
+		w.is.Equal(w.get(inv).Role, invitation.RoleMember)
+	}
+	w.host.AddMember("acme", "ann", invitation.RoleAdmin)
+	w.refuses(invitation.ErrForbidden, []refusal{{403, "not_allowed_access", ""}}, resend("", "org:owner"))
+}
+
+// If the role of an invitation no longer exists, Resend and Update say so, and take a new one. Only the new role must
+// be granted then.
+func TestRoleThatNoLongerExists(t *testing.T) {
+	gone := []refusal{{403, "not_allowed_access", "role"}}
+	for _, expired := range []bool{false, true} {
+		w := setup(t, &invitation.Config{Roles: ladder(t), ResendAfter: -1})
+		w.host.AddMember("acme", "ann", "org:owner")
+		w.host.AddMember("acme", "bob", invitation.RoleAdmin)
+		create := func(email string) invitation.Invitation {
+			inv, err := w.svc.Create(w.ctx, "acme", invitation.CreateParams{
+				EmailAddress: email, Role: "org:owner", InviterUserID: "ann",
+			})
+			w.is.NoErr(err)
+			return inv
+		}
+		resent, updated := create("carl@example.com"), create("dora@example.com")
+		if expired {
+			w.clock.Set(resent.ExpiresAt)
+		}
+		w.svc = w.service(w.host, &invitation.Config{ResendAfter: -1}) // org:owner is gone
+		for _, user := range []string{"", "bob"} {
+			w.refuses(invitation.ErrForbidden, gone, func() error { _, err := w.resend(resent, user); return err })
+		}
+		_, err := w.svc.Resend(w.ctx, "acme", resent.ID, invitation.ResendParams{
+			RequestingUserID: "bob", Role: invitation.RoleMember,
+		})
+		w.is.NoErr(err)
+		w.is.Equal(w.get(resent).Role, invitation.RoleMember)
+		if expired {
+			continue // Update needs a pending one
+		}
+		update := func(user string, role invitation.Role) func() error {
+			return func() error {
+				_, err := w.svc.Update(w.ctx, "acme", updated.ID, invitation.UpdateParams{
+					RequestingUserID: user, Role: role, PublicMetadata: mustMetadata(t, `{"team":"x"}`),
+				})
+				return err
+			}
+		}
+		w.refuses(invitation.ErrForbidden, gone, update("bob", ""))
+		w.is.NoErr(update("", "")()) // the back end may edit the metadata, as before
+		w.is.NoErr(update("bob", invitation.RoleAdmin)())
+		w.is.Equal(w.get(updated).Role, invitation.RoleAdmin)
+	}
 }

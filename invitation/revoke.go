@@ -37,10 +37,11 @@ func (s *Service) revoke(ctx context.Context, organizationID, invitationID strin
 	}
 	var revoked Invitation
 	err := s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
-		if _, err := w.requireRequester(ctx, organizationID, p.RequestingUserID); err != nil {
+		by, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
+		if err != nil {
 			return err
 		}
-		r, err := w.lockRecord(ctx, organizationID, invitationID)
+		r, err := w.lockRecord(ctx, by, organizationID, invitationID)
 		if err != nil {
 			return err
 		}
@@ -73,8 +74,9 @@ type RevokeAllParams struct {
 // RevokeAll revokes all pending invitations from a user or to an address, in one transaction, and returns how many.
 // Call it when a person leaves. It calls Config.OnEvents once for every 500 invitations. It is idempotent.
 //
-// A requesting user must be a member whose role manages invitations in p.OrganizationID. Only the trusted back end may
-// revoke in all organizations at once.
+// A requesting user must be a member whose role manages invitations in p.OrganizationID. With
+// [RoleDefinition].ManagesOwn, RevokeAll revokes only those that this user sent. Only the trusted back end may revoke
+// in all organizations at once.
 //
 // RevokeAll returns these errors, in this order of precedence, and then changes nothing:
 //
@@ -94,15 +96,16 @@ func (s *Service) revokeAll(ctx context.Context, p RevokeAllParams) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	authorize := func(ctx context.Context, w *work) error {
-		_, err := w.requireRequester(ctx, p.OrganizationID, p.RequestingUserID)
+	var by manager
+	authorize := func(ctx context.Context, w *work) (err error) {
+		by, err = w.requireRequester(ctx, p.OrganizationID, p.RequestingUserID)
 		return err
 	}
 	revoke := func(ctx context.Context, w *work, found []storage.Record) (int, error) {
 		now := w.now() // after waiting for all locks
 		var changes []change
 		for _, r := range found {
-			if lapsed(r, now) {
+			if lapsed(r, now) || !by.covers(r) {
 				continue
 			}
 			c, err := move(r, Event{Type: EventRevoked, At: now, ActorID: p.RequestingUserID})

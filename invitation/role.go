@@ -24,15 +24,27 @@ type RoleDefinition struct {
 	// Manages lets members with the role create, list, resend, update and revoke invitations.
 	Manages bool
 
+	// ManagesOwn lets members with the role create invitations, and list, resend, update and revoke the invitations that
+	// they sent. An invitation counts as sent by its inviter. So a manager who resends it or changes its role takes it
+	// over. All other invitations do not exist for them: operations return [ErrNotFound], and Replace returns
+	// [ErrDuplicate]. Not together with Manages.
+	ManagesOwn bool
+
 	// Grants are the roles that members with the role may invite others into. The list is complete: nothing is implied,
-	// not even the role itself. Grants require Manages.
+	// not even the role itself. Grants require Manages or ManagesOwn.
 	Grants []Role
+
+	// Seatless says that members with the role take no seat, for example guests. Config.Seats is not called for an
+	// invitation into the role, and must not count such members.
+	Seatless bool
 }
 
 // Roles is the set of roles of an application. Create one with [NewRoles]. It is immutable and safe for concurrent use.
 // [NewService] refuses the zero value.
 type Roles struct {
-	defs map[Role]RoleDefinition
+	defs   map[Role]RoleDefinition
+	order  []Role   // the keys, in the order of NewRoles
+	seated []string // keys of the roles that take a seat, sorted; nil if all roles do
 }
 
 // NewRoles returns a set of roles. The error is an [*Error] or [Errors] that wraps [ErrInvalid] and names the
@@ -40,10 +52,16 @@ type Roles struct {
 //
 //   - no definitions
 //   - a key that is empty, too long, or defined twice
-//   - Grants without Manages
+//   - ManagesOwn together with Manages
+//   - Grants without Manages or ManagesOwn
 //   - a grant of a role that is not defined
-//   - a definition that grants role B but not every role that B grants, since otherwise a member could invite a second
-//     address of their own as B, and grant the missing roles with the account of that address
+//   - Seatless together with Manages
+//   - Seatless together with a grant of a role that takes a seat: a member without a seat could give seats away
+//   - ManagesOwn together with a grant of a role that Manages
+//   - a grant of a role B without a grant of every role that B grants
+//
+// The last two rules protect the limits of a role. Without them, a member could invite a second address of their own
+// into a role that may do more.
 func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 	var errs Errors
 	if len(defs) == 0 {
@@ -62,14 +80,38 @@ func NewRoles(defs ...RoleDefinition) (*Roles, error) {
 		}
 		d.Grants = slices.Clone(d.Grants)
 		r.defs[d.Key] = d
+		r.order = append(r.order, d.Key)
 	}
 	for i, d := range defs {
+		if d.ManagesOwn && d.Manages {
+			errs = append(errs, problemValue.about(fmt.Sprintf("[%d].ManagesOwn", i),
+				fmt.Sprintf("is set for %s together with Manages; drop one", quoted(d.Key))))
+		}
+		if d.Seatless && d.Manages {
+			errs = append(errs, problemValue.about(fmt.Sprintf("[%d].Seatless", i),
+				fmt.Sprintf("is set for %s, which manages invitations; drop Seatless or Manages", quoted(d.Key))))
+		}
 		errs = append(errs, r.checkGrants(fmt.Sprintf("[%d].Grants", i), d)...)
 	}
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
+	r.setSeated()
 	return r, nil
+}
+
+// setSeated sets the roles that take a seat.
+func (r *Roles) setSeated() {
+	seated := []string{} // not nil, because all roles may be Seatless
+	for key, d := range r.defs {
+		if !d.Seatless {
+			seated = append(seated, string(key))
+		}
+	}
+	if len(seated) < len(r.defs) {
+		slices.Sort(seated)
+		r.seated = seated
+	}
 }
 
 // checkGrants checks the Grants of a definition against the other definitions.
@@ -78,14 +120,21 @@ func (r *Roles) checkGrants(param string, d RoleDefinition) Errors {
 	refuse := func(format string, args ...any) {
 		errs = append(errs, problemValue.about(param, fmt.Sprintf(format, args...)))
 	}
-	if len(d.Grants) > 0 && !d.Manages {
-		refuse("is of %s, which does not manage; set Manages or drop Grants", quoted(d.Key))
+	if len(d.Grants) > 0 && !d.Manages && !d.ManagesOwn {
+		refuse("is of %s, which does not manage; set Manages or ManagesOwn, or drop Grants", quoted(d.Key))
 	}
 	for _, g := range d.Grants {
 		granted, ok := r.defs[g]
 		if !ok {
 			refuse("(of %s) has %s, which is not defined; define it or drop it", quoted(d.Key), quoted(g))
 			continue
+		}
+		if d.ManagesOwn && granted.Manages {
+			refuse("(of %s) has %s, which manages all invitations and so exceeds its granter; drop it",
+				quoted(d.Key), quoted(g))
+		}
+		if d.Seatless && !granted.Seatless {
+			refuse("(of %s) has %s, which takes a seat; drop it, or drop Seatless", quoted(d.Key), quoted(g))
 		}
 		for _, further := range granted.Grants {
 			if !slices.Contains(d.Grants, further) {
@@ -116,15 +165,44 @@ func LegacyRoles() *Roles {
 	return roles
 }
 
+// All returns the definitions of all roles, in the order in which they were passed to [NewRoles]. A Name that was not
+// given is the key.
+func (r *Roles) All() []RoleDefinition {
+	if r == nil {
+		return nil
+	}
+	all := make([]RoleDefinition, len(r.order))
+	for i, key := range r.order {
+		all[i], _ = r.Definition(key)
+	}
+	return all
+}
+
+// Definition returns the definition of a role, with a Name as in All. It reports false if there is no such role.
+func (r *Roles) Definition(key Role) (RoleDefinition, bool) {
+	if r == nil || !r.knows(key) {
+		return RoleDefinition{}, false
+	}
+	d := r.defs[key]
+	d.Name, d.Grants = r.name(key), slices.Clone(d.Grants)
+	return d, true
+}
+
 func (r *Roles) knows(key Role) bool {
 	_, ok := r.defs[key]
 	return ok
 }
 
-func (r *Roles) manages(key Role) bool { return r.defs[key].Manages }
+// invites reports whether members with the role manage invitations: all of them, or those that they sent.
+func (r *Roles) invites(key Role) bool { return r.defs[key].Manages || r.defs[key].ManagesOwn }
 
 func (r *Roles) grants(granter, granted Role) bool {
-	return r.manages(granter) && slices.Contains(r.defs[granter].Grants, granted)
+	return r.invites(granter) && slices.Contains(r.defs[granter].Grants, granted)
+}
+
+// takesSeat reports whether pending invitations into a role count for Config.Seats.
+func (r *Roles) takesSeat(key Role) bool {
+	return r.seated == nil || slices.Contains(r.seated, string(key))
 }
 
 // name returns the display name of a role, or its key if it has none or no longer exists.

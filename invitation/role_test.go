@@ -30,9 +30,23 @@ func TestNewRolesRefuses(t *testing.T) {
 			[]invitation.RoleDefinition{
 				{Key: "org:x", Grants: []invitation.Role{"org:member"}}, member,
 			}, "[0].Grants", "set Manages"},
+		"both kinds of manager": {
+			[]invitation.RoleDefinition{{Key: "org:x", Manages: true, ManagesOwn: true}}, "[0].ManagesOwn", "drop one",
+		},
+		"a grant of a role that manages more": {
+			[]invitation.RoleDefinition{
+				{Key: "org:x", Manages: true}, {Key: "org:y", ManagesOwn: true, Grants: []invitation.Role{"org:x"}},
+			}, "[1].Grants", "manages all invitations"},
+		"a seat from a guest": {
+			[]invitation.RoleDefinition{
+				member, {Key: "org:guest", ManagesOwn: true, Seatless: true, Grants: []invitation.Role{"org:member"}},
+			}, "[1].Grants", "takes a seat"},
 		"a grant above oneself": {
 			[]invitation.RoleDefinition{admin, member, {Key: "org:lead", Manages: true, Grants: []invitation.Role{"org:admin"}}},
 			"[2].Grants", "exceeds its granter"},
+		"a manager without a seat": {
+			[]invitation.RoleDefinition{{Key: "org:guest", Seatless: true, Manages: true}}, "[0].Seatless", "drop Seatless",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)

@@ -52,6 +52,7 @@ func operations(w *world, svc *invitation.Service, inv invitation.Invitation) ma
 		},
 		"ExpireDue":          func() error { _, err := svc.ExpireDue(w.ctx, 1); return err },
 		"Purge":              func() error { _, err := svc.Purge(w.ctx, noon, 1); return err },
+		"Delete":             func() error { return svc.Delete(w.ctx, "acme", inv.ID) },
 		"DeleteOrganization": func() error { _, err := svc.DeleteOrganization(w.ctx, "acme"); return err },
 		"EraseEmail":         func() error { _, err := svc.EraseEmail(w.ctx, "carl@example.com"); return err },
 		"Revoke": func() error {
@@ -96,18 +97,22 @@ func TestAs(t *testing.T) {
 		"carl": {"Create": notMember, "CreateBulk": notMember, "Get": notMember, "Link": forbidden, "List": notMember,
 			"ListPending": notMember,
 			"Resend":      notMember, "Update": notMember, "RevokeAll": notMember,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
-			"Each": notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none, "Preview": none, "Accept": none},
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "Delete": forbidden,
+			"EraseEmail": forbidden,
+			"Each":       notMember, "Revoke": notMember, "ListAll": forbidden, "ListForUser": none,
+			"Preview": none, "Accept": none},
 		"bob": {"Create": forbidden, "CreateBulk": forbidden, "Get": forbidden, "Link": forbidden, "List": forbidden,
 			"ListPending": forbidden,
 			"Resend":      forbidden, "Update": forbidden, "RevokeAll": forbidden,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
-			"Each": forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "Delete": forbidden,
+			"EraseEmail": forbidden,
+			"Each":       forbidden, "Revoke": forbidden, "ListAll": forbidden, "ListForUser": none, "Preview": invitee,
 			"Accept": invitee, "Decline": invitee},
 		"ann": {"Create": none, "CreateBulk": none, "Get": none, "Link": forbidden, "List": none, "ListPending": none,
 			"Update": none, "RevokeAll": none, "Resend": invitation.ErrTooSoon,
-			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "EraseEmail": forbidden,
-			"Each": none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee,
+			"ExpireDue": forbidden, "Purge": forbidden, "DeleteOrganization": forbidden, "Delete": forbidden,
+			"EraseEmail": forbidden,
+			"Each":       none, "Revoke": none, "ListAll": forbidden, "ListForUser": none, "Preview": invitee, "Accept": invitee,
 			"Decline": invitee},
 	} {
 		for name, sentinel := range want {
@@ -211,8 +216,9 @@ func TestLocksOnlyWithLimits(t *testing.T) {
 	}{
 		"nothing":    {invitation.Config{}, 0},
 		"MaxPending": {invitation.Config{MaxPending: 9}, 3},
-		"Seats": {invitation.Config{Seats: func(context.Context, storage.Storage, string) (int, int, error) {
-			return 0, 0, nil
+		"Seats": {invitation.Config{Seats: func(context.Context, storage.Storage, invitation.SeatsRequest) (
+			invitation.SeatsResult, error) {
+			return invitation.SeatsResult{}, nil
 		}}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -292,6 +298,31 @@ func BenchmarkService(b *testing.B) {
 			}
 		}
 	})
+}
+
+// The service itself allocates little: an operation on a store that does nothing.
+func TestAllocations(t *testing.T) {
+	w := setup(t, nil)
+	svc, err := invitation.NewService(idle{}, quiet{w.host}, &invitation.Config{
+		TicketKeys: [][]byte{key1}, AcceptURL: acceptURL,
+	})
+	w.is.NoErr(err)
+	p := invitation.CreateParams{EmailAddress: "someone@example.com", Role: invitation.RoleMember}
+	n := testing.AllocsPerRun(100, func() {
+		if _, err := svc.Create(w.ctx, "acme", p); err != nil {
+			t.Error(err)
+		}
+	})
+	w.is.True(n <= 60)
+}
+
+// idle is a storage that does nothing.
+type idle struct{ storage.Storage }
+
+func (idle) List(context.Context, storage.Query) ([]storage.Record, error) { return nil, nil }
+func (idle) Insert(context.Context, ...storage.Record) error               { return nil }
+func (s idle) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return fn(ctx, s)
 }
 
 // quiet is a directory that does nothing.

@@ -64,6 +64,12 @@ func (w *world) in(t *testing.T) {
 // service returns a service on the world's storage with another directory or configuration.
 func (w *world) service(dir invitation.Directory, cfg *invitation.Config) *invitation.Service {
 	w.t.Helper()
+	return w.serviceOn(w.host.Storage(), dir, cfg)
+}
+
+// serviceOn is service on a storage outside a transaction.
+func (w *world) serviceOn(store storage.Storage, dir invitation.Directory, cfg *invitation.Config) *invitation.Service {
+	w.t.Helper()
 	var c invitation.Config
 	if cfg != nil {
 		c = *cfg
@@ -83,7 +89,7 @@ func (w *world) service(dir invitation.Directory, cfg *invitation.Config) *invit
 			return nil
 		}
 	}
-	svc, err := invitation.NewService(w.host.Storage(), dir, &c)
+	svc, err := invitation.NewService(store, dir, &c)
 	w.is.NoErr(err)
 	return svc
 }
@@ -166,6 +172,9 @@ func (w *world) refuses(sentinel error, want []refusal, call func() error) {
 	w.is.Equal(len(w.events), events)           // no events
 }
 
+// seatsFunc is a Config.Seats.
+type seatsFunc = func(context.Context, storage.Storage, invitation.SeatsRequest) (invitation.SeatsResult, error)
+
 func eventTypes(events []invitation.Event) []invitation.EventType {
 	var types []invitation.EventType
 	for _, e := range events {
@@ -179,8 +188,17 @@ func eventTypes(events []invitation.Event) []invitation.EventType {
 // hooked is a storage that calls a function before each operation.
 type hooked struct {
 	storage.Storage
-	list func(q storage.Query)
-	lock func() error
+	list   func(q storage.Query)
+	lock   func() error
+	insert func() // after records have been inserted
+}
+
+func (s hooked) Insert(ctx context.Context, records ...storage.Record) error {
+	err := s.Storage.Insert(ctx, records...)
+	if s.insert != nil && err == nil {
+		s.insert()
+	}
+	return err
 }
 
 func (s hooked) List(ctx context.Context, q storage.Query) ([]storage.Record, error) {
@@ -203,6 +221,6 @@ func (s hooked) Unwrap() storage.Storage { return s.Storage }
 
 func (s hooked) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
 	return s.Storage.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-		return fn(ctx, hooked{tx, s.list, s.lock})
+		return fn(ctx, hooked{tx, s.list, s.lock, s.insert})
 	})
 }

@@ -14,18 +14,28 @@ import (
 const maxInsertRounds = 3
 
 // insertDrafts frees the pending slots of the drafts where it may, and stores the drafts.
-func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts []draft, granters map[string]Role) (
-	[]Invitation, error) {
-	for round := 1; ; round++ {
-		holders, err := w.holders(ctx, organizationID, drafts)
-		if err != nil {
-			return nil, err
+func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts []draft,
+	inviters map[string]manager) ([]Invitation, error) {
+	round := 1
+	if w.free && len(drafts) == 1 && !drafts[0].Replace && w.cfg.Seats == nil {
+		round = 0 // inserts without reading the holder first, because the slot is usually free
+	}
+	for ; ; round++ {
+		var holders map[string]storage.Record
+		if round > 0 {
+			var err error
+			if holders, err = w.holders(ctx, organizationID, drafts); err != nil {
+				return nil, err
+			}
 		}
-		if err := w.authorizeDrafts(ctx, organizationID, drafts, granters); err != nil {
+		if err := w.authorizeDrafts(ctx, OperationCreate, organizationID, drafts, inviters); err != nil {
 			return nil, w.refusal(ctx, organizationID, drafts, err, nil)
 		}
 		now := w.now() // after waiting for all locks
-		if err := w.requireSlots(ctx, organizationID, drafts, holders, now); err != nil {
+		if err := w.requireSlots(ctx, organizationID, drafts, inviters, holders, now); err != nil {
+			if round == 0 && refusals(err) != nil {
+				continue // read the holder first: a duplicate comes before a limit
+			}
 			return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 		}
 		records, err := w.records(organizationID, drafts, now)
@@ -35,6 +45,9 @@ func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts [
 		err = w.replace(ctx, drafts, holders, records, now)
 		var exists *storage.ExistsError
 		if errors.As(err, &exists) {
+			if round == 0 {
+				return nil, errNotFree
+			}
 			if err := w.afterLoss(ctx, drafts, records, exists, round); err != nil {
 				return nil, w.refusal(ctx, organizationID, drafts, nil, err)
 			}
@@ -58,13 +71,7 @@ func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts [
 
 // holders reads and locks the records that hold the pending slots of the drafts. It returns them by canonical address.
 func (w *work) holders(ctx context.Context, organizationID string, drafts []draft) (map[string]storage.Record, error) {
-	f := storage.Filter{
-		OrganizationID: organizationID,
-		StoredStatuses: []string{storage.Pending},
-	}
-	for _, d := range drafts {
-		f.EmailKeys = append(f.EmailKeys, d.key)
-	}
+	f := slots(organizationID, drafts)
 	found, err := w.list(ctx, storage.Query{Filter: f})
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -72,28 +79,47 @@ func (w *work) holders(ctx context.Context, organizationID string, drafts []draf
 	if found, err = w.lockRecords(ctx, f, idsOf(found)...); err != nil {
 		return nil, err
 	}
-	holders := make(map[string]storage.Record, len(found))
-	for _, r := range found {
+	return byKey(found), nil
+}
+
+// slots returns the filter of the records that hold the pending slots of the drafts.
+func slots(organizationID string, drafts []draft) storage.Filter {
+	f := storage.Filter{
+		OrganizationID: organizationID,
+		StoredStatuses: []string{storage.Pending},
+	}
+	for _, d := range drafts {
+		f.EmailKeys = append(f.EmailKeys, d.key)
+	}
+	return f
+}
+
+// byKey returns records by canonical address.
+func byKey(records []storage.Record) map[string]storage.Record {
+	holders := make(map[string]storage.Record, len(records))
+	for _, r := range records {
 		holders[r.EmailKey] = r
 	}
-	return holders, nil
+	return holders
 }
 
 // requireSlots requires that the drafts may take their pending slots. It checks for duplicates, the pause before a
-// replacement, and the quotas.
-func (w *work) requireSlots(ctx context.Context, organizationID string, drafts []draft,
+// replacement, the limits over time, and the quotas. An inviter can replace only what they manage.
+func (w *work) requireSlots(ctx context.Context, organizationID string, drafts []draft, inviters map[string]manager,
 	holders map[string]storage.Record, now time.Time) error {
 	var duplicates []int
 	var errs collector
-	replaced := 0
+	var more demand
 	for i, d := range drafts {
+		more.add(w.cfg.Roles, d.Role)
+		more.untold = more.untold || inviters[d.InviterUserID].own
 		r, held := holders[d.key]
 		switch {
 		case !held || lapsed(r, now):
-		case !d.Replace:
+		case !d.Replace || !inviters[d.InviterUserID].covers(r):
 			duplicates = append(duplicates, i)
 		default:
-			replaced++
+			more.drop(w.cfg.Roles, Role(r.Role))
 			if e := w.checkPause(d.email(), r, now); e != nil {
 				errs.add(e)
 			}
@@ -105,7 +131,14 @@ func (w *work) requireSlots(ctx context.Context, organizationID string, drafts [
 	if err := errs.err(); err != nil {
 		return err
 	}
-	return w.requireQuota(ctx, organizationID, len(drafts)-replaced, now)
+	links := make([]sending, len(drafts))
+	for i, d := range drafts {
+		links[i] = sending{userID: d.InviterUserID, key: d.key, param: d.email()}
+	}
+	if err := w.requireSendings(ctx, organizationID, links, now); err != nil {
+		return err
+	}
+	return w.requireQuota(ctx, organizationID, more, now)
 }
 
 // replace stores the records. It first frees their pending slots: it stores the expiry of an expired holder, and
@@ -161,52 +194,53 @@ func (w *work) afterLoss(ctx context.Context, drafts []draft, records []storage.
 	return duplicate(drafts, duplicates)
 }
 
-// rivals reads and locks an invitation, and the other invitation that holds its pending slot, if there is one.
-func (w *work) rivals(ctx context.Context, organizationID, invitationID string) (
+// rivals reads and locks an invitation that by manages, and the other invitation that holds its pending slot, if there
+// is one. A pending invitation holds its slot itself, and only an expired one needs it.
+func (w *work) rivals(ctx context.Context, by manager, organizationID, invitationID string) (
 	storage.Record, *storage.Record, error) {
 	f := storage.Filter{OrganizationID: organizationID}
-	q := storage.Query{Filter: f}
-	q.IDs = []string{invitationID}
-	found, err := w.list(ctx, q)
+	found, err := w.lockRecords(ctx, f, append([]string{invitationID}, w.early...)...)
 	if err != nil {
-		return storage.Record{}, nil, err
-	}
-	if len(found) == 0 {
-		return storage.Record{}, nil, noInvitation()
-	}
-	q = storage.Query{Filter: f}
-	q.EmailKeys, q.StoredStatuses = []string{found[0].EmailKey}, []string{storage.Pending}
-	holders, err := w.list(ctx, q)
-	if err != nil {
-		return storage.Record{}, nil, err
-	}
-	ids := []string{invitationID} // locked in one call, and so in ID order like everywhere
-	for _, h := range holders {
-		ids = append(ids, h.ID)
-	}
-	if found, err = w.lockRecords(ctx, f, ids...); err != nil {
 		return storage.Record{}, nil, err
 	}
 	at := slices.IndexFunc(found, func(r storage.Record) bool { return r.ID == invitationID })
-	if at < 0 {
+	if at < 0 || !by.covers(found[at]) {
 		return storage.Record{}, nil, noInvitation()
 	}
-	for _, h := range found {
-		if h.ID != invitationID && h.Status == storage.Pending {
-			return found[at], &h, nil
-		}
+	r := found[at]
+	if Status(r.Status) != StatusExpired {
+		return r, nil, nil
 	}
-	return found[at], nil, nil
+	f.EmailKeys, f.StoredStatuses = []string{r.EmailKey}, []string{storage.Pending}
+	holders, err := w.list(ctx, storage.Query{Filter: f})
+	if err != nil || len(holders) == 0 {
+		return r, nil, err
+	}
+	id := holders[0].ID
+	if id < r.ID && !slices.Contains(w.early, id) {
+		return storage.Record{}, nil, &lockEarly{id} // because all operations lock rows in the order of their ids
+	}
+	holders, err = w.lockRecords(ctx, f, id)
+	if err != nil || len(holders) == 0 {
+		return r, nil, err
+	}
+	return r, &holders[0], nil
 }
 
-// requireSlot requires that r may take its pending slot: the checks that follow the check for members. They are the
-// holder of the slot, the pause and the quotas.
-func (w *work) requireSlot(ctx context.Context, r storage.Record, holder *storage.Record, now time.Time) error {
+// requireSlot requires that r may take its pending slot, with this role: the checks that follow the check for members.
+// They are the holder of the slot, the pause, the limits over time and the quotas.
+func (w *work) requireSlot(ctx context.Context, r storage.Record, by manager, role Role, holder *storage.Record,
+	now time.Time) error {
 	if holder != nil && !lapsed(*holder, now) {
 		return slotTaken()
 	}
 	if e := w.checkPause("", r, now); e != nil {
 		return e
 	}
-	return w.requireQuota(ctx, r.OrganizationID, 1, now)
+	if err := w.requireSendingOf(ctx, r, by, now); err != nil {
+		return err
+	}
+	more := demand{untold: by.own}
+	more.add(w.cfg.Roles, role)
+	return w.requireQuota(ctx, r.OrganizationID, more, now)
 }

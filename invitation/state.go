@@ -26,7 +26,7 @@ type EventType string
 
 // The event types, with the operations that emit them. The names follow Clerk's webhooks.
 const (
-	EventCreated  EventType = "organizationInvitation.created"  // by Create and CreateBulk
+	EventCreated  EventType = "organizationInvitation.created"  // by Create, CreateBulk and CreateEach
 	EventAccepted EventType = "organizationInvitation.accepted" // by Accept
 	EventRevoked  EventType = "organizationInvitation.revoked"  // by Revoke, RevokeAll and a Replace
 	EventDeclined EventType = "organizationInvitation.declined" // by Decline
@@ -59,7 +59,7 @@ var transitions = map[Status]map[EventType]outcome{
 	},
 	StatusExpired: {
 		EventAccepted: refused(problemExpired),
-		EventDeclined: refused(problemExpired),
+		EventDeclined: goes(StatusDeclined), // the invitee clears it from a list
 		EventRevoked:  refused(problemNotPending),
 		EventUpdated:  refused(problemNotPending),
 		EventResent:   goes(StatusPending),

@@ -12,7 +12,7 @@ func TestTransitions(t *testing.T) {
 	events := []EventType{EventAccepted, EventDeclined, EventRevoked, EventUpdated, EventResent, EventExpired}
 	for from, row := range map[Status][]any{
 		StatusPending:  {StatusAccepted, StatusDeclined, StatusRevoked, StatusPending, StatusPending, StatusExpired},
-		StatusExpired:  {ErrExpired, ErrExpired, ErrNotPending, ErrNotPending, StatusPending, ErrNotPending},
+		StatusExpired:  {ErrExpired, StatusDeclined, ErrNotPending, ErrNotPending, StatusPending, ErrNotPending},
 		StatusAccepted: {ErrAccepted, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending},
 		StatusDeclined: {ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending},
 		StatusRevoked:  {ErrRevoked, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending, ErrNotPending},

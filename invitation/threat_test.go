@@ -31,12 +31,15 @@ func TestThreat(t *testing.T) {
 		"C03_forged_claims":             threatForged,
 		"C07_shown_is_not_accepted":     threatShown,
 		"C08_above_ones_own_role":       threatCeiling,
+		"C08_own_above_ones_own_role":   threatOwnCeiling,
 		"C09_inviter_without_a_say":     threatInviter,
 		"C12_links_in_lists_and_logs":   threatLeaks,
 		"C13_guessable_tokens":          threatGuess,
 		"C14_expiry_needs_a_job":        threatExpiry,
 		"C15_second_path":               threatSecondPath,
+		"C15_own_second_path":           threatOwnSecondPath,
 		"C18_sibling_without_check":     threatSibling,
+		"C18_own_sibling":               threatOwnSibling,
 		"C19_address_rules_dodged":      threatAddress,
 		"C20_refusals_that_tell":        threatOracle,
 		"C22_redirects_and_injection":   threatInjection,
@@ -261,8 +264,8 @@ func threatExpiry(t *testing.T, w *world) {
 
 // One operation accepts what another one refuses.
 func threatSecondPath(t *testing.T, w *world) {
-	blocked := func(_ context.Context, _ storage.Storage, _, email string) error {
-		if strings.HasSuffix(email, "@evil.example") {
+	blocked := func(_ context.Context, _ storage.Storage, r invitation.AllowEmailRequest) error {
+		if strings.HasSuffix(r.EmailAddress, "@evil.example") {
 			return fmt.Errorf("blocked: %w", invitation.ErrForbidden)
 		}
 		return nil
@@ -324,10 +327,10 @@ func threatSibling(t *testing.T, w *world) {
 // Another spelling bypasses a rule for a domain, or a look-alike an address.
 func threatAddress(t *testing.T, w *world) {
 	var asked []string
-	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage, _,
-		email string) error {
-		asked = append(asked, email)
-		if strings.HasSuffix(email, "@corp.example") {
+	w.svc = w.service(w.host, &invitation.Config{AllowEmail: func(_ context.Context, _ storage.Storage,
+		r invitation.AllowEmailRequest) error {
+		asked = append(asked, r.EmailAddress)
+		if strings.HasSuffix(r.EmailAddress, "@corp.example") {
 			return nil
 		}
 		return fmt.Errorf("only corp.example: %w", invitation.ErrForbidden)

@@ -30,7 +30,7 @@ type keyring []ticketKey
 type ticketKey struct {
 	id       string
 	secret   []byte
-	audience string
+	audience []byte // preceded by its length, so that different pairs of audience and message have different encodings
 }
 
 const (
@@ -50,8 +50,8 @@ func newKeyring(audience string, keys [][]byte) keyring {
 	ring := make(keyring, len(keys))
 	for i, k := range keys {
 		ring[i].secret = slices.Clone(k)
-		ring[i].audience = audience
-		ring[i].id = string(ring[i].mac(purposeKeyID, nil)[:keyIDSize])
+		ring[i].audience = appendText(nil, audience)
+		ring[i].id = string(ring[i].mac(purposeKeyID)[:keyIDSize])
 	}
 	return ring
 }
@@ -59,13 +59,15 @@ func newKeyring(audience string, keys [][]byte) keyring {
 // sign returns the signature of message for the audience. The length of the audience comes first, so that different
 // pairs have different encodings.
 func (k ticketKey) sign(message []byte) []byte {
-	return k.mac(purposeTicket, append(appendText(nil, k.audience), message...))
+	return k.mac(purposeTicket, k.audience, message)
 }
 
-func (k ticketKey) mac(purpose string, message []byte) []byte {
+func (k ticketKey) mac(purpose string, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, k.secret)
 	h.Write([]byte(purpose))
-	h.Write(message)
+	for _, p := range parts {
+		h.Write(p)
+	}
 	return h.Sum(nil)
 }
 
@@ -76,7 +78,7 @@ func (ring keyring) sign(c claims) string {
 	}
 	var generation [8]byte
 	binary.BigEndian.PutUint64(generation[:], uint64(c.generation))
-	var b []byte
+	b := make([]byte, 0, maxTicket)
 	for _, field := range []string{ring[0].id, c.organizationID, c.invitationID, string(generation[:])} {
 		b = append(b, byte(len(field))) // storage's limits keep every field below 256
 		b = append(b, field...)

@@ -57,9 +57,12 @@ func (p UpdateParams) MarshalJSON() ([]byte, error) { return marshalGroup(p.LogV
 //   - ErrNotFound: the organization has no such invitation.
 //   - [ErrNotPending]: the invitation is not pending, or has expired.
 //   - [ErrChanged]: Terms are not the current ones.
-//   - ErrForbidden: the requesting user may not grant the old or the new role, or the inviter may not grant the new
-//     one.
+//   - ErrForbidden: the requesting user may not grant the old or the new role, the inviter may not grant the new one,
+//     or the old role no longer exists and the requesting user gives no new one.
+//   - ErrForbidden: Config.AllowEmail refuses the address.
 //   - ErrInvalid: the merged metadata would exceed Config.MaxMetadata.
+//   - [ErrTooSoon]: with a new role, the requesting user would exceed one of Config.SendLimits.
+//   - [ErrQuotaExceeded]: the old role is Seatless, the new one is not, and Config.Seats would be exceeded.
 func (s *Service) Update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
 	inv, err := s.update(ctx, organizationID, invitationID, p)
 	return inv, s.wrap(ctx, "update", err)
@@ -74,15 +77,14 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 		return Invitation{}, e
 	}
 	errs := append(checkIDs(organizationID, invitationID), checkParams("", p)...)
-	if p.Role != "" && !s.cfg.Roles.knows(p.Role) {
-		errs = append(errs, unknownRole(""))
-	}
+	errs = append(errs, s.checkRole(p.Role)...)
 	errs = append(errs, s.checkMetadata("", p.PublicMetadata, p.PrivateMetadata)...) // here, and not while holding locks
 	if err := errs.err(); err != nil {
 		return Invitation{}, err
 	}
 	var updated Invitation
-	err := s.inOrganization(ctx, organizationID, func(ctx context.Context, w *work) error {
+	bound := p.RequestingUserID != "" && p.Role != "" // a new role issues a link
+	err := s.sendingIn(ctx, organizationID, bound, func(ctx context.Context, w *work) error {
 		var err error
 		updated, err = w.update(ctx, organizationID, invitationID, p)
 		return err
@@ -95,11 +97,11 @@ func (s *Service) update(ctx context.Context, organizationID, invitationID strin
 
 // update is Update inside its transaction.
 func (w *work) update(ctx context.Context, organizationID, invitationID string, p UpdateParams) (Invitation, error) {
-	granter, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
+	by, err := w.requireRequester(ctx, organizationID, p.RequestingUserID)
 	if err != nil {
 		return Invitation{}, err
 	}
-	r, err := w.lockRecord(ctx, organizationID, invitationID)
+	r, err := w.lockRecord(ctx, by, organizationID, invitationID)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -111,21 +113,32 @@ func (w *work) update(ctx context.Context, organizationID, invitationID string, 
 	if p.Terms != "" && p.Terms != terms(r) {
 		return Invitation{}, changed()
 	}
-	if p.RequestingUserID != "" { // the old role
-		if err := w.authorizeGrant(ctx, r, granter, p.RequestingUserID); err != nil {
+	if p.RequestingUserID != "" {
+		if err := w.authorizeCurrent(ctx, r, by, p.Role); err != nil {
 			return Invitation{}, err
 		}
 	}
 	// A new role voids the mailed link, so the new link must be mailed.
 	if c.event.Notify = p.Role != "" && p.Role != Role(r.Role); c.event.Notify {
 		c.record.Role = string(p.Role)
-		if err := w.authorizeGrant(ctx, c.record, granter, p.RequestingUserID); err != nil {
+		if err := w.authorizeGrant(ctx, c.record, by); err != nil {
 			return Invitation{}, err
 		}
 		w.reissue(&c.record, p.RequestingUserID, c.event.At)
 	}
+	if err := w.requireEmail(ctx, OperationUpdate, "", r); err != nil {
+		return Invitation{}, err
+	}
 	merged, err := w.merge(&c.record, p)
 	if err != nil {
+		return Invitation{}, err
+	}
+	if c.event.Notify {
+		if err := w.requireSendingOf(ctx, r, by, c.event.At); err != nil {
+			return Invitation{}, err
+		}
+	}
+	if err := w.requireSeatOf(ctx, r, by, Role(c.record.Role), c.event.At); err != nil {
 		return Invitation{}, err
 	}
 	inv := w.view(r, c.event.At)

@@ -26,11 +26,15 @@ var validate = sync.OnceValue(func() *validator.Validate {
 		return err == nil && len(fl.Field().String()) <= most
 	})
 	_ = v.RegisterValidation("text", func(fl validator.FieldLevel) bool {
-		s := fl.Field().String()
-		return storage.ValidText(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+		return plainText(fl.Field().String())
 	})
 	return v
 })
+
+// plainText reports whether a text can be stored and shown.
+func plainText(s string) bool {
+	return storage.ValidText(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
 
 // checkParams validates a struct of parameters by its tags. It names a parameter by its wire tag, with prefix.
 func checkParams(prefix string, params any) Errors {
@@ -39,6 +43,9 @@ func checkParams(prefix string, params any) Errors {
 
 // checkText validates a required text of at most most bytes.
 func checkText(param, text string, most int) *Error {
+	if text != "" && len(text) <= most && plainText(text) { // the validator only words the error
+		return nil
+	}
 	if errs := translate(param, validate().Var(text, fmt.Sprintf("required,bytes=%d,text", most))); errs != nil {
 		return errs[0]
 	}
@@ -109,6 +116,14 @@ func missingIDs(p AcceptParams) Errors {
 		}
 	}
 	return errs
+}
+
+// checkRole validates the role that an invitation is to get; "" keeps its role.
+func (s *Service) checkRole(role Role) Errors {
+	if role == "" || s.cfg.Roles.knows(role) {
+		return nil
+	}
+	return Errors{unknownRole("")}
 }
 
 // checkExpiry validates how long an invitation is to be pending; 0 means the default.

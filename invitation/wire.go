@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"time"
 )
 
@@ -24,6 +23,8 @@ type frontend struct {
 	ExpiresAt      int64             `json:"expires_at"`
 	CreatedAt      int64             `json:"created_at"`
 	UpdatedAt      int64             `json:"updated_at"`
+	SentAt         int64             `json:"sent_at"`
+	ResolvedAt     *int64            `json:"resolved_at"`
 	Organization   *organizationData `json:"public_organization_data,omitempty"`
 }
 
@@ -37,8 +38,17 @@ type organizationData struct {
 
 // inviter is what the back end also sees, in events too.
 type inviter struct {
-	InviterID         *string   `json:"inviter_id"`
-	PublicInviterData *struct{} `json:"public_inviter_data"` // a key of Clerk's API, always null here
+	InviterID         *string      `json:"inviter_id"`
+	PublicInviterData *inviterData `json:"public_inviter_data"`
+}
+
+type inviterData struct {
+	UserID     string  `json:"user_id"`
+	FirstName  *string `json:"first_name"`
+	LastName   *string `json:"last_name"`
+	ImageURL   string  `json:"image_url"`
+	HasImage   bool    `json:"has_image"`
+	Identifier string  `json:"identifier"`
 }
 
 // backend is everything.
@@ -50,6 +60,11 @@ type backend struct {
 }
 
 func (i Invitation) frontend() frontend {
+	var resolved *int64
+	if !i.ResolvedAt.IsZero() {
+		ms := i.ResolvedAt.UnixMilli()
+		resolved = &ms
+	}
 	return frontend{
 		Object:         "organization_invitation",
 		ID:             i.ID,
@@ -63,11 +78,41 @@ func (i Invitation) frontend() frontend {
 		ExpiresAt:      i.ExpiresAt.UnixMilli(),
 		CreatedAt:      i.CreatedAt.UnixMilli(),
 		UpdatedAt:      i.UpdatedAt.UnixMilli(),
+		SentAt:         i.SentAt.UnixMilli(),
+		ResolvedAt:     resolved,
 		Organization:   (*organizationData)(i.Organization),
 	}
 }
 
-func (i Invitation) inviter() inviter { return inviter{InviterID: nullable(i.InviterUserID)} }
+func (i Invitation) inviter() inviter {
+	data := inviter{InviterID: nullable(i.InviterUserID)}
+	if u := i.Inviter; u != nil {
+		data.PublicInviterData = &inviterData{
+			UserID:     u.ID,
+			FirstName:  nullable(u.FirstName),
+			LastName:   nullable(u.LastName),
+			ImageURL:   u.ImageURL,
+			HasImage:   u.HasImage,
+			Identifier: u.Identifier,
+		}
+	}
+	return data
+}
+
+// user returns the User that was marshaled, or nil.
+func (d *inviterData) user() *User {
+	if d == nil {
+		return nil
+	}
+	return &User{
+		ID:         d.UserID,
+		FirstName:  value(d.FirstName),
+		LastName:   value(d.LastName),
+		Identifier: d.Identifier,
+		ImageURL:   d.ImageURL,
+		HasImage:   d.HasImage,
+	}
+}
 
 // nullable returns nil, which is null in JSON, for "".
 func nullable(s string) *string {
@@ -109,11 +154,18 @@ func (i *Invitation) UnmarshalJSON(b []byte) error {
 		PrivateMetadata: v.PrivateMetadata,
 		InviterUserID:   value(v.InviterID),
 		URL:             value(v.URL),
+		Inviter:         v.PublicInviterData.user(),
 		Organization:    (*Organization)(v.Organization),
 		CreatedAt:       time.UnixMilli(v.CreatedAt).UTC(),
 		UpdatedAt:       time.UnixMilli(v.UpdatedAt).UTC(),
 		ExpiresAt:       time.UnixMilli(v.ExpiresAt).UTC(),
 		Terms:           v.Terms,
+	}
+	if v.SentAt != 0 { // Clerk's own API does not have it
+		i.SentAt = time.UnixMilli(v.SentAt).UTC()
+	}
+	if v.ResolvedAt != nil {
+		i.ResolvedAt = time.UnixMilli(*v.ResolvedAt).UTC()
 	}
 	return nil
 }
@@ -136,11 +188,12 @@ type pageData[T any] struct {
 	Data       []T    `json:"data"`
 	TotalCount int    `json:"total_count"`
 	NextCursor string `json:"next_cursor,omitempty"`
+	PrevCursor string `json:"prev_cursor,omitempty"`
 }
 
 // MarshalJSON returns the page with its invitations in the frontend view.
 func (p Page) MarshalJSON() ([]byte, error) {
-	return json.Marshal(pageData[Invitation]{append([]Invitation{}, p.Data...), p.TotalCount, p.NextCursor})
+	return json.Marshal(pageData[Invitation]{append([]Invitation{}, p.Data...), p.TotalCount, p.NextCursor, p.PrevCursor})
 }
 
 // UnmarshalJSON reads a page with its invitations in either view.
@@ -168,7 +221,7 @@ func (p BackendPage) MarshalJSON() ([]byte, error) {
 	for i, inv := range p.Data {
 		data[i] = inv.Backend()
 	}
-	return json.Marshal(pageData[BackendInvitation]{data, p.TotalCount, p.NextCursor})
+	return json.Marshal(pageData[BackendInvitation]{data, p.TotalCount, p.NextCursor, p.PrevCursor})
 }
 
 // MarshalJSON returns the event in the form of Clerk's webhooks. Its data is the backend view without url and
@@ -203,13 +256,14 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // The first match counts. With status 429, send Meta["retry_after"] of the Error as the header Retry-After, in seconds.
 func HTTPStatus(err error) int {
 	if err == nil {
-		return http.StatusOK
+		return 200
 	}
 	return shownErrors(err)[0].Status
 }
 
-// ErrorBody returns the JSON body for err, {"errors":[…]}, with one entry for each [Error]. An internal error becomes
-// one entry without details.
+// ErrorBody returns the JSON body for err, {"errors":[…]}, with one entry for each [Error]. As in Clerk's API, the
+// duplicates of a CreateBulk share one entry that lists their addresses. An internal error becomes one entry without
+// details.
 func ErrorBody(err error) []byte {
 	type entry struct {
 		Message     string         `json:"message"`
@@ -221,7 +275,7 @@ func ErrorBody(err error) []byte {
 		Errors []entry `json:"errors"`
 	}{[]entry{}}
 	if err != nil {
-		for _, e := range shownErrors(err) {
+		for _, e := range joinDuplicates(shownErrors(err)) {
 			meta := map[string]any{}
 			for key, value := range e.Meta {
 				meta[key] = value
@@ -237,6 +291,29 @@ func ErrorBody(err error) []byte {
 		return ErrorBody(problemInternal.about("", "something went wrong; try again later"))
 	}
 	return b
+}
+
+// joinDuplicates returns errs with all duplicates of a CreateBulk as one, in the place of the first.
+func joinDuplicates(errs Errors) Errors {
+	var addresses []string
+	joined := problemDuplicates.about(paramEmail,
+		"some addresses have a pending invitation in this organization; leave them out or replace them")
+	var out Errors
+	for _, e := range errs {
+		own, ok := e.Meta[metaAddresses].([]string)
+		if e.Code != CodeDuplicateRecord || !ok { // a host may use the code for an error of its own
+			out = append(out, e)
+			continue
+		}
+		if addresses == nil {
+			out = append(out, joined)
+		}
+		addresses = append(addresses, own...)
+	}
+	if addresses != nil {
+		_ = joined.with(metaAddresses, addresses)
+	}
+	return out
 }
 
 // shownErrors returns the errors to show for err, at least one.

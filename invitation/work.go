@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,28 +12,72 @@ import (
 
 // work is one operation in its transaction.
 type work struct {
-	*Service         // on the storage of the transaction
-	events   []Event // noted, and not yet passed to OnEvents
+	*Service          // on the storage of the transaction
+	events   []Event  // noted, and not yet passed to OnEvents
+	early    []string // ids of rows that an earlier run should have locked first
+	free     bool     // a pending slot is assumed to be free
 }
+
+// lockEarly is the error of a run that would lock rows in another order than other operations do. The run is repeated.
+type lockEarly struct{ id string }
+
+func (e *lockEarly) Error() string { return "invitation: a row with a smaller id must be locked first" }
+
+// errNotFree is the error of a run that assumed that a pending slot is free. The run is repeated without assuming it. It
+// begins a new transaction, because the refused insert may have left a lock on the slot, which other operations lock
+// after the row.
+var errNotFree = errors.New("invitation: the pending slot is not free")
 
 // transact runs an operation in a transaction, and then calls OnEvents with the events that it noted. fn may be
 // retried.
+//
+// In a transaction of the host's, nothing is assumed about slots: its snapshot may be too old, and only reading the
+// holder shows that.
 func (s *Service) transact(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
-	return s.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-		w := &work{Service: s.WithStorage(tx)}
-		if err := fn(ctx, w); err != nil {
+	var early []string
+	free := !s.joined
+	for {
+		err := s.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
+			w := &work{Service: s.on(tx), early: early, free: free}
+			if err := fn(ctx, w); err != nil {
+				return err
+			}
+			return w.emit(ctx)
+		})
+		again, ok := errors.AsType[*lockEarly](err)
+		switch {
+		case ok:
+			early = append(early, again.id)
+		case errors.Is(err, errNotFree):
+			free = false
+		default:
 			return err
 		}
-		return w.emit(ctx)
-	})
+	}
 }
 
 // inOrganization runs an operation on one organization in a transaction. fn may be retried.
 func (s *Service) inOrganization(ctx context.Context, organizationID string,
 	fn func(ctx context.Context, w *work) error) error {
+	return s.locking(ctx, organizationID, s.limited(), fn)
+}
+
+// sendingIn is inOrganization for an operation that issues links. bound says that an acting user issues some of them,
+// so that Config.SendLimits apply.
+func (s *Service) sendingIn(ctx context.Context, organizationID string, bound bool,
+	fn func(ctx context.Context, w *work) error) error {
+	return s.locking(ctx, organizationID, s.limited() || bound && len(s.cfg.SendLimits) > 0, fn)
+}
+
+// locking runs fn in a transaction. If lock is set, it locks the organization first, before any row. Then two such
+// operations on one organization cannot deadlock.
+func (s *Service) locking(ctx context.Context, organizationID string, lock bool,
+	fn func(ctx context.Context, w *work) error) error {
 	return s.transact(ctx, func(ctx context.Context, w *work) error {
-		if err := w.lockCounted(ctx, organizationID); err != nil {
-			return err
+		if lock {
+			if err := w.store.Lock(ctx, organizationID); err != nil {
+				return err
+			}
 		}
 		return fn(ctx, w)
 	})
@@ -179,14 +224,14 @@ func (w *work) saveOne(ctx context.Context, c change) (Invitation, error) {
 func (w *work) note(c change) Invitation {
 	c.event.Invitation = w.whole(c.record, c.event.At)
 	w.events = append(w.events, c.event)
-	return w.view(c.record, c.event.At)
+	return w.shown(c.event.Invitation)
 }
 
 // nested runs a part of the operation in a nested transaction. It drops the events of the part if that is rolled back.
 func (w *work) nested(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
 	part := &work{}
 	err := w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-		part.Service = w.WithStorage(tx)
+		part.Service = w.on(tx)
 		return fn(ctx, part)
 	})
 	if err == nil {
@@ -196,7 +241,8 @@ func (w *work) nested(ctx context.Context, fn func(ctx context.Context, w *work)
 }
 
 // callBack runs a callback that writes in a nested transaction. So a failed statement of the callback is rolled back,
-// and cannot leave the transaction unusable behind a nil error.
+// and cannot leave the transaction unusable behind a nil error. RELEASE also shows whether the callback has ended the
+// transaction.
 func (w *work) callBack(ctx context.Context, name string, fn func(context.Context, storage.Storage) error) error {
 	var refused bool
 	err := w.store.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -231,9 +277,10 @@ func (w *work) lockRecords(ctx context.Context, f storage.Filter, ids ...string)
 	return w.list(ctx, storage.Query{Filter: f, ForUpdate: true})
 }
 
-// lockRecord reads and locks an invitation. It does not find one of another organization.
-func (w *work) lockRecord(ctx context.Context, organizationID, invitationID string) (storage.Record, error) {
-	found, err := w.lockRecords(ctx, storage.Filter{OrganizationID: organizationID}, invitationID)
+// lockRecord reads and locks an invitation that by manages. It does not find one of another organization.
+func (w *work) lockRecord(ctx context.Context, by manager, organizationID, invitationID string) (
+	storage.Record, error) {
+	found, err := w.lockRecords(ctx, by.narrow(storage.Filter{OrganizationID: organizationID}), invitationID)
 	if err != nil {
 		return storage.Record{}, err
 	}

@@ -2,12 +2,8 @@ package memstore
 
 import (
 	"cmp"
-	"encoding/binary"
-	"hash/maphash"
-	"math"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/tidwall/btree"
 
@@ -52,20 +48,16 @@ func (c column) compare(a, b *row) int {
 	}
 }
 
-// An index is one sort order of the rows. Its digest turns the first two columns into one number each, so that
-// comparing the numbers never contradicts the order of the columns; 0 means undecided. The number after a time is
-// always 0: an edge may have a finer time than the microseconds of the digest, and the columns break ties.
+// An index is one sort order of the rows.
 type index struct {
 	columns []column
 	pending bool // contains only rows stored as pending
-	digest  func(r *row) (uint64, uint64)
 }
 
 // The indexes, as positions in state.trees.
 const (
-	byID      = iota
-	byCreated // all rows
-	byLapse   // all rows stored as pending, next to expire first
+	byCreated = iota // all rows
+	byLapse          // all rows stored as pending, next to expire first
 	byGroupCreated
 	byGroupExpires
 	byGroupKey   // also finds the holder of a pending slot
@@ -74,94 +66,24 @@ const (
 )
 
 var indexes = [indexCount]index{
-	byID: {columns: []column{id}, digest: func(r *row) (uint64, uint64) { // both numbers for one column
-		return prefix(r.ID), prefix(r.ID[min(8, len(r.ID)):])
-	}},
-	byCreated: {columns: []column{created, id}, digest: func(r *row) (uint64, uint64) {
-		return micros(r.CreatedAt), 0
-	}},
-	byLapse: {columns: []column{expires, id}, pending: true, digest: func(r *row) (uint64, uint64) {
-		return micros(r.ExpiresAt), 0
-	}},
-	byGroupCreated: {columns: []column{inGroup, created, id}, digest: func(r *row) (uint64, uint64) {
-		return r.group, micros(r.CreatedAt)
-	}},
-	byGroupExpires: {columns: []column{inGroup, expires, id}, digest: func(r *row) (uint64, uint64) {
-		return r.group, micros(r.ExpiresAt)
-	}},
-	byGroupKey: {columns: []column{inGroup, key, id}, digest: func(r *row) (uint64, uint64) {
-		return r.group, prefix(r.EmailKey)
-	}},
-	byKeyCreated: {columns: []column{key, created, id}, digest: func(r *row) (uint64, uint64) {
-		// The hash only groups equal keys; it does not order them. The second number must be 0, so that keys with
-		// the same hash do not mix.
-		return hash(r.EmailKey), 0
-	}},
-}
-
-var seed = maphash.MakeSeed()
-
-func hash(s string) uint64 { return maphash.String(seed, s) }
-
-// prefix returns the first eight bytes of s as a number that sorts as the text does.
-func prefix(s string) uint64 {
-	var b [8]byte
-	copy(b[:], s)
-	return binary.BigEndian.Uint64(b[:])
-}
-
-// micros returns t as a number that sorts as times do. A time out of range becomes the nearest one in range.
-func micros(t time.Time) uint64 {
-	const reach = math.MaxInt64/1_000_000 - 1
-	us := t.UnixMicro()
-	if sec := t.Unix(); sec > reach {
-		us = math.MaxInt64
-	} else if sec < -reach {
-		us = math.MinInt64
-	}
-	return uint64(us) ^ 1<<63
+	byCreated:      {columns: []column{created, id}},
+	byLapse:        {columns: []column{expires, id}, pending: true},
+	byGroupCreated: {columns: []column{inGroup, created, id}},
+	byGroupExpires: {columns: []column{inGroup, expires, id}},
+	byGroupKey:     {columns: []column{inGroup, key, id}},
+	byKeyCreated:   {columns: []column{key, created, id}},
 }
 
 func (x *index) has(r *row) bool { return !x.pending || r.Status == storage.Pending }
 
-// An entry is a row in a tree together with its digest. The digest decides nearly every comparison, which saves loading
-// the row from elsewhere in memory.
-type entry struct {
-	a, b uint64
-	*row
-}
-
-func (x *index) entry(r *row) entry {
-	e := entry{row: r}
-	if r.depth > 0 {
-		e.a, e.b = x.digest(r)
-	}
-	if int(r.depth) < min(2, len(x.columns)) { // an edge lies before or after all values of the columns beyond its depth
-		var beyond uint64
-		if r.edge > 0 {
-			beyond = math.MaxUint64
-		}
-		e.b = beyond
-		if r.depth == 0 {
-			e.a = beyond
-		}
-	}
-	return e
-}
-
-func (x *index) compare(a, b entry) int {
-	switch {
-	case a.a != b.a:
-		return cmp.Compare(a.a, b.a)
-	case a.b != b.b:
-		return cmp.Compare(a.b, b.b)
-	}
+// compare compares rows and edges.
+func (x *index) compare(a, b *row) int {
 	depth := min(a.depth, b.depth)
 	for i, c := range x.columns {
 		if i >= int(depth) {
 			break
 		}
-		if n := c.compare(a.row, b.row); n != 0 {
+		if n := c.compare(a, b); n != 0 {
 			return n
 		}
 	}
@@ -170,13 +92,13 @@ func (x *index) compare(a, b entry) int {
 
 // A tree holds rows in the order of an index. Copies share nodes until one of them is written. It has no locks: a
 // committed tree is only read, and any other tree is used by one transaction, under its mutex.
-type tree = btree.BTreeG[entry]
+type tree = btree.BTreeG[*row]
 
 // treeDegree balances the depth of a tree against the size of the nodes that a write copies.
 const treeDegree = 12
 
 func newTree(x *index) *tree {
-	return btree.NewBTreeGOptions(func(a, b entry) bool { return x.compare(a, b) < 0 },
+	return btree.NewBTreeGOptions(func(a, b *row) bool { return x.compare(a, b) < 0 },
 		btree.Options{NoLocks: true, Degree: treeDegree})
 }
 
@@ -184,7 +106,7 @@ func newTree(x *index) *tree {
 type span struct {
 	*index
 	tree      *tree
-	low, high entry
+	low, high *row
 }
 
 // span returns the rows of an index that agree with r in the first columns.
@@ -194,11 +116,11 @@ func (s *state) span(i int, r row, columns int8) span {
 	low.depth, low.edge = columns, -1
 	high.depth, high.edge = columns, 1
 	x := &indexes[i]
-	return span{index: x, tree: s.trees[i], low: x.entry(low), high: x.entry(high)}
+	return span{index: x, tree: s.trees[i], low: low, high: high}
 }
 
 // from reduces the span to the rows after a position, in the given direction.
-func (p *span) from(at entry, descending bool) {
+func (p *span) from(at *row, descending bool) {
 	if descending {
 		if p.compare(at, p.high) < 0 {
 			p.high = at
@@ -211,14 +133,14 @@ func (p *span) from(at entry, descending bool) {
 // walk yields the rows of the span in the given direction until yield returns false.
 func (p *span) walk(descending bool, yield func(*row) bool) {
 	if descending {
-		p.tree.Descend(p.high, func(e entry) bool { return p.compare(e, p.low) > 0 && yield(e.row) })
+		p.tree.Descend(p.high, func(r *row) bool { return p.compare(r, p.low) > 0 && yield(r) })
 	} else {
-		p.tree.Ascend(p.low, func(e entry) bool { return p.compare(e, p.high) < 0 && yield(e.row) })
+		p.tree.Ascend(p.low, func(r *row) bool { return p.compare(r, p.high) < 0 && yield(r) })
 	}
 }
 
 // rank returns how many rows of the index come before a position. The result is known to be from low to high.
-func (p *span) rank(at entry, low, high int) int {
+func (p *span) rank(at *row, low, high int) int {
 	return low + sort.Search(high-low, func(i int) bool {
 		e, _ := p.tree.GetAt(low + i)
 		return p.compare(e, at) > 0
@@ -253,7 +175,7 @@ func merge(spans []span, q storage.Query, descending bool, yield func(*row) bool
 type cursor struct {
 	*span
 	descending bool
-	iter       btree.IterG[entry]
+	iter       btree.IterG[*row]
 	row        *row // nil at the end
 }
 
@@ -284,7 +206,7 @@ func (c *cursor) load(ok bool) {
 	if !ok {
 		return
 	}
-	if e := c.iter.Item(); c.compare(e, c.low) > 0 && c.compare(e, c.high) < 0 {
-		c.row = e.row
+	if r := c.iter.Item(); c.compare(r, c.low) > 0 && c.compare(r, c.high) < 0 {
+		c.row = r
 	}
 }

@@ -13,16 +13,17 @@
 //
 // Such a list is read from an index. Records that match the index but not the rest of the filter are skipped one by
 // one. These include expired records that are still stored as pending. To sort by several fields, the store first
-// collects all matching records. Counting by organization and effective status does not visit records.
+// collects all matching records. Counting by organization and effective status does not visit records, with Count and
+// with CountByStatus.
 package memstore
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 var _ storage.Storage = (*Store)(nil)
@@ -95,7 +96,10 @@ func (s *Store) Lock(context.Context, string) error { return errOutside }
 
 // RunInTx implements [storage.Storage]. It runs fn once, because nothing aborts a transaction in memory.
 func (s *Store) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
-	return s.write(ctx, func(t *transaction) error { return t.run(ctx, fn) })
+	return s.write(ctx, func(t *transaction) error {
+		tx := &txStorage{t: t, turns: storagekit.NewTurns(nil)}
+		return tx.run(ctx, fn, func() {}) // write keeps nothing of it
+	})
 }
 
 // write waits until no other transaction writes, and commits what f writes unless f returns an error or panics.
@@ -113,13 +117,8 @@ func (s *Store) write(ctx context.Context, f func(t *transaction) error) error {
 	if err := f(t); err != nil {
 		return err
 	}
-	s.current.Store(t.state) // a nested transaction may have replaced the copy made above
+	s.current.Store(t.state)
 	return nil
 }
 
-func alive(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("memstore: %w", err)
-	}
-	return nil
-}
+func alive(ctx context.Context) error { return wrap(ctx.Err()) }

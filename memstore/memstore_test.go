@@ -153,16 +153,23 @@ func TestWaitingHonoursContext(t *testing.T) {
 	is.NoErr(s.Insert(t.Context(), numbered(1)))
 }
 
-// Several goroutines may share a transaction, and the outer transaction is usable while a nested one is open.
+// Several goroutines may share a transaction. While a nested one is open, a call on the outer one waits, or returns an
+// error if it would wait for itself.
 func TestTransactionIsShared(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
-	is.NoErr(s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
-		return tx.RunInTx(ctx, func(ctx context.Context, inner storage.Storage) error {
+	is.NoErr(s.RunInTx(ctx, func(outer context.Context, tx storage.Storage) error {
+		var later sync.WaitGroup
+		err := tx.RunInTx(outer, func(ctx context.Context, inner storage.Storage) error {
+			later.Go(func() {
+				if err := tx.Insert(outer, numbered(20)); err != nil {
+					t.Error(err)
+				}
+			})
 			var wg sync.WaitGroup
 			for i := range 20 {
 				wg.Go(func() {
-					if err := []storage.Storage{tx, inner}[i%2].Insert(ctx, numbered(i)); err != nil {
+					if err := inner.Insert(ctx, numbered(i)); err != nil {
 						t.Error(err)
 					}
 					if _, err := inner.Get(ctx, numberedID(i)); err != nil {
@@ -171,12 +178,18 @@ func TestTransactionIsShared(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			n, err := tx.Count(ctx, storage.Filter{})
+			is.True(tx.Insert(ctx, numbered(21)) != nil)
+			n, err := inner.Count(ctx, storage.Filter{})
 			is.NoErr(err)
 			is.Equal(n, 20)
 			return nil
 		})
+		later.Wait()
+		return err
 	}))
+	n, err := s.Count(ctx, storage.Filter{})
+	is.NoErr(err)
+	is.Equal(n, 21)
 }
 
 // If the goroutine ends inside fn, as with t.FailNow, the transaction is rolled back and the next one can begin.
@@ -226,33 +239,55 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A time in a query may be out of the range of microseconds in an int64. It still sorts before or after everything.
-func TestFarTimes(t *testing.T) {
+// RunInTx returns the error of its function as it is, nested or not.
+func TestErrorOfTheFunction(t *testing.T) {
+	is := is.New(t)
+	boom := errors.New("boom")
+	fail := func(context.Context, storage.Storage) error { return boom }
+	s := memstore.New()
+	is.True(s.RunInTx(t.Context(), fail) == boom)
+	is.NoErr(s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		is.True(tx.RunInTx(ctx, fail) == boom)
+		return nil
+	}))
+}
+
+// The invitations of an organization to one address are in the order of the query, whatever their ids.
+func TestOrderOfAnAddress(t *testing.T) {
+	is := is.New(t)
+	ctx, s := t.Context(), memstore.New()
+	now := time.Now()
+	for i, id := range []string{"b", "c", "a"} {
+		r := numbered(0)
+		r.ID, r.Status, r.CreatedAt = id, "revoked", now.Add(time.Duration(i)*time.Second)
+		is.NoErr(s.Insert(ctx, r))
+	}
+	r := numbered(0)
+	list, err := s.List(ctx, storage.Query{Filter: storage.Filter{
+		OrganizationID: r.OrganizationID, EmailKeys: []string{r.EmailKey},
+	}})
+	is.NoErr(err)
+	ids := ""
+	for _, r := range list {
+		ids += r.ID
+	}
+	is.Equal(ids, "acb") // newest first
+}
+
+// The Now of a filter may be any time.
+func TestFarNow(t *testing.T) {
 	is := is.New(t)
 	ctx, s := t.Context(), memstore.New()
 	a, b := numbered(0), numbered(1) // both pending
 	b.OrganizationID = a.OrganizationID
 	is.NoErr(s.Insert(ctx, a, b))
-	early, late := time.Unix(-1<<60, 0), time.Unix(1<<60, 0)
-	for _, c := range []struct {
-		after time.Time
-		desc  bool
-		want  int
-	}{{early, false, 2}, {early, true, 0}, {late, false, 0}, {late, true, 2}} {
-		for _, f := range []storage.Filter{{}, {OrganizationID: a.OrganizationID}} {
-			records, err := s.List(ctx, storage.Query{
-				Filter: f, After: &storage.Record{CreatedAt: c.after},
-				Sort: []storage.Sort{{Field: storage.FieldCreatedAt, Descending: c.desc}},
-			})
-			is.NoErr(err)
-			is.Equal(len(records), c.want)
-		}
-	}
-	for now, want := range map[time.Time]int{early: 0, late: 2} {
-		n, err := s.Count(ctx, storage.Filter{
-			OrganizationID: a.OrganizationID, Statuses: []string{storage.Expired}, Now: now,
-		})
+	for now, want := range map[time.Time]int{time.Unix(-1<<60, 0): 0, time.Unix(1<<60, 0): 2} {
+		f := storage.Filter{OrganizationID: a.OrganizationID, Statuses: []string{storage.Expired}, Now: now}
+		n, err := s.Count(ctx, f)
 		is.NoErr(err)
 		is.Equal(n, want)
+		list, err := s.List(ctx, storage.Query{Filter: f, Limit: 10})
+		is.NoErr(err)
+		is.Equal(len(list), want)
 	}
 }

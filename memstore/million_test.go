@@ -3,7 +3,9 @@ package memstore_test
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -16,11 +18,11 @@ import (
 	"github.com/orginvite/orginvite/storage"
 )
 
-const million = 1_000_000
+var records = flag.Int("records", 50_000, "how many records there are before the benchmarks begin")
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbered returns one of a million records, in a thousand organizations. Ids are in the order of time, and one record
+// numbered returns one of the records, in a thousand organizations. Ids are in the order of time, and one record
 // in four is resolved.
 func numbered(i int) storage.Record {
 	r := storage.Record{
@@ -45,20 +47,29 @@ func numbered(i int) storage.Record {
 // numberedID returns an id. Ids differ near their beginning, as ULIDs do.
 func numberedID(i int) string { return fmt.Sprintf("orginv_%09d%017d", i, 0) }
 
-// full returns a store of a million records, built once.
-var full = sync.OnceValue(func() *memstore.Store {
-	s := memstore.New()
-	for i := 0; i < million; i += 1000 {
-		records := make([]storage.Record, 1000)
-		for j := range records {
-			records[j] = numbered(i + j)
+// full returns a store of -records, built once. inserted is how many have been inserted.
+var (
+	inserted = 0
+	full     = sync.OnceValue(func() *memstore.Store {
+		s := memstore.New()
+		for inserted < *records {
+			if err := s.Insert(context.Background(), more(1000, &inserted)...); err != nil {
+				panic(err)
+			}
 		}
-		if err := s.Insert(context.Background(), records...); err != nil {
-			panic(err)
-		}
+		return s
+	})
+)
+
+// more returns n records that follow those counted in next.
+func more(n int, next *int) []storage.Record {
+	list := make([]storage.Record, n)
+	for i := range list {
+		list[i] = numbered(*next)
+		*next++
 	}
-	return s
-})
+	return list
+}
 
 // A floor is the baseline of perf.md: the minimal structure that can answer the same queries, with two maps and three
 // trees, and without concurrent readers.
@@ -106,76 +117,105 @@ func (f *floor) page(organization string) (page []storage.Record) {
 	return page
 }
 
-// BenchmarkFloor measures the time of the store relative to its floor. It alternates blocks of both and reports the
-// quartiles of the ratios, to reduce the effect of other load on the machine.
+// BenchmarkFloor measures the time of the store relative to its floor. It alternates blocks of both, so that other load
+// on the machine hits both. x/raw is the median of the ratios, between the quartiles q1 and q3.
 func BenchmarkFloor(b *testing.B) {
 	s, f, ctx := full(), newFloor(), context.Background()
-	for i := range million {
-		f.insert(numbered(i))
+	raw := 0
+	for range *records {
+		f.insert(more(1, &raw)[0])
 	}
 	ids, organizations := make([]string, 4096), make([]string, 4096)
 	for i := range ids {
-		ids[i], organizations[i] = numberedID(i*7919*31%million), fmt.Sprintf("org_%04d", i*7919%1000)
+		ids[i], organizations[i] = numberedID(i*7919*31%*records), fmt.Sprintf("org_%04d", i*7919%1000)
 	}
-	next := map[bool]int{true: million, false: million}
-	fresh := func(ours bool, n int) []storage.Record {
-		records := make([]storage.Record, n)
-		for i := range records {
-			records[i] = numbered(next[ours])
-			next[ours]++
-		}
-		return records
-	}
-	read := func(ours, floor func(i int)) (time.Duration, time.Duration) {
-		timed := func(f func(int)) time.Duration {
-			start := time.Now()
-			for i := range ids {
-				f(i)
-			}
-			return time.Since(start)
-		}
-		return timed(ours), timed(floor)
-	}
-	insert := func(n, calls int) (time.Duration, time.Duration) {
-		mine, raw := fresh(true, n*calls), fresh(false, n*calls)
-		start := time.Now()
-		for i := range calls {
-			if err := s.Insert(ctx, mine[i*n:(i+1)*n]...); err != nil {
-				b.Fatal(err)
+	each := func(call func(i int)) func() func() {
+		return func() func() {
+			return func() {
+				for i := range ids {
+					call(i)
+				}
 			}
 		}
-		middle := time.Now()
-		for _, r := range raw {
-			f.insert(r)
+	}
+	insert := func(n, calls int) func() func() {
+		return func() func() {
+			mine := more(n*calls, &inserted)
+			return func() {
+				for i := range calls {
+					if err := s.Insert(ctx, mine[i*n:(i+1)*n]...); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
 		}
-		return middle.Sub(start), time.Since(middle)
+	}
+	insertRaw := func() func() {
+		list := more(1000, &raw)
+		return func() {
+			for _, r := range list {
+				f.insert(r)
+			}
+		}
 	}
 	var sink *storage.Record
-	for name, round := range map[string]func() (time.Duration, time.Duration){
-		"Insert":     func() (time.Duration, time.Duration) { return insert(1, 1000) },
-		"Insert1000": func() (time.Duration, time.Duration) { return insert(1000, 1) },
-		"Get": func() (time.Duration, time.Duration) {
-			return read(func(i int) { _, _ = s.Get(ctx, ids[i]) }, func(i int) { r := *f.ids[ids[i]]; sink = &r })
-		},
-		"Page": func() (time.Duration, time.Duration) {
-			return read(func(i int) {
-				_, _ = s.List(ctx, storage.Query{Filter: storage.Filter{OrganizationID: organizations[i]}, Limit: 10})
-			}, func(i int) { _ = f.page(organizations[i]) })
-		},
+	for _, o := range []struct {
+		name      string
+		ours, raw func() func() // prepare a block
+	}{
+		{"Insert", insert(1, 1000), insertRaw},
+		{"Insert1000", insert(1000, 1), insertRaw},
+		{"Get", each(func(i int) { _, _ = s.Get(ctx, ids[i]) }), each(func(i int) { r := *f.ids[ids[i]]; sink = &r })},
+		{"Page", each(func(i int) {
+			_, _ = s.List(ctx, storage.Query{Filter: storage.Filter{OrganizationID: organizations[i]}, Limit: 10})
+		}), each(func(i int) { _ = f.page(organizations[i]) })},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(o.name, func(b *testing.B) {
 			var ratios []float64
 			for b.Loop() {
-				ours, floor := round()
-				ratios = append(ratios, float64(ours)/float64(floor))
+				ours, raw := o.ours(), o.raw()
+				start := time.Now()
+				ours()
+				middle := time.Now()
+				raw()
+				ratios = append(ratios, float64(middle.Sub(start))/float64(time.Since(middle)))
 			}
 			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/4], "quartile1")
-			b.ReportMetric(ratios[len(ratios)/2], "median")
-			b.ReportMetric(ratios[len(ratios)*3/4], "quartile3")
+			b.ReportMetric(ratios[len(ratios)/2], "x/raw")
+			b.ReportMetric(ratios[len(ratios)/4], "x/raw-q1")
+			b.ReportMetric(ratios[len(ratios)*3/4], "x/raw-q3")
 		})
 	}
 	_ = sink
+}
+
+// BenchmarkMemory measures the memory of -records, with their own share in it, relative to that of the floor.
+func BenchmarkMemory(b *testing.B) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for b.Loop() {
+		before := heap()
+		s, next := memstore.New(), 0
+		for next < *records {
+			if err := s.Insert(b.Context(), more(min(1000, *records-next), &next)...); err != nil {
+				b.Fatal(err)
+			}
+		}
+		ours := heap() - before
+		f, next := newFloor(), 0
+		for next < *records {
+			f.insert(more(1, &next)[0])
+		}
+		raw := heap() - before - ours
+		b.ReportMetric(float64(ours)/float64(*records), "B/record")
+		b.ReportMetric(float64(ours)/float64(raw), "x/raw")
+		runtime.KeepAlive(s)
+		runtime.KeepAlive(f)
+	}
 }
 
 // BenchmarkMillion measures the operations for which perf.md sets limits.
@@ -208,13 +248,13 @@ func BenchmarkMillion(b *testing.B) {
 	}
 
 	run("Get", func(i int) error {
-		_, err := s.Get(ctx, numberedID(i*7919%million))
+		_, err := s.Get(ctx, numberedID(i*7919%*records))
 		return err
 	})
 	run("Page", func(i int) error { return list(storage.Query{Filter: org(i), Limit: 10}, 10) })
 	run("PagePending", func(i int) error { return list(storage.Query{Filter: pending(i), Limit: 10}, 10) })
 	run("PageDeep", func(i int) error {
-		after := numbered(i * 7919 % (million / 2))
+		after := numbered(i * 7919 % (*records / 2))
 		up := []storage.Sort{{Field: storage.FieldCreatedAt}}
 		return list(storage.Query{Filter: org(i), After: &after, Sort: up, Limit: 10}, 10)
 	})
@@ -225,21 +265,13 @@ func BenchmarkMillion(b *testing.B) {
 		return list(storage.Query{Filter: pending(i), Sort: []storage.Sort{{Field: storage.FieldExpiresAt}}, Limit: 10}, 10)
 	})
 	run("PageOfUser", func(i int) error {
-		key := fmt.Sprintf("user%07d@example.com", i*7919%million)
+		key := fmt.Sprintf("user%07d@example.com", i*7919%*records)
 		return list(storage.Query{Filter: storage.Filter{EmailKeys: []string{key}}, Limit: 10}, 1)
 	})
 	run("PageOfAll", func(int) error { return list(storage.Query{Limit: 10}, 10) })
 	run("CountPending", func(i int) error { _, err := s.Count(ctx, pending(i)); return err })
 	run("CountAll", func(i int) error { _, err := s.Count(ctx, org(i)); return err })
-	n := million
-	run("Insert", func(int) error { n++; return s.Insert(ctx, numbered(n)) })
-	run("Insert1000", func(int) error {
-		records := make([]storage.Record, 1000)
-		for j := range records {
-			n++
-			records[j] = numbered(n)
-		}
-		return s.Insert(ctx, records...)
-	})
+	run("Insert", func(int) error { return s.Insert(ctx, more(1, &inserted)...) })
+	run("Insert1000", func(int) error { return s.Insert(ctx, more(1000, &inserted)...) })
 	run("making a record", func(i int) error { _ = numbered(i); return nil }) // the overhead of the inserts above
 }

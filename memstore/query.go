@@ -1,10 +1,10 @@
 package memstore
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
 // A plan says where to look for the records of a query.
@@ -33,7 +33,7 @@ func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 		for _, g := range s.matching(f) {
 			switch {
 			case f.EmailKeys != nil:
-				for _, key := range distinct(f.EmailKeys) {
+				for _, key := range storagekit.Texts(f.EmailKeys) {
 					at := g.row()
 					at.EmailKey = key
 					spans = append(spans, s.span(byGroupKey, at, 2))
@@ -52,7 +52,7 @@ func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 	case f.EmailKeys != nil:
 		rest.EmailKeys = nil
 		var spans []span
-		for _, key := range distinct(f.EmailKeys) {
+		for _, key := range storagekit.Texts(f.EmailKeys) {
 			spans = append(spans, s.span(byKeyCreated, row{Record: storage.Record{EmailKey: key}}, 1))
 		}
 		return plan{spans: spans, filter: rest, ordered: len(spans) <= mostMerged && sorted == storage.FieldCreatedAt}
@@ -69,16 +69,12 @@ func (s *state) plan(f storage.Filter, sorted storage.Field) plan {
 
 func (s *state) named(ids []string) []*row {
 	var rows []*row
-	for _, id := range distinct(ids) {
+	for _, id := range storagekit.Texts(ids) {
 		if r, ok := s.row(id); ok {
 			rows = append(rows, r)
 		}
 	}
 	return rows
-}
-
-func distinct(list []string) []string {
-	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
 // matching returns the groups of the organization whose records can match f.
@@ -117,9 +113,9 @@ func (p *span) cut(columns int8, f storage.Filter) {
 	if f.Statuses == nil {
 		return
 	}
-	at := *p.low.row
+	at := *p.low
 	at.ExpiresAt, at.depth, at.edge = f.Now, columns, 1 // a record that expires at Now has expired
-	lapsed := p.entry(&at)
+	lapsed := &at
 	if !slices.Contains(f.Statuses, storage.Pending) {
 		p.high = lapsed
 	}
@@ -130,7 +126,12 @@ func (p *span) cut(columns int8, f storage.Filter) {
 
 func (s *state) list(q storage.Query) ([]storage.Record, error) {
 	if err := q.Validate(); err != nil {
-		return nil, fmt.Errorf("memstore: %w", err)
+		return nil, wrap(err)
+	}
+	q.Now = storage.Instant(q.Now)
+	if q.After != nil {
+		after := q.After.Stored() // its times to the microsecond
+		q.After = &after
 	}
 	var sorted storage.Field
 	order := q.Order()
@@ -143,16 +144,8 @@ func (s *state) list(q storage.Query) ([]storage.Record, error) {
 	if p.ordered {
 		found = s.page(p, q, descending)
 	} else {
-		s.each(p, func(r *row) {
-			if q.After == nil || q.Compare(r.Record, *q.After) > 0 {
-				found = append(found, r)
-			}
-		})
-		slices.SortFunc(found, func(a, b *row) int { return q.Compare(a.Record, b.Record) })
-		found = found[min(q.Offset, len(found)):]
-		if q.Limit > 0 {
-			found = found[:min(q.Limit, len(found))]
-		}
+		s.each(p, func(r *row) { found = append(found, r) })
+		found = storagekit.Page(q, found, func(r *row) storage.Record { return r.Record })
 	}
 	records := make([]storage.Record, len(found))
 	for i, r := range found {
@@ -186,7 +179,7 @@ func (s *state) page(p plan, q storage.Query, descending bool) []*row {
 
 // position returns the position of a in the span. The first column has the value of the span, unless it is the sort
 // field.
-func (p *span) position(a storage.Record, descending bool) entry {
+func (p *span) position(a storage.Record, descending bool) *row {
 	at := &row{Record: a, group: p.low.group, depth: stored, edge: 1}
 	if p.columns[0] == key {
 		at.EmailKey = p.low.EmailKey
@@ -194,7 +187,7 @@ func (p *span) position(a storage.Record, descending bool) entry {
 	if descending {
 		at.edge = -1
 	}
-	return p.entry(at)
+	return at
 }
 
 // each calls f with every row that matches the plan.
@@ -214,6 +207,7 @@ func (s *state) each(p plan, f func(*row)) {
 }
 
 func (s *state) count(f storage.Filter) (n int) {
+	f.Now = storage.Instant(f.Now)
 	if groups, ok := s.countable(f); ok {
 		for _, g := range groups {
 			n += s.size(g, f)
@@ -227,8 +221,9 @@ func (s *state) count(f storage.Filter) (n int) {
 // countable returns the groups that f counts. It reports false if f filters by more than organization, statuses and
 // Direct.
 func (s *state) countable(f storage.Filter) ([]group, bool) {
-	if f.OrganizationID == "" || f.IDs != nil || f.EmailKeys != nil || f.EmailContains != "" || f.InviterUserID != "" ||
-		!f.ResolvedBefore.IsZero() {
+	if f.OrganizationID == "" || f.IDs != nil || f.EmailKeys != nil || f.EmailContains != "" || f.Roles != nil ||
+		f.InviterUserID != "" || !f.ResolvedBefore.IsZero() || !f.SentAfter.IsZero() || !f.CreatedFrom.IsZero() ||
+		!f.CreatedBefore.IsZero() || !f.ExpiresFrom.IsZero() || !f.ExpiresBefore.IsZero() {
 		return nil, false
 	}
 	return s.matching(f), true

@@ -7,10 +7,12 @@ import (
 	"github.com/tidwall/btree"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
-// A state holds all records, in every sort order.
+// A state holds all records, by id and in every sort order.
 type state struct {
+	ids       trie
 	trees     [indexCount]*tree
 	groups    *btree.BTreeG[group]
 	lastGroup uint64 // the highest group id given out
@@ -43,7 +45,7 @@ func (g group) compare(o group) int {
 }
 
 func newState() *state {
-	s := new(state)
+	s := &state{ids: newTrie()}
 	for i := range indexes {
 		s.trees[i] = newTree(&indexes[i])
 	}
@@ -58,28 +60,30 @@ func (s *state) copy() *state {
 	for i, t := range s.trees {
 		c.trees[i] = t.IsoCopy()
 	}
-	c.groups = s.groups.IsoCopy()
+	c.ids, c.groups = s.ids.copy(), s.groups.IsoCopy()
 	return &c
 }
 
-// add adds a record to all trees and to its group.
+// add adds a record to the ids, to all trees and to its group.
 func (s *state) add(r storage.Record, version int64) {
 	n := &row{Record: r.Stored(), depth: stored}
 	n.Version = version
 	g := s.regroup(n, 1)
 	n.group = g.id
+	s.ids.set(n)
 	for i := range indexes {
 		if x := &indexes[i]; x.has(n) {
-			s.trees[i].Set(x.entry(n))
+			s.trees[i].Set(n)
 		}
 	}
 }
 
-// remove removes a row from all trees and from its group.
+// remove removes a row from the ids, from all trees and from its group.
 func (s *state) remove(r *row) {
+	s.ids.delete(r.ID)
 	for i := range indexes {
 		if x := &indexes[i]; x.has(r) {
-			s.trees[i].Delete(x.entry(r))
+			s.trees[i].Delete(r)
 		}
 	}
 	s.regroup(r, -1)
@@ -103,19 +107,19 @@ func (s *state) regroup(r *row, by int) group {
 }
 
 func (s *state) row(id string) (*row, bool) {
-	at := row{Record: storage.Record{ID: id}, depth: stored}
-	e, ok := s.trees[byID].Get(indexes[byID].entry(&at))
-	return e.row, ok
+	r := s.ids.get(id)
+	return r, r != nil
 }
 
-// holder returns the row that holds the pending slot of r. The row is in one of two groups.
-func (s *state) holder(r storage.Record) (holder *row, ok bool) {
+// holder returns the row that holds a pending slot. The row is in one of two groups.
+func (s *state) holder(slot storagekit.Slot) (holder *row, ok bool) {
 	for _, direct := range []bool{true, false} {
-		if g, found := s.groups.Get(group{organization: r.OrganizationID, direct: direct, status: storage.Pending}); found {
+		g, found := s.groups.Get(group{organization: slot.OrganizationID, direct: direct, status: storage.Pending})
+		if found {
 			at := g.row()
-			at.EmailKey = r.EmailKey
-			slot := s.span(byGroupKey, at, 2)
-			slot.walk(false, func(r *row) bool {
+			at.EmailKey = slot.EmailKey
+			held := s.span(byGroupKey, at, 2)
+			held.walk(false, func(r *row) bool {
 				holder, ok = r, true
 				return false
 			})
@@ -129,8 +133,8 @@ func (s *state) get(id string) (storage.Record, error) {
 	if !ok {
 		return storage.Record{}, fmt.Errorf("memstore: %w", storage.ErrNotFound)
 	}
-	out := []storage.Record{r.Record}
-	detach(out)
+	out := [1]storage.Record{r.Record}
+	detach(out[:])
 	return out[0], nil
 }
 
@@ -154,18 +158,11 @@ func detach(records []storage.Record) {
 
 // insert checks all records before it writes the first one, so it writes all or none.
 func (s *state) insert(records []storage.Record) error {
-	if err := validate(records); err != nil {
-		return err
+	if err := storagekit.Validate(records); err != nil {
+		return wrap(err)
 	}
-	err := storage.Taken(records, func(r storage.Record) bool {
-		_, taken := s.row(r.ID)
-		if r.Status == storage.Pending && !taken {
-			_, taken = s.holder(r)
-		}
-		return taken
-	})
-	if err != nil {
-		return fmt.Errorf("memstore: %w", err)
+	if err := storagekit.InsertRefusal(records, s.stored()); err != nil {
+		return wrap(err)
 	}
 	for _, r := range records {
 		s.add(r, 1)
@@ -173,43 +170,38 @@ func (s *state) insert(records []storage.Record) error {
 	return nil
 }
 
-// update checks all records before it writes the first one, so it writes all or none. It removes all old rows before it
-// adds the new ones, because records may swap slots.
+// update checks all records before it writes the first one, so it writes all or none.
 func (s *state) update(records []storage.Record) error {
-	old := make([]*row, len(records))
-	updated := make(map[string]bool, len(records))
-	var conflict bool
-	for i, r := range records {
-		found, ok := s.row(r.ID)
-		if !ok {
-			return fmt.Errorf("memstore: %w", storage.ErrNotFound)
-		}
-		conflict = conflict || found.Version != r.Version || updated[r.ID]
-		old[i], updated[r.ID] = found, true
+	if err := storagekit.Validate(records); err != nil {
+		return wrap(err)
 	}
-	if conflict {
-		return fmt.Errorf("memstore: %w", storage.ErrConflict)
-	}
-	if err := validate(records); err != nil {
-		return err
-	}
-	err := storage.Taken(records, func(r storage.Record) bool {
-		if r.Status != storage.Pending {
-			return false
-		}
-		holder, held := s.holder(r)
-		return held && !updated[holder.ID]
-	})
-	if err != nil {
-		return fmt.Errorf("memstore: %w", err)
-	}
-	for _, r := range old {
-		s.remove(r)
+	if err := storagekit.UpdateRefusal(records, s.stored()); err != nil {
+		return wrap(err)
 	}
 	for _, r := range records {
+		if old, ok := s.row(r.ID); ok {
+			s.remove(old)
+		}
 		s.add(r, r.Version+1)
 	}
 	return nil
+}
+
+func (s *state) stored() storagekit.Stored {
+	return storagekit.Stored{
+		Version: func(id string) int64 {
+			if r, ok := s.row(id); ok {
+				return r.Version
+			}
+			return 0
+		},
+		Holder: func(at storagekit.Slot) string {
+			if r, ok := s.holder(at); ok {
+				return r.ID
+			}
+			return ""
+		},
+	}
 }
 
 func (s *state) delete(ids []string) (n int) {
@@ -220,13 +212,4 @@ func (s *state) delete(ids []string) (n int) {
 		}
 	}
 	return n
-}
-
-func validate(records []storage.Record) error {
-	for i, r := range records {
-		if err := r.Validate(); err != nil {
-			return fmt.Errorf("memstore: record %d: %w", i, err)
-		}
-	}
-	return nil
 }

@@ -2,59 +2,47 @@ package memstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/orginvite/orginvite/storage"
+	"github.com/orginvite/orginvite/storage/storagekit"
 )
 
-var errEnded = errors.New("memstore: the transaction has ended")
+// A transaction holds the state that an outermost transaction and all those nested in it write to.
+type transaction struct{ state *state }
 
-// A transaction is shared by the outermost transaction and all those nested in it. It holds the state they write to.
-// Its mutex lets through one call at a time.
-type transaction struct {
-	mu    sync.Mutex
-	state *state
-}
-
-// run calls fn with a new Storage. It checks ctx again after fn, because a database would refuse to commit once ctx has
-// ended.
-func (t *transaction) run(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
-	tx := &txStorage{t: t}
-	defer tx.end()
-	if err := fn(ctx, tx); err != nil {
-		return err
-	}
-	return alive(ctx)
-}
-
-// txStorage is the Storage that fn of RunInTx gets. One that belongs to an outer transaction works on the state of the
-// innermost one.
+// txStorage is the Storage that fn of RunInTx gets.
 type txStorage struct {
 	t     *transaction
-	ended bool // guarded by t.mu
+	turns *storagekit.Turns
 }
 
 var _ storage.Storage = (*txStorage)(nil)
 
-// do calls f with the state unless ctx or the transaction has ended.
-func (tx *txStorage) do(ctx context.Context, f func(s *state) error) error {
-	if err := alive(ctx); err != nil {
+// run calls fn with tx. Unless that succeeds, it calls rollBack.
+func (tx *txStorage) run(ctx context.Context, fn func(context.Context, storage.Storage) error, rollBack func()) error {
+	returned := false // an error of fn's, which is returned unchanged
+	err := tx.turns.Run(ctx, func(ctx context.Context) error {
+		err := fn(ctx, tx)
+		returned = err != nil
+		return err
+	}, func(context.Context) error { return nil }, func(context.Context) error {
+		rollBack()
+		return nil
+	})
+	if returned {
 		return err
 	}
-	tx.t.mu.Lock()
-	defer tx.t.mu.Unlock()
-	if tx.ended {
-		return errEnded
-	}
-	return f(tx.t.state)
+	return wrap(err)
 }
 
-func (tx *txStorage) end() {
-	tx.t.mu.Lock()
-	defer tx.t.mu.Unlock()
-	tx.ended = true
+// do calls f with the state unless ctx or the transaction has ended.
+func (tx *txStorage) do(ctx context.Context, f func(s *state) error) error {
+	if err := tx.turns.Enter(ctx); err != nil {
+		return wrap(err)
+	}
+	defer tx.turns.Leave()
+	return f(tx.t.state)
 }
 
 func (tx *txStorage) Get(ctx context.Context, id string) (r storage.Record, err error) {
@@ -99,33 +87,24 @@ func (tx *txStorage) Delete(ctx context.Context, ids ...string) (n int, err erro
 
 // Lock does not wait: no other transaction is open while this one is. The same holds for ForUpdate.
 func (tx *txStorage) Lock(ctx context.Context, key string) error {
-	return tx.do(ctx, func(*state) error {
-		if len(key) > storage.MaxReference || !storage.ValidText(key) {
-			return fmt.Errorf("memstore: key of Lock is longer than %d bytes, not valid UTF-8 or holds a NUL",
-				storage.MaxReference)
-		}
-		return nil
-	})
+	return tx.do(ctx, func(*state) error { return wrap(storagekit.ValidateKey(key)) })
 }
 
+// RunInTx has the turn of the outer transaction while the nested one is open.
 func (tx *txStorage) RunInTx(ctx context.Context, fn func(ctx context.Context, tx storage.Storage) error) error {
-	var before *state
-	err := tx.do(ctx, func(s *state) error {
-		before, tx.t.state = s, s.copy()
-		return nil
-	})
-	if err != nil {
-		return err
+	if err := tx.turns.Enter(ctx); err != nil {
+		return wrap(err)
 	}
-	committed := false
-	defer func() { // also when fn panics
-		if !committed {
-			tx.t.mu.Lock()
-			defer tx.t.mu.Unlock()
-			tx.t.state = before
-		}
-	}()
-	err = tx.t.run(ctx, fn)
-	committed = err == nil
-	return err
+	defer tx.turns.Leave()
+	before := tx.t.state
+	tx.t.state = before.copy()
+	nested := &txStorage{t: tx.t, turns: tx.turns.Nested()}
+	return nested.run(ctx, fn, func() { tx.t.state = before })
+}
+
+func wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("memstore: %w", err)
 }

@@ -18,13 +18,14 @@ var (
 	// ErrExists: the id or the pending slot is taken. It is always returned as an [*ExistsError].
 	ErrExists = errors.New("storage: id or pending slot already taken")
 
-	// ErrAborted: the database aborted the transaction, or the connection was lost before COMMIT. Causes are a
-	// deadlock, a serialization failure and a lock timeout. Nothing was written. Every further statement on the
-	// transaction returns ErrAborted too. Roll the transaction back; it may be retried.
+	// ErrAborted: the database aborted the transaction, after a deadlock, a serialization failure or a lock timeout. Or
+	// an open connection was lost before COMMIT, perhaps because the server is stopping. Nothing was written. Every
+	// further call on the transaction returns ErrAborted too, and so does its RunInTx, even if its function ignored the
+	// error. Roll the transaction back; it may be retried.
 	ErrAborted = errors.New("storage: transaction aborted, it may be retried")
 
-	// ErrUnavailable: the database cannot be reached, is starting or stopping, is full or read-only, or refuses
-	// connections. Nothing was written. Try again later.
+	// ErrUnavailable: the database cannot be reached, refuses a new connection, perhaps because it is starting or
+	// stopping, or is full or read-only. Nothing was written. Try again later.
 	ErrUnavailable = errors.New("storage: database unavailable, nothing was written")
 
 	// ErrOutcomeUnknown: the transaction may or may not have been committed. COMMIT failed but was not refused by the
@@ -49,8 +50,8 @@ func (e *ExistsError) Unwrap() error { return ErrExists }
 // Taken defines in Go when a store returns [ErrExists]. Every store must agree with it. It returns the [*ExistsError]
 // of the records that one Insert or Update must refuse, or nil if it refuses none. Taken goes through the records in
 // order. It refuses a record if held returns true for it, or if a record that it has let through has the same id or
-// pending slot. held(r) must report whether a stored record has the id of r, or holds the pending slot that r needs. It
-// must ignore the stored records that the call replaces.
+// pending slot. For Insert, held(r) must report whether a stored record has the id of r, or holds the pending slot that
+// r needs. For Update, held(r) must report whether a stored record with another id holds that slot.
 func Taken(records []Record, held func(Record) bool) error {
 	type slot struct{ organizationID, emailKey string }
 	var refused []int
@@ -73,27 +74,17 @@ func Taken(records []Record, held func(Record) bool) error {
 }
 
 // Classifier is an optional interface of a [Storage] that lends its database handle to the host. Classify adds
-// [ErrAborted] or [ErrUnavailable] to the chain of an error that the host got from the database on that handle. If ctx
-// has ended, Classify also adds the error of ctx. A nil error and every other error are returned unchanged.
+// [ErrAborted] or [ErrUnavailable] to the chain of an error that the host got from the database on that handle. To such
+// an error it also adds the error of ctx if ctx has ended. It returns nil for nil, and every other error unchanged.
+// Classify does not make the transaction unusable: the error that the function of RunInTx returns does so.
 type Classifier interface {
 	Classify(ctx context.Context, err error) error
 }
 
-// Classify calls the [Classifier] of s, or of the Storage that s wraps. A wrapper has a method Unwrap() Storage. If
-// there is no Classifier, Classify returns err unchanged.
+// Classify calls the [Classifier] that [As] finds in s. If there is none, Classify returns err unchanged.
 func Classify(ctx context.Context, s Storage, err error) error {
-	for range maxWrappers {
-		switch t := s.(type) {
-		case Classifier:
-			return t.Classify(ctx, err)
-		case interface{ Unwrap() Storage }:
-			s = t.Unwrap()
-		default:
-			return err
-		}
+	if c, ok := As[Classifier](s); ok {
+		return c.Classify(ctx, err)
 	}
 	return err
 }
-
-// maxWrappers bounds the search through wrappers, because a wrapper may contain itself.
-const maxWrappers = 100

@@ -16,10 +16,12 @@ import (
 func TestMatch(t *testing.T) {
 	pending := storage.Record{
 		ID: "a", OrganizationID: "o", EmailKey: "ann@example.com", EmailAddress: "Ann@Example.com",
-		Status: storage.Pending, InviterUserID: "u", ExpiresAt: noon,
+		Role: "r", Status: storage.Pending, InviterUserID: "u", CreatedAt: noon, ExpiresAt: noon, SentAt: noon,
 	}
 	accepted := pending
+	accepted.SentAt = noon.Add(time.Microsecond)
 	accepted.ID, accepted.Status, accepted.ResolvedAt, accepted.OrganizationDomainID = "b", "accepted", noon, "d"
+	accepted.Role, accepted.CreatedAt, accepted.ExpiresAt = "s", noon.Add(-time.Microsecond), noon.Add(-time.Microsecond)
 	list := func(s ...string) []string { return s }
 	for name, c := range map[string]struct {
 		filter            storage.Filter
@@ -48,16 +50,45 @@ func TestMatch(t *testing.T) {
 		"StoredStatuses, empty":     {storage.Filter{StoredStatuses: []string{}}, false, false},
 		"InviterUserID":             {storage.Filter{InviterUserID: "u"}, true, true},
 		"InviterUserID, other":      {storage.Filter{InviterUserID: "v"}, false, false},
+		"Roles":                     {storage.Filter{Roles: list("x", "r")}, true, false},
+		"Roles, other":              {storage.Filter{Roles: list("R", "", "r ")}, false, false},
+		"Roles, empty":              {storage.Filter{Roles: []string{}}, false, false},
+		"CreatedFrom":               {storage.Filter{CreatedFrom: noon}, true, false},
+		"CreatedFrom, finer":        {storage.Filter{CreatedFrom: noon.Add(999)}, true, false},
+		"CreatedFrom, later":        {storage.Filter{CreatedFrom: noon.Add(1000)}, false, false},
+		"CreatedBefore":             {storage.Filter{CreatedBefore: noon}, false, true},
+		"CreatedBefore, finer":      {storage.Filter{CreatedBefore: noon.Add(999)}, false, true},
+		"CreatedBefore, later":      {storage.Filter{CreatedBefore: noon.Add(1000)}, true, true},
+		"CreatedBefore, long ago":   {storage.Filter{CreatedBefore: time.Unix(-1<<60, 0)}, false, false},
+		"ExpiresFrom":               {storage.Filter{ExpiresFrom: noon}, true, false},
+		"ExpiresFrom, later":        {storage.Filter{ExpiresFrom: noon.Add(1000)}, false, false},
+		"ExpiresBefore":             {storage.Filter{ExpiresBefore: noon}, false, true},
+		"ExpiresBefore, later":      {storage.Filter{ExpiresBefore: noon.Add(1000)}, true, true},
 		"Direct":                    {storage.Filter{Direct: true}, true, false},
-		"ResolvedBefore":            {storage.Filter{ResolvedBefore: noon.Add(1)}, false, true},
+		"ResolvedBefore":            {storage.Filter{ResolvedBefore: noon.Add(time.Microsecond)}, false, true},
 		"ResolvedBefore, same":      {storage.Filter{ResolvedBefore: noon}, false, false},
+		"ResolvedBefore, finer":     {storage.Filter{ResolvedBefore: noon.Add(999)}, false, false},
+		"ResolvedBefore, far":       {storage.Filter{ResolvedBefore: time.Unix(1<<60, 0)}, false, true},
+		"ResolvedBefore, long ago":  {storage.Filter{ResolvedBefore: time.Unix(-1<<60, 0)}, false, false},
+		"Statuses, far":             {storage.Filter{Statuses: list(storage.Expired), Now: time.Unix(1<<60, 0)}, true, false},
+		"Statuses, long ago": {
+			storage.Filter{Statuses: list(storage.Pending), Now: time.Unix(-1<<60, 0)}, true, false,
+		},
 		"ResolvedBefore, any": {
 			storage.Filter{ResolvedBefore: time.Time{}.In(time.FixedZone("", 60))}, true, true,
 		},
 		"ResolvedBefore, nearly zero": {storage.Filter{ResolvedBefore: time.Time{}.Add(1)}, false, false},
+		"SentAfter":                   {storage.Filter{SentAfter: noon.Add(-time.Microsecond)}, true, true},
+		"SentAfter, same":             {storage.Filter{SentAfter: noon}, false, true},
+		"SentAfter, finer":            {storage.Filter{SentAfter: noon.Add(999)}, false, true},
+		"SentAfter, far":              {storage.Filter{SentAfter: time.Unix(1<<60, 0)}, false, false},
+		"SentAfter, long ago":         {storage.Filter{SentAfter: time.Unix(-1<<60, 0)}, true, true},
+		"SentAfter, any":              {storage.Filter{SentAfter: time.Time{}.In(time.FixedZone("", 60))}, true, true},
+		"SentAfter, other zone":       {storage.Filter{SentAfter: noon.In(time.FixedZone("", 3600))}, false, true},
 		"all together": {storage.Filter{
 			IDs: list("a"), OrganizationID: "o", EmailKeys: list("ann@example.com"), EmailContains: "ann",
-			Statuses: list(storage.Expired), StoredStatuses: list(storage.Pending), InviterUserID: "u", Direct: true, Now: noon,
+			Statuses: list(storage.Expired), StoredStatuses: list(storage.Pending), Roles: list("r"),
+			InviterUserID: "u", Direct: true, SentAfter: noon.Add(-1000), Now: noon,
 		}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,11 +99,27 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// A text that no record can hold is found nowhere, not even in a record that is invalid itself.
+func TestMatchInvalidText(t *testing.T) {
+	is := is.New(t)
+	r := storage.Record{
+		ID: "\xff", OrganizationID: "\xff", EmailKey: "\u00e9@x", InviterUserID: "\xff", Status: "\xff", Role: "\xff",
+	}
+	for _, f := range []storage.Filter{
+		{IDs: []string{"\xff"}}, {OrganizationID: "\xff"}, {EmailContains: "\xa9"}, {InviterUserID: "\xff"},
+		{Statuses: []string{"\xff"}}, {StoredStatuses: []string{"\xff"}}, {Roles: []string{"\xff"}},
+	} {
+		is.True(!f.Match(r))
+	}
+	is.True(storage.Filter{EmailContains: "\u00e9"}.Match(r))
+}
+
 func TestCompare(t *testing.T) {
 	record := func(id, key string, created, expires int) storage.Record {
 		return storage.Record{
-			ID: id, EmailKey: key, EmailAddress: id, CreatedAt: noon.Add(time.Duration(created)),
-			ExpiresAt: noon.Add(time.Duration(expires)).In(time.FixedZone("", created)),
+			ID: id, EmailKey: key, EmailAddress: id,
+			CreatedAt: noon.Add(time.Duration(created) * time.Microsecond),
+			ExpiresAt: noon.Add(time.Duration(expires) * time.Microsecond).In(time.FixedZone("", created)),
 		}
 	}
 	records := []storage.Record{
@@ -114,6 +161,19 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Times compare to the microsecond, so a position between two microseconds is the earlier one.
+func TestCompareToTheMicrosecond(t *testing.T) {
+	is := is.New(t)
+	for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
+		q := storage.Query{Sort: []storage.Sort{{Field: field}}}
+		a := storage.Record{ID: "a", CreatedAt: noon, ExpiresAt: noon}
+		finer := storage.Record{ID: "a", CreatedAt: noon.Add(999), ExpiresAt: noon.Add(999)}
+		is.Equal(q.Compare(a, finer), 0)
+		finer.CreatedAt, finer.ExpiresAt = noon.Add(1000), noon.Add(1000)
+		is.True(q.Compare(a, finer) < 0)
+	}
+}
+
 func TestOrder(t *testing.T) {
 	is := is.New(t)
 	is.Equal(storage.Query{}.Order(), []storage.Sort{{Field: storage.FieldCreatedAt, Descending: true}})
@@ -139,6 +199,10 @@ func TestQueryValidate(t *testing.T) {
 		{Sort: []storage.Sort{{}}},
 		{Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: "id"}}},
 		{ForUpdate: true},
+		{After: &storage.Record{ID: "\xff"}},
+		{After: &storage.Record{EmailKey: "a\x00"}},
+		{After: &storage.Record{CreatedAt: time.Time{}.Add(-1)}},
+		{After: &storage.Record{ExpiresAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	} {
 		is.True(q.Validate() != nil)
 	}

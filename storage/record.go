@@ -3,7 +3,6 @@ package storage
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -28,7 +27,8 @@ const (
 	MaxURL       = 2048 // RedirectURL
 )
 
-// Record is one invitation as a store keeps it. All text is valid UTF-8 without NUL. Sizes are in bytes.
+// Record is one invitation as a store keeps it. All text is valid UTF-8 without NUL. Sizes are in bytes. Times are in
+// the years 1 to 9999.
 type Record struct {
 	ID                   string // unique; at most [MaxID]
 	OrganizationID       string // the organization that invites; at most [MaxReference]
@@ -78,9 +78,9 @@ func (r Record) Stored() Record {
 	return r
 }
 
-// Validate returns an error for a record that no store can keep unaltered: an empty ID, text over its size limit, and
-// text or metadata that is not valid UTF-8 or contains a NUL. Some databases replace such text or truncate it. The
-// error names the field and the limit, never the value.
+// Validate returns an error for a record that no store can keep unaltered: an empty ID, text over its size limit, text
+// or metadata that is not valid UTF-8 or contains a NUL, and a time outside the years 1 to 9999. Some databases would
+// replace or truncate such values. The error names the field and the limit, never the value.
 func (r Record) Validate() error {
 	if r.ID == "" {
 		return fmt.Errorf("storage: record without an ID")
@@ -113,12 +113,46 @@ func (r Record) Validate() error {
 	if !utf8.Valid(r.PrivateMetadata) || bytes.IndexByte(r.PrivateMetadata, 0) >= 0 {
 		return fmt.Errorf("storage: record's PrivateMetadata is not valid UTF-8 or holds a NUL")
 	}
+	for _, f := range [...]struct {
+		name  string
+		value time.Time
+	}{
+		{"CreatedAt", r.CreatedAt},
+		{"UpdatedAt", r.UpdatedAt},
+		{"ExpiresAt", r.ExpiresAt},
+		{"SentAt", r.SentAt},
+		{"ResolvedAt", r.ResolvedAt},
+	} {
+		if !validTime(f.value) {
+			return fmt.Errorf("storage: record's %s is not between the years 1 and 9999", f.name)
+		}
+	}
 	return nil
 }
 
-// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. An invalid text in a Filter
-// matches no record. A store that writes values into SQL must not write such a text.
+// ValidText reports whether a record can hold s: whether s is valid UTF-8 without NUL. A store that writes values into
+// SQL must not write any other text.
 func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// holds reports whether the list of a Filter accepts s. A nil list accepts any value, an empty list none.
-func holds(list []string, s string) bool { return list == nil || slices.Contains(list, s) }
+// The first and the last instant that a record can hold.
+var (
+	firstInstant = time.Time{}
+	lastInstant  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+)
+
+// Instant returns t in the form in which a Filter evaluates its times: in UTC, truncated to the microsecond, and within
+// the years 1 to 9999. A time outside these years becomes the first or the last instant in them.
+func Instant(t time.Time) time.Time {
+	switch t = t.UTC().Truncate(time.Microsecond); {
+	case t.Before(firstInstant):
+		return firstInstant
+	case t.After(lastInstant):
+		return lastInstant
+	}
+	return t
+}
+
+// validTime reports whether a record can hold t.
+func validTime(t time.Time) bool {
+	return !t.Before(firstInstant) && !t.Truncate(time.Microsecond).After(lastInstant)
+}

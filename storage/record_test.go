@@ -110,6 +110,53 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestValidateTimes(t *testing.T) {
+	last := time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+	fields := reflect.TypeFor[storage.Record]()
+	for i := range fields.NumField() {
+		field := fields.Field(i)
+		if field.Type != reflect.TypeFor[time.Time]() {
+			continue
+		}
+		t.Run(field.Name, func(t *testing.T) {
+			is := is.New(t)
+			with := func(at time.Time) error {
+				r := storage.Record{ID: "a"}
+				reflect.ValueOf(&r).Elem().Field(i).Set(reflect.ValueOf(at))
+				return r.Validate()
+			}
+			for _, at := range []time.Time{{}, noon, last, last.In(time.FixedZone("", 3600))} {
+				is.NoErr(with(at))
+			}
+			for _, at := range []time.Time{
+				time.Time{}.Add(-1), last.Add(1), time.Date(300000, 1, 1, 0, 0, 0, 0, time.UTC),
+				time.Unix(1<<60, 0), time.Unix(-1<<60, 0),
+			} {
+				err := with(at)
+				is.True(err != nil && strings.Contains(err.Error(), field.Name))
+			}
+		})
+	}
+}
+
+func TestInstant(t *testing.T) {
+	is := is.New(t)
+	last := time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+	for _, c := range []struct{ given, want time.Time }{
+		{noon, noon},
+		{noon.Add(999).In(time.FixedZone("", 3600)), noon},
+		{time.Time{}, time.Time{}},
+		{time.Time{}.Add(-1), time.Time{}},
+		{time.Unix(-1<<60, 0), time.Time{}},
+		{last.Add(999), last},
+		{last.Add(1000), last},
+		{time.Unix(1<<60, 0), last},
+		{time.Unix(-1, 999_999_999).UTC(), time.Unix(-1, 999_999_000).UTC()},
+	} {
+		is.True(storage.Instant(c.given) == c.want)
+	}
+}
+
 func TestValidText(t *testing.T) {
 	is := is.New(t)
 	for _, s := range []string{"", "a", "\u00e9", "\U0010ffff", "\n", "\ufffd"} {

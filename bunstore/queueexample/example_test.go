@@ -2,82 +2,82 @@ package queueexample_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
-	_ "modernc.org/sqlite"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/pgxtx"
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/storage"
 )
 
-// The tables of the application.
-type (
-	user struct {
-		ID    string `bun:",pk"`
-		Email string `bun:",unique"` // verified at sign-up, in the form of invitation.CanonicalEmail
-	}
+// schema creates the tables of the application. An account's email was verified at sign-up, and is in the form of
+// invitation.CanonicalEmail.
+const schema = `
+	CREATE TABLE IF NOT EXISTS accounts (
+		id    text PRIMARY KEY,
+		email text NOT NULL UNIQUE
+	);
+	CREATE TABLE IF NOT EXISTS memberships (
+		organization_id text,
+		user_id         text REFERENCES accounts,
+		role            text NOT NULL,
+		PRIMARY KEY (organization_id, user_id)
+	)`
 
-	membership struct {
-		OrganizationID string `bun:",pk"`
-		UserID         string `bun:",pk"`
-		Role           invitation.Role
-	}
-)
-
-// directory answers from these tables.
+// directory answers from these tables. pgxtx.Tx(tx) is the transaction that the service works in.
 type directory struct{}
 
-func (directory) Role(ctx context.Context, tx storage.Storage, org, userID string) (invitation.Role, error) {
-	m := membership{OrganizationID: org, UserID: userID}
-	err := bunstore.DB(tx).NewSelect().Model(&m).WherePK().Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
+func (directory) Role(ctx context.Context, tx storage.Storage, org, userID string) (role invitation.Role, err error) {
+	err = pgxtx.Tx(tx).QueryRow(ctx,
+		"SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2", org, userID).Scan(&role)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return "", invitation.ErrNotMember
 	}
-	return m.Role, err
+	return role, err
 }
 
 func (directory) MemberEmails(ctx context.Context, tx storage.Storage, org string, emails []string) ([]string, error) {
-	var found []string
-	err := bunstore.DB(tx).NewSelect().Model((*user)(nil)).Column("email").
-		Join("JOIN memberships AS m ON m.user_id = id").
-		Where("m.organization_id = ? AND LOWER(email) IN ?", org, bun.Tuple(emails)).Scan(ctx, &found)
-	return found, err
+	rows, err := pgxtx.Tx(tx).Query(ctx,
+		"SELECT email FROM accounts JOIN memberships ON user_id = id WHERE organization_id = $1 AND lower(email) = ANY ($2)",
+		org, emails)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 func (directory) VerifiedEmails(ctx context.Context, tx storage.Storage, userID string) ([]string, error) {
-	u := user{ID: userID}
-	err := bunstore.DB(tx).NewSelect().Model(&u).WherePK().Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
+	var email string
+	err := pgxtx.Tx(tx).QueryRow(ctx, "SELECT email FROM accounts WHERE id = $1", userID).Scan(&email)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, invitation.ErrNotFound
 	}
-	return []string{u.Email}, err
+	return []string{email}, err
 }
 
 func (directory) Join(ctx context.Context, tx storage.Storage, m invitation.Membership) error {
-	res, err := bunstore.DB(tx).NewInsert().On("CONFLICT DO NOTHING").
-		Model(&membership{m.OrganizationID, m.UserID, m.Role}).Exec(ctx)
-	if err != nil {
-		return err
+	tag, err := pgxtx.Tx(tx).Exec(ctx, "INSERT INTO memberships VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+		m.OrganizationID, m.UserID, m.Role)
+	if err == nil && tag.RowsAffected() == 0 {
+		return invitation.ErrAlreadyMember
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 1 {
-		return err
-	}
-	return invitation.ErrAlreadyMember
+	return err
 }
 
 // mailArgs are the arguments of a job. They stay in River's table for a day or more, so they have ids but no link.
@@ -90,7 +90,7 @@ func (mailArgs) Kind() string { return "invitation_mail" }
 
 // enqueueMail returns a Config.OnEvents that inserts a job for every invitation to be mailed. The job is committed with
 // the invitation.
-func enqueueMail(jobs *river.Client[*sql.Tx]) func(context.Context, storage.Storage, []invitation.Event) error {
+func enqueueMail(jobs *river.Client[pgx.Tx]) func(context.Context, storage.Storage, []invitation.Event) error {
 	return func(ctx context.Context, tx storage.Storage, events []invitation.Event) error {
 		var params []river.InsertManyParams
 		for _, e := range events {
@@ -104,8 +104,12 @@ func enqueueMail(jobs *river.Client[*sql.Tx]) func(context.Context, storage.Stor
 		if len(params) == 0 {
 			return nil
 		}
-		sqlTx := bunstore.DB(tx).(bun.Tx).Tx // OnEvents is always called in a transaction
-		_, err := jobs.InsertManyTx(ctx, sqlTx, params)
+		pgxTx := pgxtx.Tx(tx)
+		if pgxTx == nil {
+			return errors.New("the job of an invitation needs a transaction of pgx: use a bunstore.Store on pgx, " +
+				"and in your own transaction pgxtx.WithTx")
+		}
+		_, err := jobs.InsertManyTx(ctx, pgxTx, params)
 		return err
 	}
 }
@@ -171,39 +175,30 @@ func (o *outbox) send(_ context.Context, m mail) error {
 
 // app is the application.
 type app struct {
-	db    *bun.DB
+	pool  *pgxpool.Pool
+	db    *bun.DB // on the pool, for the store
 	store *bunstore.Store
 	svc   *invitation.Service
 }
 
-// open opens the application on a SQLite file, with an organization acme and its admin ann.
-func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error) {
-	// River does not retry a statement that finds the file locked, so the busy_timeout has to be long enough.
-	dsn := "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate"
-	sqldb, err := sql.Open("sqlite", dsn)
+// open opens the application on a database, and creates its tables.
+func open(ctx context.Context, url string, now clock.Clock) (_ *app, err error) {
+	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
 		return nil, err
 	}
-	a := &app{db: bun.NewDB(sqldb, sqlitedialect.New())}
+	a := &app{pool: pool, db: bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New())}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.db.Close())
+			err = errors.Join(err, a.close())
 		}
 	}()
-	for _, rows := range []any{
-		&user{"ann", "ann@acme.example"},
-		&membership{"acme", "ann", invitation.RoleAdmin},
-	} {
-		if _, err := a.db.NewCreateTable().IfNotExists().Model(rows).Exec(ctx); err != nil {
-			return nil, err
-		}
-		if _, err := a.db.NewInsert().On("CONFLICT DO NOTHING").Model(rows).Exec(ctx); err != nil {
-			return nil, err
-		}
+	if _, err := pool.Exec(ctx, schema); err != nil {
+		return nil, err
 	}
 
 	// River's tables, in the same database.
-	driver := riversqlite.New(sqldb)
+	driver := riverpgxv5.New(pool)
 	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: logger})
 	if err != nil {
 		return nil, err
@@ -232,6 +227,12 @@ func open(ctx context.Context, file string, now clock.Clock) (_ *app, err error)
 	return a, err
 }
 
+func (a *app) close() error {
+	err := a.db.Close() // leaves the pool open
+	a.pool.Close()
+	return err
+}
+
 // logger writes to the standard error; by default, River writes to the standard output.
 var logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 
@@ -242,6 +243,21 @@ func (a *app) workers(send func(context.Context, mail) error) *river.Workers {
 	return workers
 }
 
+// found adds an organization in tx: the account of its founder, who becomes its admin, and invitations with their jobs.
+// The caller commits tx.
+func (a *app) found(
+	ctx context.Context, tx pgx.Tx, org, founder, email string, invited ...invitation.CreateParams,
+) ([]invitation.Invitation, error) {
+	if _, err := tx.Exec(ctx, "INSERT INTO accounts VALUES ($1, $2)", founder, email); err != nil {
+		return nil, err
+	}
+	admin := invitation.RoleAdmin
+	if _, err := tx.Exec(ctx, "INSERT INTO memberships VALUES ($1, $2, $3)", org, founder, admin); err != nil {
+		return nil, err
+	}
+	return a.svc.WithStorage(pgxtx.WithTx(a.store, tx)).CreateBulk(ctx, org, invited)
+}
+
 func Example() {
 	must := func(err error) {
 		if err != nil {
@@ -249,30 +265,44 @@ func Example() {
 		}
 	}
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "orginvite")
-	must(err)
-	a, err := open(ctx, filepath.Join(dir, "app.db"), clock.System())
+	a, err := open(ctx, os.Getenv("DATABASE_URL"), clock.System())
 	must(err)
 
-	// Ann invites four people. The invitations and their jobs are one transaction. Erin gets no mail; Ann tells her.
-	invited, err := a.svc.CreateBulk(ctx, "acme", []invitation.CreateParams{
-		{EmailAddress: "bob@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
-		{EmailAddress: "carol@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
-		{EmailAddress: "dave@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
-		{EmailAddress: "erin@example.com", Role: invitation.RoleMember, InviterUserID: "ann", Silent: true},
+	// Ann founds an organization and invites four people, all in one transaction. Erin gets no mail; Ann tells her.
+	var invited []invitation.Invitation
+	found := func(tx pgx.Tx) (err error) {
+		invited, err = a.found(ctx, tx, "acme", "ann", "ann@acme.example",
+			invitation.CreateParams{EmailAddress: "bob@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
+			invitation.CreateParams{EmailAddress: "carol@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
+			invitation.CreateParams{EmailAddress: "dave@example.com", Role: invitation.RoleMember, InviterUserID: "ann"},
+			invitation.CreateParams{
+				EmailAddress: "erin@example.com", Role: invitation.RoleMember, InviterUserID: "ann", Silent: true,
+			})
+		return err
+	}
+	queued := 0
+	count := func() {
+		for _, table := range []string{"accounts", "memberships", "organization_invitations", "river_job"} {
+			must(a.pool.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&queued))
+			fmt.Println(" ", table, queued)
+		}
+	}
+	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+		return errors.Join(found(tx), errors.New("the card was declined"))
 	})
-	must(err)
-	queued, err := a.db.NewSelect().Table("river_job").Count(ctx)
-	must(err)
-	fmt.Println("invitations:", len(invited), "jobs:", queued)
+	fmt.Println("error:", err)
+	count()
+	err = pgx.BeginFunc(ctx, a.pool, found)
+	fmt.Println("error:", err)
+	count()
 
-	// She revokes one before it is mailed.
+	// She revokes one before it is mailed. This is not in a transaction of the application, so it is one of its own.
 	_, err = a.svc.Revoke(ctx, "acme", invited[1].ID, invitation.RevokeParams{RequestingUserID: "ann"})
 	must(err)
 
 	// Start a worker, here only until all jobs are done.
 	var out outbox
-	mailer, err := river.NewClient(riversqlite.New(a.db.DB), &river.Config{
+	mailer, err := river.NewClient(riverpgxv5.New(a.pool), &river.Config{
 		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 1}},
 		Workers: a.workers(out.send),
 		Logger:  logger,
@@ -289,12 +319,19 @@ func Example() {
 		page, _, _ := strings.Cut(m.Link, "=")
 		fmt.Println("to", m.To+":", "open", page+"=…")
 	}
-
-	must(a.db.Close())
-	must(os.RemoveAll(dir))
+	must(a.close())
 
 	// Output:
-	// invitations: 4 jobs: 3
+	// error: the card was declined
+	//   accounts 0
+	//   memberships 0
+	//   organization_invitations 0
+	//   river_job 0
+	// error: <nil>
+	//   accounts 1
+	//   memberships 1
+	//   organization_invitations 4
+	//   river_job 3
 	// to bob@example.com: open https://app.acme.example/join?invitation_ticket=…
 	// to dave@example.com: open https://app.acme.example/join?invitation_ticket=…
 }

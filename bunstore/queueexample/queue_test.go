@@ -2,47 +2,61 @@ package queueexample_test
 
 import (
 	"context"
-	"database/sql"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/matryer/is"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/uptrace/bun"
 
+	"github.com/orginvite/orginvite/bunstore"
+	"github.com/orginvite/orginvite/bunstore/pgxtx"
 	"github.com/orginvite/orginvite/clock"
 	"github.com/orginvite/orginvite/invitation"
 	"github.com/orginvite/orginvite/invitation/invitationtest"
+	"github.com/orginvite/orginvite/memstore"
+	"github.com/orginvite/orginvite/storage"
 )
 
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
 
-// start opens the application on a file. The test may close the application before the test ends.
-func start(t *testing.T, file string, now clock.Clock) *app {
+// start opens the application on a database. The test may close the application before the test ends.
+func start(t *testing.T, address string, now clock.Clock) *app {
 	t.Helper()
-	a, err := open(t.Context(), file, now)
+	a, err := open(t.Context(), address, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.db.Close() })
+	t.Cleanup(func() { _ = a.close() })
 	return a
 }
 
-// fresh opens the application on a new file.
-func fresh(t *testing.T) *app {
+// fresh opens the application on a new schema, with an organization acme and its admin ann.
+func fresh(t *testing.T, address string, now clock.Clock) *app {
 	t.Helper()
-	return start(t, filepath.Join(t.TempDir(), "app.db"), clock.System())
+	a := start(t, address, now)
+	a.exec(t, "INSERT INTO accounts VALUES ('ann', 'ann@acme.example')")
+	a.exec(t, "INSERT INTO memberships VALUES ('acme', 'ann', $1)", invitation.RoleAdmin)
+	return a
+}
+
+func (a *app) exec(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	if _, err := a.pool.Exec(t.Context(), statement, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // bob is the user that the tests invite.
@@ -57,35 +71,61 @@ func (a *app) invite(t *testing.T, p invitation.CreateParams) invitation.Invitat
 	return inv
 }
 
-// The directory of the example passes the test suite for directories.
-func TestDirectory(t *testing.T) {
-	invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
-		a := fresh(t)
-		return invitationtest.DirectoryHost{
-			Directory: directory{},
-			Storage:   a.store,
-			AddUser: func(ctx context.Context, id string, verified ...string) (string, error) {
-				if len(verified) != 1 {
-					return "", errors.ErrUnsupported
-				}
-				_, err := a.db.NewInsert().Model(&user{id, verified[0]}).Exec(ctx)
-				return id, err
-			},
-			AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
-				_, err := a.db.NewInsert().Model(&membership{organizationID, userID, role}).Exec(ctx)
-				return err
-			},
-		}
-	})
+// joining is a store that works in transactions of the application.
+type joining struct {
+	*bunstore.Store
+	pool *pgxpool.Pool
 }
 
-func count(t *testing.T, db bun.IDB, table string) int {
+func (j joining) Unwrap() storage.Storage { return j.Store }
+
+func (j joining) RunInTx(ctx context.Context, fn func(context.Context, storage.Storage) error) error {
+	return pgx.BeginFunc(ctx, j.pool, func(tx pgx.Tx) error { return fn(ctx, pgxtx.WithTx(j.Store, tx)) })
+}
+
+// The directory of the example passes the test suite for directories, in transactions of the store and of the
+// application.
+func TestDirectory(t *testing.T) {
+	for name, storageOf := range map[string]func(*app) storage.Storage{
+		"store":       func(a *app) storage.Storage { return a.store },
+		"application": func(a *app) storage.Storage { return joining{a.store, a.pool} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := start(t, needsServer(t), clock.System())
+			invitationtest.RunDirectory(t, func(t *testing.T) invitationtest.DirectoryHost {
+				a.exec(t, "TRUNCATE accounts, memberships, organization_invitations")
+				return invitationtest.DirectoryHost{
+					Directory: directory{},
+					Storage:   storageOf(a),
+					AddUser: func(ctx context.Context, id string, verified ...string) (string, error) {
+						if len(verified) != 1 {
+							return "", errors.ErrUnsupported
+						}
+						_, err := a.pool.Exec(ctx, "INSERT INTO accounts VALUES ($1, $2)", id, verified[0])
+						return id, err
+					},
+					AddMember: func(ctx context.Context, organizationID, userID string, role invitation.Role) error {
+						_, err := a.pool.Exec(ctx, "INSERT INTO memberships VALUES ($1, $2, $3)", organizationID, userID, role)
+						return err
+					},
+				}
+			})
+		})
+	}
+}
+
+// querier is a pool or a transaction of pgx.
+type querier interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}
+
+// count returns the number of rows in a table, which may be followed by a condition.
+func count(t *testing.T, db querier, from string) (n int) {
 	t.Helper()
-	n, err := db.NewSelect().Table(table).Count(t.Context())
-	if err != nil {
+	if err := db.QueryRow(t.Context(), "SELECT count(*) FROM "+from).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
-	return int(n)
+	return n
 }
 
 // atOnce is the retry policy of the tests: River retries as soon as it can.
@@ -94,8 +134,8 @@ type atOnce struct{}
 func (atOnce) NextRetry(*rivertype.JobRow) time.Time { return time.Now() }
 
 // newMailer returns a client with short intervals.
-func (a *app) newMailer(send func(context.Context, mail) error) (*river.Client[*sql.Tx], error) {
-	return river.NewClient(riversqlite.New(a.db.DB), &river.Config{
+func (a *app) newMailer(send func(context.Context, mail) error) (*river.Client[pgx.Tx], error) {
+	return river.NewClient(riverpgxv5.New(a.pool), &river.Config{
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
 		Workers:           a.workers(send),
 		Logger:            slog.New(slog.DiscardHandler), // the tests make workers fail
@@ -132,9 +172,8 @@ func (a *app) finish(
 		if err := client.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-		left, err := a.db.NewSelect().Table("river_job").Where("state NOT IN ('completed', 'cancelled')").Count(ctx)
-		if err != nil || left != 0 {
-			t.Errorf("%d jobs are left, error %v; want none", left, err)
+		if left := count(t, a.pool, "river_job WHERE state NOT IN ('completed', 'cancelled')"); left != 0 {
+			t.Errorf("%d jobs are left, want none", left)
 		}
 	}()
 	var jobs []*rivertype.JobRow
@@ -161,7 +200,7 @@ func ticketIn(t *testing.T, link string) string {
 
 func TestMailedOnce(t *testing.T) {
 	is := is.New(t)
-	a := fresh(t)
+	a := fresh(t, needsServer(t), clock.System())
 	inv := a.invite(t, bob)
 	silent := bob
 	silent.EmailAddress, silent.Silent = "carol@example.com", true
@@ -184,7 +223,7 @@ func TestMailedOnce(t *testing.T) {
 	a.work(t, 1, next.send)
 	is.Equal(len(next.sent), 1)
 	is.Equal(next.sent[0].To, "dave@example.com")
-	is.Equal(count(t, a.db, "river_job"), 2)
+	is.Equal(count(t, a.pool, "river_job"), 2)
 }
 
 // TestResent resends an invitation before or after its first link was mailed. Only links that are valid at the time are
@@ -194,7 +233,7 @@ func TestResent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
-			a := start(t, filepath.Join(t.TempDir(), "app.db"), now)
+			a := fresh(t, needsServer(t), now)
 			first := a.invite(t, bob)
 			var out outbox
 			var want []string
@@ -209,7 +248,7 @@ func TestResent(t *testing.T) {
 			is.NoErr(err)
 			is.True(second.URL != first.URL)
 			want = append(want, second.URL)
-			is.Equal(count(t, a.db, "river_job"), 2)
+			is.Equal(count(t, a.pool, "river_job"), 2)
 
 			a.work(t, jobs, out.send)
 			var mailed []string
@@ -226,7 +265,7 @@ func TestResent(t *testing.T) {
 func TestRoleChanged(t *testing.T) {
 	is := is.New(t)
 	now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
-	a := start(t, filepath.Join(t.TempDir(), "app.db"), now)
+	a := fresh(t, needsServer(t), now)
 	inv := a.invite(t, bob)
 	var out outbox
 	a.work(t, 1, out.send)
@@ -245,67 +284,214 @@ func TestRoleChanged(t *testing.T) {
 	is.NoErr(err)
 	_, err = a.svc.Update(t.Context(), "acme", inv.ID, invitation.UpdateParams{PrivateMetadata: note})
 	is.NoErr(err)
-	is.Equal(count(t, a.db, "river_job"), 2)
+	is.Equal(count(t, a.pool, "river_job"), 2)
 }
 
 // TestInviterDemoted demotes the inviter before the mail is sent. No mail is sent, because its link would be refused,
 // and the job is not retried.
 func TestInviterDemoted(t *testing.T) {
 	is := is.New(t)
-	a := fresh(t)
+	a := fresh(t, needsServer(t), clock.System())
 	a.invite(t, bob)
-	_, err := a.db.ExecContext(t.Context(), "UPDATE memberships SET role = 'org:member' WHERE user_id = 'ann'")
-	is.NoErr(err)
+	a.exec(t, "UPDATE memberships SET role = $1 WHERE user_id = 'ann'", invitation.RoleMember)
 	var out outbox
 	a.finish(t, 1, river.EventKindJobCancelled, out.send)
 	is.Equal(len(out.sent), 0)
 }
 
+// TestRolledBack rolls back or commits a transaction of the application: the account, the membership, the invitation
+// and the job are all there, or none of them is.
 func TestRolledBack(t *testing.T) {
-	is := is.New(t)
-	a := fresh(t)
+	tables := []string{"accounts", "memberships", "organization_invitations", "river_job"}
 	failure := errors.New("the card was declined")
-	for _, want := range []error{failure, nil} {
-		err := a.db.RunInTx(t.Context(), nil, func(ctx context.Context, tx bun.Tx) error {
-			if _, err := a.svc.WithStorage(a.store.WithTx(tx)).Create(ctx, "acme", bob); err != nil {
-				return err
+	for name, settings := range map[string]string{
+		"default":             "",
+		"simple protocol":     "&default_query_exec_mode=simple_protocol",
+		"with one connection": "&pool_max_conns=1", // any second one would be waited for until the test times out
+	} {
+		t.Run(name, func(t *testing.T) {
+			is := is.New(t)
+			address := needsServer(t)
+			a := start(t, address+settings, clock.System())
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			for rows, want := range []error{failure, nil} {
+				err := pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
+					if _, err := a.found(ctx, tx, "acme", "ann", "ann@acme.example", bob); err != nil {
+						return err
+					}
+					for _, table := range tables {
+						is.Equal(count(t, tx, table), 1)
+					}
+					return want
+				})
+				is.Equal(err, want)
+				for _, table := range tables {
+					is.Equal(count(t, a.pool, table), rows)
+				}
 			}
-			is.Equal(count(t, tx, "river_job"), 1) // the job is in the transaction
-			return want
+			var out outbox
+			start(t, address, clock.System()).work(t, 1, out.send) // River needs more than one connection
+			is.Equal(len(out.sent), 1)
 		})
-		is.Equal(err, want)
-		rows := 1
-		if want != nil {
-			rows = 0
-		}
-		is.Equal(count(t, a.db, "organization_invitations"), rows)
-		is.Equal(count(t, a.db, "river_job"), rows)
 	}
+}
+
+// TestSavepoint rolls back an invitation to a savepoint of the application, and its job with it. The rest is committed.
+func TestSavepoint(t *testing.T) {
+	is := is.New(t)
+	a := fresh(t, needsServer(t), clock.System())
+	failure := errors.New("not this one")
+	err := pgx.BeginFunc(t.Context(), a.pool, func(tx pgx.Tx) error {
+		if _, err := a.svc.WithStorage(pgxtx.WithTx(a.store, tx)).Create(t.Context(), "acme", bob); err != nil {
+			return err
+		}
+		err := pgx.BeginFunc(t.Context(), tx, func(tx pgx.Tx) error {
+			carol := bob
+			carol.EmailAddress = "carol@example.com"
+			_, err := a.svc.WithStorage(pgxtx.WithTx(a.store, tx)).Create(t.Context(), "acme", carol)
+			is.NoErr(err)
+			is.Equal(count(t, tx, "river_job"), 2)
+			return failure
+		})
+		is.Equal(err, failure)
+		return nil
+	})
+	is.NoErr(err)
+	is.Equal(count(t, a.pool, "organization_invitations"), 1)
 	var out outbox
 	a.work(t, 1, out.send)
 	is.Equal(len(out.sent), 1)
+	is.Equal(out.sent[0].To, "bob@example.com")
 }
 
-// TestNotEnqueued makes River fail. An invitation whose job cannot be inserted is not created.
+// TestSignedUp creates the account of an invited user and accepts, in one transaction of the application.
+func TestSignedUp(t *testing.T) {
+	is := is.New(t)
+	a := fresh(t, needsServer(t), clock.System())
+	inv := a.invite(t, bob)
+	failure := errors.New("the form was incomplete")
+	for _, want := range []error{failure, nil} {
+		err := pgx.BeginFunc(t.Context(), a.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), "INSERT INTO accounts VALUES ('bob', 'bob@example.com')"); err != nil {
+				return err
+			}
+			svc := a.svc.WithStorage(pgxtx.WithTx(a.store, tx))
+			p := invitation.AcceptParams{Ticket: ticketIn(t, inv.URL), UserID: "bob"}
+			if _, err := svc.Accept(t.Context(), p); err != nil {
+				return err
+			}
+			return want
+		})
+		is.Equal(err, want)
+		rows, status := 2, invitation.StatusAccepted
+		if want != nil {
+			rows, status = 1, invitation.StatusPending
+		}
+		is.Equal(count(t, a.pool, "accounts"), rows) // ann's is the first
+		is.Equal(count(t, a.pool, "memberships"), rows)
+		got, err := a.svc.Get(t.Context(), "acme", inv.ID)
+		is.NoErr(err)
+		is.Equal(got.Status, status)
+	}
+	var out outbox
+	a.work(t, 1, out.send)
+	is.Equal(len(out.sent), 0) // accepted before the worker ran
+}
+
+// TestNotEnqueued makes River fail. An invitation whose job cannot be inserted is not created, even if the application
+// ignores the error and commits.
 func TestNotEnqueued(t *testing.T) {
 	is := is.New(t)
-	a := fresh(t)
-	_, err := a.db.ExecContext(t.Context(), "ALTER TABLE river_job RENAME TO elsewhere")
-	is.NoErr(err)
-	_, err = a.svc.Create(t.Context(), "acme", bob)
+	a := fresh(t, needsServer(t), clock.System())
+	a.exec(t, "ALTER TABLE river_job RENAME TO elsewhere")
+	_, err := a.svc.Create(t.Context(), "acme", bob)
 	is.True(err != nil)
-	is.Equal(count(t, a.db, "organization_invitations"), 0)
+	err = pgx.BeginFunc(t.Context(), a.pool, func(tx pgx.Tx) error {
+		_, err := a.svc.WithStorage(pgxtx.WithTx(a.store, tx)).Create(t.Context(), "acme", bob)
+		is.True(err != nil)
+		_, err = tx.Exec(t.Context(), "INSERT INTO accounts VALUES ('bob', 'bob@example.com')")
+		return err
+	})
+	is.NoErr(err)
+	is.Equal(count(t, a.pool, "accounts"), 2) // ann's and bob's
+	is.Equal(count(t, a.pool, "organization_invitations"), 0)
+}
+
+// TestNotCommitted makes COMMIT fail, in a transaction of the store and in one of the application. The job was inserted
+// in that transaction, so it is not committed either.
+func TestNotCommitted(t *testing.T) {
+	is := is.New(t)
+	a := fresh(t, needsServer(t), clock.System())
+	a.exec(t, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$`)
+	a.exec(t, `CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON river_job
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`)
+	_, err := a.svc.Create(t.Context(), "acme", bob)
+	is.True(err != nil)
+	err = pgx.BeginFunc(t.Context(), a.pool, func(tx pgx.Tx) error {
+		_, err := a.svc.WithStorage(pgxtx.WithTx(a.store, tx)).Create(t.Context(), "acme", bob)
+		is.NoErr(err) // only COMMIT fails
+		return err
+	})
+	is.True(err != nil)
+	is.Equal(count(t, a.pool, "organization_invitations"), 0)
+	is.Equal(count(t, a.pool, "river_job"), 0)
+}
+
+// nobody is the Directory of an organization without members. It needs no transaction.
+type nobody struct{ invitation.Directory }
+
+func (nobody) MemberEmails(context.Context, storage.Storage, string, []string) ([]string, error) {
+	return nil, nil
+}
+
+// TestNoPgx creates invitations in transactions that are not of pgx, or not known as such. OnEvents cannot insert a job
+// there. It returns an error that says why, and so there is no invitation without a job.
+func TestNoPgx(t *testing.T) {
+	is := is.New(t)
+	jobs, err := river.NewClient(riverpgxv5.New(nil), &river.Config{Logger: logger})
+	is.NoErr(err)
+	mailed := invitation.CreateParams{EmailAddress: "carol@example.com", Role: invitation.RoleMember}
+	silent := mailed
+	silent.Silent = true
+	refused := func(t *testing.T, store storage.Storage, remedy string) {
+		t.Helper()
+		is := is.New(t)
+		svc, err := invitation.NewService(store, nobody{}, &invitation.Config{OnEvents: enqueueMail(jobs)})
+		is.NoErr(err)
+		_, err = svc.Create(t.Context(), "acme", mailed)
+		is.True(err != nil)
+		is.True(strings.Contains(err.Error(), remedy))
+		page, err := svc.List(t.Context(), "acme", invitation.ListParams{})
+		is.NoErr(err)
+		is.Equal(page.TotalCount, 0)
+		_, err = svc.Create(t.Context(), "acme", silent)
+		is.NoErr(err) // it needs no job
+	}
+	t.Run("another store", func(t *testing.T) {
+		refused(t, memstore.New(), "pgxtx.WithTx")
+	})
+	t.Run("a transaction of bun", func(t *testing.T) {
+		is := is.New(t)
+		a := start(t, needsServer(t), clock.System())
+		is.NoErr(a.db.RunInTx(t.Context(), nil, func(_ context.Context, tx bun.Tx) error {
+			refused(t, a.store.WithTx(tx), "begun with bun")
+			return nil // commits
+		}))
+		is.Equal(count(t, a.pool, "organization_invitations"), 1) // the silent one
+		is.Equal(count(t, a.pool, "river_job"), 0)
+	})
 }
 
 // TestDiesBeforeSend simulates a process that ends after the commit and before any worker has run.
 func TestDiesBeforeSend(t *testing.T) {
 	is := is.New(t)
-	file := filepath.Join(t.TempDir(), "app.db")
-	before := start(t, file, clock.System())
+	address := needsServer(t)
+	before := fresh(t, address, clock.System())
 	before.invite(t, bob)
-	is.NoErr(before.db.Close())
+	is.NoErr(before.close())
 
-	after := start(t, file, clock.System())
+	after := start(t, address, clock.System())
 	var out outbox
 	jobs := after.work(t, 1, out.send)
 	is.Equal(jobs[0].Attempt, 1)
@@ -332,7 +518,7 @@ func TestWorkerFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
-			a := fresh(t)
+			a := fresh(t, needsServer(t), clock.System())
 			inv := a.invite(t, bob)
 			var out outbox
 			tries := 0 // of the one job, which run one after another
@@ -350,25 +536,25 @@ func TestWorkerFails(t *testing.T) {
 	}
 }
 
-// victim is the environment variable by which TestWorkerKilled tells its child process which file to work on.
+// victim is the environment variable by which TestWorkerKilled tells its child process which database to work on.
 const victim = "QUEUEEXAMPLE_VICTIM"
 
 // TestWorkerKilled ends a real process while its worker is running. River considers a job stuck after an hour.
 func TestWorkerKilled(t *testing.T) {
 	is := is.New(t)
-	if file := os.Getenv(victim); file != "" {
-		start(t, file, clock.System()).work(t, 1, func(context.Context, mail) error {
+	if address := os.Getenv(victim); address != "" {
+		start(t, address, clock.System()).work(t, 1, func(context.Context, mail) error {
 			os.Exit(42)
 			return nil
 		})
 	}
-	file := filepath.Join(t.TempDir(), "app.db")
-	a := start(t, file, clock.System())
+	address := needsServer(t)
+	a := fresh(t, address, clock.System())
 	a.invite(t, bob)
 	self, err := os.Executable()
 	is.NoErr(err)
 	child := exec.CommandContext(t.Context(), self, "-test.run=^TestWorkerKilled$")
-	child.Env = append(os.Environ(), victim+"="+file)
+	child.Env = append(os.Environ(), victim+"="+address)
 	output, err := child.CombinedOutput()
 	if status, ok := errors.AsType[*exec.ExitError](err); !ok || status.ExitCode() != 42 {
 		t.Fatalf("%v\n%s", err, output)
@@ -376,15 +562,10 @@ func TestWorkerKilled(t *testing.T) {
 
 	// Pretend that the hour has passed, and that the dead process no longer holds the lease on River's maintenance.
 	var state string
-	is.NoErr(a.db.NewSelect().Table("river_job").Column("state").Scan(t.Context(), &state))
+	is.NoErr(a.pool.QueryRow(t.Context(), "SELECT state FROM river_job").Scan(&state))
 	is.Equal(state, "running")
-	for _, passed := range []string{
-		"UPDATE river_job SET attempted_at = '2001-01-01T00:00:00Z'",
-		"DELETE FROM river_leader",
-	} {
-		_, err := a.db.ExecContext(t.Context(), passed)
-		is.NoErr(err)
-	}
+	a.exec(t, "UPDATE river_job SET attempted_at = '2001-01-01T00:00:00Z'")
+	a.exec(t, "DELETE FROM river_leader")
 
 	var out outbox
 	jobs := a.work(t, 1, out.send)
@@ -411,7 +592,7 @@ func TestNothingToMail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			is := is.New(t)
 			now := clock.NewFake(time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC))
-			a := start(t, filepath.Join(t.TempDir(), "app.db"), now)
+			a := fresh(t, needsServer(t), now)
 			is.NoErr(meanwhile(a, now, a.invite(t, bob)))
 			var out outbox
 			jobs := a.work(t, 1, out.send)
@@ -423,11 +604,13 @@ func TestNothingToMail(t *testing.T) {
 
 func TestJobHoldsNoTicket(t *testing.T) {
 	is := is.New(t)
-	a := fresh(t)
+	a := fresh(t, needsServer(t), clock.System())
 	inv := a.invite(t, bob)
-	var args string
-	is.NoErr(a.db.NewSelect().Table("river_job").ColumnExpr("json(args)").Scan(t.Context(), &args))
-	is.Equal(args, fmt.Sprintf(`{"organization_id":"acme","invitation_id":%q}`, inv.ID))
+	var text string
+	is.NoErr(a.pool.QueryRow(t.Context(), "SELECT args::text FROM river_job").Scan(&text))
+	var args map[string]string
+	is.NoErr(json.Unmarshal([]byte(text), &args))
+	is.Equal(args, map[string]string{"organization_id": "acme", "invitation_id": inv.ID})
 
 	for _, worked := range []bool{false, true} {
 		if worked {
@@ -441,19 +624,11 @@ func TestJobHoldsNoTicket(t *testing.T) {
 	}
 }
 
-// row returns all columns of the one job in River's table.
-func (a *app) row(t *testing.T) string {
+// row returns all columns of the one job in River's table, as JSON.
+func (a *app) row(t *testing.T) (all string) {
 	t.Helper()
-	row := map[string]any{}
-	if err := a.db.NewSelect().Table("river_job").Scan(t.Context(), &row); err != nil {
+	if err := a.pool.QueryRow(t.Context(), "SELECT to_jsonb(river_job)::text FROM river_job").Scan(&all); err != nil {
 		t.Fatal(err)
 	}
-	var all strings.Builder
-	for column, value := range row {
-		if b, ok := value.([]byte); ok {
-			value = string(b)
-		}
-		fmt.Fprintln(&all, column, value)
-	}
-	return all.String()
+	return all
 }

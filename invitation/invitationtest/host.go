@@ -190,18 +190,19 @@ func (h *Host) Organizations(ctx context.Context, tx storage.Storage, ids []stri
 }
 
 // Seats returns a function for [invitation.Config.Seats]. The function counts the members that the organization has in
-// this host. The limit is the same for every organization.
-func (h *Host) Seats(limit int) func(context.Context, storage.Storage, string) (int, int, error) {
-	return func(ctx context.Context, tx storage.Storage, organizationID string) (int, int, error) {
-		members := 0
+// this host, without those whose role is in seatless. The limit is the same for every organization.
+func (h *Host) Seats(limit int, seatless ...invitation.Role) func(context.Context, storage.Storage,
+	invitation.SeatsRequest) (invitation.SeatsResult, error) {
+	return func(ctx context.Context, tx storage.Storage, r invitation.SeatsRequest) (invitation.SeatsResult, error) {
+		result := invitation.SeatsResult{Limit: limit}
 		err := h.read(ctx, tx, func(s state) {
-			for key := range s.members {
-				if key.organizationID == organizationID {
-					members++
+			for key, m := range s.members {
+				if key.organizationID == r.OrganizationID && !slices.Contains(seatless, m.Role) {
+					result.Members++
 				}
 			}
 		})
-		return members, limit, err
+		return result, err
 	}
 }
 
@@ -232,17 +233,10 @@ func (h *Host) read(ctx context.Context, tx storage.Storage, fn func(state)) err
 	return nil
 }
 
-// open returns the transaction that tx works in, or nil. It looks through wrappers that have a method Unwrap()
-// storage.Storage.
+// open returns the transaction that tx works in, or nil.
 func open(tx storage.Storage) *transaction {
-	for {
-		switch t := tx.(type) {
-		case *store:
-			return t.tx
-		case interface{ Unwrap() storage.Storage }:
-			tx = t.Unwrap()
-		default:
-			return nil
-		}
+	if s, ok := storage.As[*store](tx); ok {
+		return s.tx
 	}
+	return nil
 }

@@ -2,7 +2,6 @@ package storagetest
 
 import (
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -14,13 +13,14 @@ var filterCases = []testCase{
 	{name: "what a list names twice is found once", test: filterDuplicates},
 	{name: "long lists are answered in full", test: filterLongLists},
 	{name: "empty text in a list is text like any other", test: filterEmptyText},
-	{name: "ResolvedBefore is exact and leaves out what is not resolved", test: filterResolvedBefore},
+	{name: "ResolvedBefore counts to the microsecond and leaves out what is not resolved", test: filterResolvedBefore},
+	{name: "SentAfter is exact, whatever else is asked", test: filterSentAfter},
 	{name: "text no record can have matches nothing", test: filterImpossibleText},
 	{name: "a query is read, not written", test: filterReadOnly},
 }
 
 // Each field of [storage.Filter] narrows the result by itself, and fields combine.
-func filterFields(t *testing.T, s storage.Storage) {
+func filterFields(t *trial, s storage.Storage) {
 	seed(t, s,
 		record("a", in("o1"), to("ann@example.com")),
 		record("b", in("o2"), to("bob@example.com"), func(r *storage.Record) { r.InviterUserID = "inviter-2" }),
@@ -34,6 +34,8 @@ func filterFields(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{EmailContains: "@example.c"}, "a", "b")
 	byID(t, s, storage.Filter{Statuses: []string{"accepted"}, Now: epoch}, "c")
 	byID(t, s, storage.Filter{StoredStatuses: []string{storage.Pending}}, "a", "b")
+	byID(t, s, storage.Filter{Roles: []string{"member", "none"}}, "a", "b", "c")
+	byID(t, s, storage.Filter{Roles: []string{"Member", ""}})
 	byID(t, s, storage.Filter{InviterUserID: "inviter-2"}, "b")
 	byID(t, s, storage.Filter{Direct: true}, "a", "b")
 	byID(t, s, storage.Filter{ResolvedBefore: at(11)}, "c")
@@ -43,12 +45,13 @@ func filterFields(t *testing.T, s storage.Storage) {
 }
 
 // In a Filter, a nil list matches any record and an empty list matches none.
-func filterEmptyLists(t *testing.T, s storage.Storage) {
+func filterEmptyLists(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b", resolved("accepted")))
 	byID(t, s, storage.Filter{}, "a", "b")
 	for _, empty := range [][]string{{}, make([]string, 0, 4)} {
 		byID(t, s, storage.Filter{IDs: empty})
 		byID(t, s, storage.Filter{EmailKeys: empty})
+		byID(t, s, storage.Filter{Roles: empty})
 		byID(t, s, storage.Filter{Statuses: empty})
 		byID(t, s, storage.Filter{StoredStatuses: empty})
 		byID(t, s, storage.Filter{OrganizationID: "org-1", Statuses: empty})
@@ -59,7 +62,7 @@ func filterEmptyLists(t *testing.T, s storage.Storage) {
 }
 
 // A record is found once even if a list of the Filter repeats its value.
-func filterDuplicates(t *testing.T, s storage.Storage) {
+func filterDuplicates(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	byID(t, s, storage.Filter{IDs: []string{"b", "a", "b", "none", "a"}}, "a", "b")
 	byID(t, s, storage.Filter{
@@ -76,28 +79,43 @@ func filterDuplicates(t *testing.T, s storage.Storage) {
 }
 
 // The lists of a Filter and the ids of a Delete may be longer than one SQL statement allows.
-func filterLongLists(t *testing.T, s storage.Storage) {
-	var records []storage.Record
-	var want, keys []string
-	for i := range 2500 {
-		r := record(number(i))
-		want, keys = append(want, r.ID), append(keys, r.EmailKey)
-		records = append(records, r)
+func filterLongLists(t *trial, s storage.Storage) {
+	records := crowded(manyRecords())
+	var list, keys []string
+	for _, r := range records {
+		list, keys = append(list, r.ID), append(keys, r.EmailKey)
 	}
 	if err := s.Insert(t.Context(), records...); err != nil {
-		t.Fatal(err)
+		t.Fatalf("Insert of %d records: %v", len(records), err)
 	}
-	byID(t, s, storage.Filter{IDs: want}, want...)
-	byID(t, s, storage.Filter{EmailKeys: keys}, want...)
-	byID(t, s, storage.Filter{IDs: want, EmailKeys: keys[:1]}, want[0])
-	if n, err := s.Delete(t.Context(), want[1:]...); n != len(want)-1 || err != nil {
-		t.Errorf("Delete = %d, %v; want %d", n, err, len(want)-1)
+	// Whatever part of a list is left out, one of these misses a record.
+	finds := func(what string, f storage.Filter, want []storage.Record) {
+		t.Helper()
+		q := storage.Query{Filter: f, Sort: []storage.Sort{{Field: storage.FieldEmailAddress}}}
+		got, err := s.List(t.Context(), q)
+		if err != nil || !slices.Equal(ids(got), ids(want)) {
+			t.Errorf("List by %s returns %d records, error %v; want %d", what, len(got), err, len(want))
+		}
+		if n, err := s.Count(t.Context(), f); n != len(want) || err != nil {
+			t.Errorf("Count by %s = %d, %v; want %d", what, n, err, len(want))
+		}
 	}
-	byID(t, s, storage.Filter{}, want[0])
+	finds("all ids", storage.Filter{IDs: list}, records)
+	finds("all addresses", storage.Filter{EmailKeys: keys}, records)
+	finds("all ids and one address", storage.Filter{IDs: list, EmailKeys: keys[len(keys)-1:]}, records[len(records)-1:])
+	q := storage.Query{Filter: storage.Filter{IDs: list}, Offset: len(list) - 3, Limit: 2}
+	page, err := s.List(t.Context(), q)
+	if err != nil || !slices.Equal(ids(page), []string{list[2], list[1]}) {
+		t.Errorf("List by all ids, at the end, returns %q, %v", ids(page), err)
+	}
+	if n, err := s.Delete(t.Context(), list[1:]...); n != len(list)-1 || err != nil {
+		t.Errorf("Delete = %d, %v; want %d", n, err, len(list)-1)
+	}
+	byID(t, s, storage.Filter{}, list[0])
 }
 
 // An empty string in a list of a Filter is a value like any other.
-func filterEmptyText(t *testing.T, s storage.Storage) {
+func filterEmptyText(t *trial, s storage.Storage) {
 	seed(t, s, record("a", to("")), record("b"), record("c", resolved("")))
 	byID(t, s, storage.Filter{IDs: []string{""}})
 	byID(t, s, storage.Filter{EmailKeys: []string{""}}, "a")
@@ -106,8 +124,9 @@ func filterEmptyText(t *testing.T, s storage.Storage) {
 	byID(t, s, storage.Filter{StoredStatuses: []string{""}}, "c")
 }
 
-// Filter.ResolvedBefore is exact to the microsecond and excludes records that are not resolved.
-func filterResolvedBefore(t *testing.T, s storage.Storage) {
+// Filter.ResolvedBefore counts to the microsecond, also outside the years of a record. It excludes records that are not
+// resolved.
+func filterResolvedBefore(t *trial, s storage.Storage) {
 	resolvedAt := func(at time.Time) func(*storage.Record) {
 		return func(r *storage.Record) { r.Status, r.ResolvedAt = "accepted", at }
 	}
@@ -119,30 +138,37 @@ func filterResolvedBefore(t *testing.T, s storage.Storage) {
 		record("pending"),
 		record("unresolved", resolvedAt(time.Time{})),
 		record("ancient", resolvedAt(time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC))),
-		record("moon", resolvedAt(time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC))))
-	byID(t, s, storage.Filter{}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
+		record("moon", resolvedAt(time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC))),
+		record("never", resolvedAt(lastInstant)))
+	byID(t, s, storage.Filter{}, "a", "ancient", "b", "c", "moon", "never", "pending", "unresolved")
 	zero := time.Time{}.In(time.FixedZone("", 3600))
-	byID(t, s, storage.Filter{ResolvedBefore: zero}, "a", "ancient", "b", "c", "moon", "pending", "unresolved")
+	byID(t, s, storage.Filter{ResolvedBefore: zero}, "a", "ancient", "b", "c", "moon", "never", "pending", "unresolved")
+	byID(t, s, storage.Filter{ResolvedBefore: farPast})
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(-time.Nanosecond)})
 	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Nanosecond)})
 	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(time.Microsecond)})
-	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(1001 * time.Nanosecond)}, "ancient")
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(1999 * time.Nanosecond)})
+	byID(t, s, storage.Filter{ResolvedBefore: time.Time{}.Add(2000 * time.Nanosecond)}, "ancient")
 	moon := time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC)
 	byID(t, s, storage.Filter{ResolvedBefore: moon}, "ancient")
-	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(time.Nanosecond)}, "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(999 * time.Nanosecond)}, "ancient")
+	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(time.Microsecond)}, "ancient", "moon")
 	byID(t, s, storage.Filter{ResolvedBefore: moon.Add(-time.Nanosecond)}, "ancient")
 	byID(t, s, storage.Filter{ResolvedBefore: instant}, "a", "ancient", "moon")
-	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Nanosecond)}, "a", "ancient", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Nanosecond)}, "ancient", "moon")
 	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(-time.Microsecond)}, "ancient", "moon")
-	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Nanosecond)}, "a", "ancient", "b", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Nanosecond)}, "a", "ancient", "moon")
 	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(999 * time.Nanosecond).In(time.FixedZone("", -7200))},
-		"a", "ancient", "b", "moon")
+		"a", "ancient", "moon")
 	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Microsecond)}, "a", "ancient", "b", "moon")
 	byID(t, s, storage.Filter{ResolvedBefore: instant.Add(time.Hour)}, "a", "ancient", "b", "c", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: lastInstant}, "a", "ancient", "b", "c", "moon")
+	byID(t, s, storage.Filter{ResolvedBefore: farFuture}, "a", "ancient", "b", "c", "moon")
 }
 
 // Text that [storage.ValidText] refuses matches nothing in a Filter, Get or Delete, and causes no error there.
-func filterImpossibleText(t *testing.T, s storage.Storage) {
-	seed(t, s, record("a"), record("b", resolved("accepted")))
+func filterImpossibleText(t *trial, s storage.Storage) {
+	seed(t, s, record("a"), record("b", resolved("accepted")), record("c", to("\u00e9@x")))
 	for _, text := range impossible {
 		byID(t, s, storage.Filter{IDs: []string{text}})
 		byID(t, s, storage.Filter{IDs: []string{text, "a"}}, "a")
@@ -151,7 +177,7 @@ func filterImpossibleText(t *testing.T, s storage.Storage) {
 		byID(t, s, storage.Filter{EmailKeys: []string{text, "user.a@example.com"}}, "a")
 		byID(t, s, storage.Filter{EmailContains: text})
 		byID(t, s, storage.Filter{Statuses: []string{text}, Now: epoch})
-		byID(t, s, storage.Filter{Statuses: []string{text, storage.Pending}, Now: epoch}, "a")
+		byID(t, s, storage.Filter{Statuses: []string{text, storage.Pending}, Now: epoch}, "a", "c")
 		byID(t, s, storage.Filter{StoredStatuses: []string{text}})
 		byID(t, s, storage.Filter{StoredStatuses: []string{"accepted", text}}, "b")
 		byID(t, s, storage.Filter{InviterUserID: text})
@@ -161,11 +187,11 @@ func filterImpossibleText(t *testing.T, s storage.Storage) {
 		}
 		refused(t, "Update", s.Update(t.Context(), record(text)), nil)
 	}
-	holds(t, s, record("a"), record("b", resolved("accepted")))
+	holds(t, s, record("a"), record("b", resolved("accepted")), record("c", to("\u00e9@x")))
 }
 
 // A store does not modify the lists and records of a query, and keeps no reference to them.
-func filterReadOnly(t *testing.T, s storage.Storage) {
+func filterReadOnly(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	after := record("c", version(7))
 	after.CreatedAt = after.CreatedAt.In(time.FixedZone("", 3600))
@@ -199,5 +225,7 @@ func filterReadOnly(t *testing.T, s storage.Storage) {
 	finds(t, s, copied, "b", "a")
 }
 
-// impossible lists texts that no record can hold.
-var impossible = []string{"\x00", "a\x00", "\x00a", "a\xff", "\xc3\x28", "\xed\xa0\x80", "user.a\x00@example.com"}
+// impossible lists texts that no record can hold. One of them is a part of a valid text.
+var impossible = []string{
+	"\x00", "a\x00", "\x00a", "a\xff", "\xc3\x28", "\xed\xa0\x80", "user.a\x00@example.com", "\xa9@x",
+}

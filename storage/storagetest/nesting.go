@@ -2,8 +2,10 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"testing"
+	"sync"
+	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -17,6 +19,10 @@ var nestingCases = []testCase{
 	{name: "the ctx of a nested fn has the values of the caller's, and is alive", test: nestContextValues},
 	{name: "a nested transaction says whether it was rolled back, also if ctx is cancelled in fn", test: nestOutcome},
 	{name: "the handle of a nested transaction is unusable once its fn has returned", test: nestHandleEnds},
+	{name: "a nested RunInTx calls fn once", test: nestRunsOnce},
+	{
+		name: "other goroutines use the outer transaction while a nested one is open", test: nestBeside,
+	},
 	{
 		name: "read, change and write under a lock taken in a nested transaction loses nothing",
 		test: nestNoLostUpdate, needs: Locks,
@@ -28,7 +34,7 @@ var nestingCases = []testCase{
 }
 
 // An error or panic in a nested transaction rolls back exactly its own work, even if its ctx is cancelled.
-func nestFails(t *testing.T, s storage.Storage) {
+func nestFails(t *trial, s storage.Storage) {
 	for i, end := range ends {
 		id := func(name string) string { return fmt.Sprint(name, "-", i) }
 		seed(t, s, record(id("kept")), record(id("gone")))
@@ -83,7 +89,7 @@ func nestFails(t *testing.T, s storage.Storage) {
 }
 
 // Transactions nest to any depth, and each fails or succeeds on its own.
-func nestDepth(t *testing.T, s storage.Storage) {
+func nestDepth(t *trial, s storage.Storage) {
 	commit(t, s, func(ctx context.Context, tx1 storage.Storage) error {
 		seed(t, tx1, record("1"))
 		err := tx1.RunInTx(ctx, func(ctx context.Context, tx2 storage.Storage) error {
@@ -121,12 +127,12 @@ func nestDepth(t *testing.T, s storage.Storage) {
 }
 
 // The writes of a committed nested transaction are rolled back with the outer one.
-func nestRolledBack(t *testing.T, s storage.Storage) {
+func nestRolledBack(t *trial, s storage.Storage) {
 	rollsBackEverything(t, s, func(tx storage.Storage) { insertInTx(t, tx, record("d")) })
 }
 
 // A nested transaction sees the writes of the outer one, and the outer one sees the writes of the nested one.
-func nestReadsWrites(t *testing.T, s storage.Storage) {
+func nestReadsWrites(t *trial, s storage.Storage) {
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		seed(t, tx, record("a"), record("b"))
 		update(t, tx, record("a", role("x")))
@@ -143,7 +149,7 @@ func nestReadsWrites(t *testing.T, s storage.Storage) {
 }
 
 // A nested RunInTx returns the storage errors of fn unchanged, and the outer transaction stays usable.
-func nestErrors(t *testing.T, s storage.Storage) {
+func nestErrors(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 		return tx.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -168,7 +174,7 @@ func nestErrors(t *testing.T, s storage.Storage) {
 }
 
 // A nested RunInTx passes fn a ctx that has the values of the caller's ctx.
-func nestContextValues(t *testing.T, s storage.Storage) {
+func nestContextValues(t *trial, s storage.Storage) {
 	ran := 0
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		return tx.RunInTx(context.WithValue(ctx, contextKey{}, "inner"), func(ctx context.Context, _ storage.Storage) error {
@@ -185,7 +191,7 @@ func nestContextValues(t *testing.T, s storage.Storage) {
 }
 
 // A nested RunInTx returns nil if and only if its writes are kept, even if its ctx is cancelled in fn.
-func nestOutcome(t *testing.T, s storage.Storage) {
+func nestOutcome(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	commit(t, s, func(outer context.Context, tx storage.Storage) error {
 		ctx, cancel := context.WithCancel(outer)
@@ -207,7 +213,7 @@ func nestOutcome(t *testing.T, s storage.Storage) {
 }
 
 // Every call on a nested transaction's handle fails once its fn has returned.
-func nestHandleEnds(t *testing.T, s storage.Storage) {
+func nestHandleEnds(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	var handle storage.Storage
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
@@ -230,9 +236,83 @@ func nestHandleEnds(t *testing.T, s storage.Storage) {
 }
 
 // A lock that was taken in a nested transaction protects the outer one too.
-func nestNoLostUpdate(t *testing.T, s storage.Storage) { losesNothing(t, s, nestedLocks) }
+func nestNoLostUpdate(t *trial, s storage.Storage) { losesNothing(t, s, nestedLocks) }
 
 // A reader sees no writes of a committed nested transaction before the outermost one is committed.
-func nestUncommitted(t *testing.T, s storage.Storage) {
+func nestUncommitted(t *trial, s storage.Storage) {
 	hidesUncommitted(t, s, func(tx storage.Storage) { insertInTx(t, tx, record("d")) })
+}
+
+// A nested RunInTx calls fn exactly once, also if fn returns ErrAborted.
+func nestRunsOnce(t *trial, s storage.Storage) {
+	commit(t, s, func(_ context.Context, tx storage.Storage) error {
+		runsOnce(t, tx)
+		return nil
+	})
+	runs := 0
+	refused(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+		runs = 0
+		refused(t, "nested RunInTx", tx.RunInTx(ctx, func(context.Context, storage.Storage) error {
+			runs++
+			return fmt.Errorf("wrapped: %w", storage.ErrAborted)
+		}), storage.ErrAborted)
+		return errHost
+	}), nil)
+	if runs != 1 {
+		t.Errorf("the nested fn, which returns ErrAborted, was called %d times", runs)
+	}
+}
+
+// While one goroutine has a nested transaction open, others may use the outer one. Their calls may have to wait. What
+// they have written is not part of the nested transaction, so rolling that back does not undo it.
+func nestBeside(t *trial, s storage.Storage) {
+	const others = 3
+	var want []storage.Record
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		want = nil
+		for round := range 4 {
+			kept := round%2 == 0
+			outer := func(i int) storage.Record { return record(fmt.Sprintf("outer-%d-%d", round, i)) }
+			nested := func(i int) storage.Record { return record(fmt.Sprintf("nested-%d-%d", round, i)) }
+			var beside sync.WaitGroup
+			var failed [others]error
+			err := tx.RunInTx(ctx, func(inner context.Context, tx2 storage.Storage) error {
+				if err := tx2.Insert(inner, nested(0)); err != nil {
+					return err
+				}
+				for i := range others {
+					beside.Go(func() { failed[i] = tx.Insert(ctx, outer(i)) })
+				}
+				written := make(chan struct{})
+				go func() { beside.Wait(); close(written) }()
+				select {
+				case <-written:
+				case <-time.After(glance / 4): // they wait for the nested transaction
+				}
+				if err := tx2.Insert(inner, nested(1)); err != nil {
+					return err
+				}
+				if !kept {
+					return errHost
+				}
+				return nil
+			})
+			beside.Wait()
+			if err := errors.Join(failed[:]...); err != nil {
+				return fmt.Errorf("Insert beside a nested transaction: %w", err)
+			}
+			if kept && err != nil || !kept && !errors.Is(err, errHost) {
+				return fmt.Errorf("nested RunInTx: %w", err)
+			}
+			for i := range others {
+				want = append(want, outer(i))
+			}
+			if kept {
+				want = append(want, nested(0), nested(1))
+			}
+			holds(t, tx, want...)
+		}
+		return nil
+	})
+	holds(t, s, want...)
 }

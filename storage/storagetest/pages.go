@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -79,7 +78,7 @@ var pageCases = []testCase{
 	{name: "times order as times, from year 1 to 9999", test: pageTimeOrder},
 	{name: "pages by After and by Offset agree with Query.Compare in every order", test: pageWalks},
 	{name: "After reads its sort fields and id, and need not be stored", test: pageAfterFields},
-	{name: "After is as fine as Go's time", test: pageAfterPrecision},
+	{name: "After counts to the microsecond", test: pageAfterPrecision},
 	{name: "After, Offset and Limit combine", test: pageCombined},
 	{name: "Limit 0 is no limit", test: pageNoLimit},
 	{name: "a query that cannot be answered is an error", test: pageInvalid},
@@ -87,7 +86,7 @@ var pageCases = []testCase{
 }
 
 // Without Sort, the order is created_at descending, then id descending.
-func pageDefaultOrder(t *testing.T, s storage.Storage) {
+func pageDefaultOrder(t *trial, s storage.Storage) {
 	seed(t, s, record("b", created(1)), record("d", created(1)), record("a", created(2)), record("c"))
 	finds(t, s, storage.Query{}, "a", "d", "b", "c")
 	finds(t, s, storage.Query{Sort: []storage.Sort{}}, "a", "d", "b", "c")
@@ -96,7 +95,7 @@ func pageDefaultOrder(t *testing.T, s storage.Storage) {
 }
 
 // The order is total: ties are broken by ID, in the direction of the last sort field.
-func pageTies(t *testing.T, s storage.Storage) {
+func pageTies(t *trial, s storage.Storage) {
 	seed(t, s, record("b"), record("a"), record("d"), record("c"))
 	for _, field := range []storage.Field{storage.FieldCreatedAt, storage.FieldExpiresAt} {
 		finds(t, s, storage.Query{Sort: []storage.Sort{{Field: field}}}, "a", "b", "c", "d")
@@ -111,7 +110,7 @@ func pageTies(t *testing.T, s storage.Storage) {
 }
 
 // [storage.FieldEmailAddress] orders by EmailKey, byte for byte.
-func pageEmailOrder(t *testing.T, s storage.Storage) {
+func pageEmailOrder(t *trial, s storage.Storage) {
 	seed(t, s,
 		record("1", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "b", "a" }),
 		record("2", func(r *storage.Record) { r.EmailKey, r.EmailAddress = "a", "c" }),
@@ -124,7 +123,7 @@ func pageEmailOrder(t *testing.T, s storage.Storage) {
 }
 
 // Times order chronologically over all the years that a record may hold.
-func pageTimeOrder(t *testing.T, s storage.Storage) {
+func pageTimeOrder(t *trial, s storage.Storage) {
 	for i, year := range []int{9999, 1, 1969, 2026, 1970, 0, 1000} {
 		r := record(number(i))
 		if year > 0 {
@@ -142,7 +141,7 @@ func pageTimeOrder(t *testing.T, s storage.Storage) {
 }
 
 // Paging by After and by Offset returns the records in the order of Query.Compare.
-func pageWalks(t *testing.T, s storage.Storage) {
+func pageWalks(t *trial, s storage.Storage) {
 	records := crowd()
 	for i := range records {
 		records[i] = records[i].Stored()
@@ -181,7 +180,7 @@ func pageWalks(t *testing.T, s storage.Storage) {
 }
 
 // Query.After is a position: only its sort fields and ID are read, and the record need not exist.
-func pageAfterFields(t *testing.T, s storage.Storage) {
+func pageAfterFields(t *trial, s storage.Storage) {
 	seed(t, s, record("a", created(1)), record("b", created(2)), record("c", created(2)), record("d", created(3)))
 	up := []storage.Sort{{Field: storage.FieldCreatedAt}}
 	after := func(r storage.Record, want ...string) {
@@ -211,24 +210,60 @@ func pageAfterFields(t *testing.T, s storage.Storage) {
 	}, "c", "d")
 }
 
-// A Query.After between two microseconds comes after the earlier one.
-func pageAfterPrecision(t *testing.T, s storage.Storage) {
-	seed(t, s, record("a", created(1)), record("b", created(2)))
-	for _, d := range []time.Duration{time.Nanosecond, 999 * time.Nanosecond} {
-		for _, order := range [][]storage.Sort{
-			{{Field: storage.FieldCreatedAt}},
-			{{Field: storage.FieldCreatedAt}, {Field: storage.FieldEmailAddress}},
-		} {
-			finds(t, s, storage.Query{Sort: order, After: &storage.Record{CreatedAt: at(1).Add(d)}}, "b")
-			finds(t, s, storage.Query{Sort: order, After: &storage.Record{ID: "z", CreatedAt: at(1).Add(-d)}}, "a", "b")
+// The times of Query.After count to the microsecond; a finer one is cut, not rounded.
+func pageAfterPrecision(t *trial, s storage.Storage) {
+	moon := time.Date(1969, 7, 20, 20, 17, 40, 1000, time.UTC)
+	for i, first := range []time.Time{at(1), moon} {
+		organization := fmt.Sprint("org-", i)
+		next := first.Add(time.Microsecond)
+		for id, at := range map[string]time.Time{"b": first, "d": first, "f": next} {
+			seed(t, s, record(id+organization, in(organization), func(r *storage.Record) { r.CreatedAt, r.ExpiresAt = at, at }))
 		}
-		finds(t, s, storage.Query{After: &storage.Record{CreatedAt: at(1).Add(d)}}, "a")
-		finds(t, s, storage.Query{After: &storage.Record{ID: "z", CreatedAt: at(2).Add(-d)}}, "a")
+		after := func(id string, at time.Time, want ...string) {
+			t.Helper()
+			for _, order := range [][]storage.Sort{
+				{{Field: storage.FieldCreatedAt}},
+				{{Field: storage.FieldExpiresAt}},
+				{{Field: storage.FieldCreatedAt}, {Field: storage.FieldExpiresAt}},
+			} {
+				q := storage.Query{
+					Filter: storage.Filter{OrganizationID: organization}, Sort: order,
+					After: &storage.Record{ID: id, CreatedAt: at, ExpiresAt: at},
+				}
+				var up, down []string
+				for _, id := range want {
+					up = append(up, id+organization)
+				}
+				for _, id := range []string{"f", "d", "b"} {
+					if id += organization; !slices.Contains(up, id) {
+						down = append(down, id)
+					}
+				}
+				finds(t, s, q, up...)
+				q.Sort = slices.Clone(order)
+				for i := range q.Sort {
+					q.Sort[i].Descending = true
+				}
+				finds(t, s, q, down...)
+			}
+		}
+		for _, d := range []time.Duration{0, 1, 499, 500, 999} {
+			after("a", first.Add(d), "b", "d", "f")
+			after("c", first.Add(d), "d", "f")
+			after("e", first.Add(d), "f")
+			after("e", next.Add(d), "f")
+			after("g", next.Add(d))
+		}
+		after("z", first.Add(-1), "b", "d", "f")
+		after("a", next.Add(-1), "b", "d", "f")
+		after("e", next.Add(-1), "f")
+		after("z", time.Time{}, "b", "d", "f")
+		after("", lastInstant.Add(999))
 	}
 }
 
 // Query.After, Offset and Limit combine.
-func pageCombined(t *testing.T, s storage.Storage) {
+func pageCombined(t *trial, s storage.Storage) {
 	for i := range 10 {
 		seed(t, s, record(number(i), created(i)))
 	}
@@ -253,24 +288,24 @@ func pageCombined(t *testing.T, s storage.Storage) {
 }
 
 // A Query.Limit of 0 means no limit, however many records there are.
-func pageNoLimit(t *testing.T, s storage.Storage) {
-	var records []storage.Record
-	for i := range 1234 {
-		records = append(records, record(number(i), created(i)))
+func pageNoLimit(t *trial, s storage.Storage) {
+	records := crowded(manyRecords())
+	for chunk := range slices.Chunk(records, 500) {
+		if err := s.Insert(t.Context(), chunk...); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := s.Insert(t.Context(), records...); err != nil {
-		t.Fatal(err)
-	}
-	if got := list(t, s, storage.Query{}); len(got) != len(records) {
-		t.Errorf("List returns %d of %d records", len(got), len(records))
-	}
-	if got := list(t, s, storage.Query{Limit: 1200}); len(got) != 1200 {
-		t.Errorf("List with a limit of 1200 returns %d records", len(got))
+	holdsMany(t, s, records)
+	for _, most := range []int{len(records) - 1, len(records), len(records) + 1} {
+		got := list(t, s, storage.Query{Filter: storage.Filter{OrganizationID: "org-1"}, Limit: most})
+		if len(got) != min(most, len(records)) {
+			t.Errorf("List with a limit of %d returns %d records", most, len(got))
+		}
 	}
 }
 
 // List refuses what [storage.Query.Validate] refuses, even if no record matches.
-func pageInvalid(t *testing.T, s storage.Storage) {
+func pageInvalid(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	for _, q := range []storage.Query{
 		{Limit: -1},
@@ -280,11 +315,20 @@ func pageInvalid(t *testing.T, s storage.Storage) {
 		{Sort: []storage.Sort{{Field: storage.FieldCreatedAt}, {Field: "created_at desc"}}},
 		{Sort: []storage.Sort{{Field: "Created_At"}}},
 		{ForUpdate: true},
+		{After: &storage.Record{ID: "a\x00"}},
+		{After: &storage.Record{ID: "\xff"}},
+		{After: &storage.Record{EmailKey: "a\x00"}},
+		{After: &storage.Record{EmailKey: "\xed\xa0\x80"}},
+		{After: &storage.Record{CreatedAt: farPast}},
+		{After: &storage.Record{CreatedAt: time.Time{}.Add(-1)}},
+		{After: &storage.Record{CreatedAt: lastInstant.Add(time.Microsecond)}},
+		{After: &storage.Record{ExpiresAt: farFuture}},
+		{After: &storage.Record{ExpiresAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	} {
 		_, err := s.List(t.Context(), q)
 		refused(t, fmt.Sprintf("List(%s)", show(q)), err, nil)
 		q.IDs, q.ForUpdate = []string{}, false
-		if q.Limit < 0 || q.Offset < 0 || len(q.Sort) > 0 {
+		if q.Limit < 0 || q.Offset < 0 || len(q.Sort) > 0 || q.After != nil {
 			_, err := s.List(t.Context(), q)
 			refused(t, fmt.Sprintf("List(%s) of no ids", show(q)), err, nil)
 		}
@@ -293,7 +337,7 @@ func pageInvalid(t *testing.T, s storage.Storage) {
 }
 
 // Paging by After neither repeats nor skips records that stay in place while others are inserted and deleted.
-func pageMoving(t *testing.T, s storage.Storage) {
+func pageMoving(t *trial, s storage.Storage) {
 	for n, order := range [][]storage.Sort{
 		{{Field: storage.FieldCreatedAt}},
 		{{Field: storage.FieldCreatedAt, Descending: true}},

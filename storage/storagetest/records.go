@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -14,6 +14,13 @@ import (
 
 // epoch is the instant from which the suite counts its times.
 var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 123456000, time.UTC)
+
+// lastInstant is the last time that a record can hold. farPast and farFuture are so far away that their microseconds do
+// not fit into 64 bits.
+var (
+	lastInstant        = time.Date(9999, time.December, 31, 23, 59, 59, 999_999_000, time.UTC)
+	farPast, farFuture = time.Unix(-1<<60, 0), time.Unix(1<<60, 0)
+)
 
 // at returns the time n seconds after the epoch.
 func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
@@ -81,7 +88,7 @@ func ids(records []storage.Record) []string {
 }
 
 // seed inserts records one by one, so that cases about other rules pass on a store that inserts several wrongly.
-func seed(t *testing.T, s storage.Storage, records ...storage.Record) {
+func seed(t *trial, s storage.Storage, records ...storage.Record) {
 	t.Helper()
 	for _, r := range records {
 		if err := s.Insert(t.Context(), r); err != nil {
@@ -90,14 +97,14 @@ func seed(t *testing.T, s storage.Storage, records ...storage.Record) {
 	}
 }
 
-func update(t *testing.T, s storage.Storage, records ...storage.Record) {
+func update(t *trial, s storage.Storage, records ...storage.Record) {
 	t.Helper()
 	if err := s.Update(t.Context(), records...); err != nil {
 		t.Fatalf("Update(%q): %v", ids(records), err)
 	}
 }
 
-func get(t *testing.T, s storage.Storage, id string) storage.Record {
+func get(t *trial, s storage.Storage, id string) storage.Record {
 	t.Helper()
 	r, err := s.Get(t.Context(), id)
 	if err != nil {
@@ -106,7 +113,7 @@ func get(t *testing.T, s storage.Storage, id string) storage.Record {
 	return r
 }
 
-func list(t *testing.T, s storage.Storage, q storage.Query) []storage.Record {
+func list(t *trial, s storage.Storage, q storage.Query) []storage.Record {
 	t.Helper()
 	records, err := s.List(t.Context(), q)
 	if err != nil {
@@ -116,7 +123,7 @@ func list(t *testing.T, s storage.Storage, q storage.Query) []storage.Record {
 }
 
 // all returns the records of the store in the order of their ids.
-func all(t *testing.T, s storage.Storage) []storage.Record {
+func all(t *trial, s storage.Storage) []storage.Record {
 	t.Helper()
 	records := list(t, s, storage.Query{})
 	slices.SortFunc(records, func(a, b storage.Record) int { return compareIDs(a, b) })
@@ -125,7 +132,7 @@ func all(t *testing.T, s storage.Storage) []storage.Record {
 
 // finds expects List to return the records with these ids, in this order. Count must agree, unless q selects a page or
 // locks records.
-func finds(t *testing.T, s storage.Storage, q storage.Query, want ...string) {
+func finds(t *trial, s storage.Storage, q storage.Query, want ...string) {
 	t.Helper()
 	if got := ids(list(t, s, q)); !slices.Equal(got, want) {
 		t.Errorf("List(%s)\n got %q\nwant %q", show(q), got, want)
@@ -139,7 +146,7 @@ func finds(t *testing.T, s storage.Storage, q storage.Query, want ...string) {
 }
 
 // byID expects List and Count to find exactly the records with these ids. want is sorted.
-func byID(t *testing.T, s storage.Storage, f storage.Filter, want ...string) {
+func byID(t *trial, s storage.Storage, f storage.Filter, want ...string) {
 	t.Helper()
 	got := ids(list(t, s, storage.Query{Filter: f}))
 	slices.Sort(got)
@@ -152,7 +159,7 @@ func byID(t *testing.T, s storage.Storage, f storage.Filter, want ...string) {
 }
 
 // holds expects the store to contain exactly these records, in the form of [storage.Record.Stored].
-func holds(t *testing.T, s storage.Storage, want ...storage.Record) {
+func holds(t *trial, s storage.Storage, want ...storage.Record) {
 	t.Helper()
 	got := all(t, s)
 	want = slices.SortedFunc(slices.Values(want), compareIDs)
@@ -166,7 +173,7 @@ func holds(t *testing.T, s storage.Storage, want ...storage.Record) {
 }
 
 // same compares two records field by field, including the zones of times, and reports the fields that differ.
-func same(t *testing.T, got, want storage.Record) {
+func same(t *trial, got, want storage.Record) {
 	t.Helper()
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range g.NumField() {
@@ -184,7 +191,7 @@ func brief(v any) string {
 }
 
 // refused expects an error that matches target, or any error if target is nil.
-func refused(t *testing.T, what string, err, target error) {
+func refused(t *trial, what string, err, target error) {
 	t.Helper()
 	switch {
 	case err == nil:
@@ -195,7 +202,7 @@ func refused(t *testing.T, what string, err, target error) {
 }
 
 // taken expects an *ExistsError with these indexes.
-func taken(t *testing.T, what string, err error, want ...int) {
+func taken(t *trial, what string, err error, want ...int) {
 	t.Helper()
 	refused(t, what, err, storage.ErrExists)
 	var e *storage.ExistsError
@@ -206,7 +213,7 @@ func taken(t *testing.T, what string, err error, want ...int) {
 	}
 }
 
-func missing(t *testing.T, s storage.Storage, id string) {
+func missing(t *trial, s storage.Storage, id string) {
 	t.Helper()
 	r, err := s.Get(t.Context(), id)
 	refused(t, fmt.Sprintf("Get(%q)", id), err, storage.ErrNotFound)
@@ -215,18 +222,27 @@ func missing(t *testing.T, s storage.Storage, id string) {
 	}
 }
 
-// transact runs fn in a transaction, and retries it as long as the store returns ErrAborted.
+// transact runs fn in a transaction, and retries it as long as the store returns ErrAborted, within bounds.
 func transact(ctx context.Context, s storage.Storage, fn func(context.Context, storage.Storage) error) error {
-	for {
-		err := s.RunInTx(ctx, fn)
-		if !errors.Is(err, storage.ErrAborted) || ctx.Err() != nil {
+	return persist(ctx, func() error { return s.RunInTx(ctx, fn) })
+}
+
+// persist calls f again as long as it returns ErrAborted, within bounds.
+func persist(ctx context.Context, f func() error) error {
+	for try, began := 1, time.Now(); ; try++ {
+		err := f()
+		switch {
+		case !errors.Is(err, storage.ErrAborted) || ctx.Err() != nil:
 			return err
+		case time.Since(began) > patience/2:
+			return fmt.Errorf("aborted %d times in %v: %w", try, patience/2, err)
 		}
+		time.Sleep(rand.N(min(time.Duration(try), 10) * time.Millisecond))
 	}
 }
 
 // commit runs fn in a transaction, which must succeed.
-func commit(t *testing.T, s storage.Storage, fn func(ctx context.Context, tx storage.Storage) error) {
+func commit(t *trial, s storage.Storage, fn func(ctx context.Context, tx storage.Storage) error) {
 	t.Helper()
 	if err := transact(t.Context(), s, fn); err != nil {
 		t.Fatalf("RunInTx: %v", err)

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -9,14 +8,14 @@ import (
 
 var stateCases = []testCase{
 	{name: "a pending record counts as expired from ExpiresAt on", test: stateExpiry},
-	{name: "a zero Now is the zero time", test: stateZeroNow},
+	{name: "a zero Now is the zero time, and a Now of any year is one", test: stateNow},
 	{name: "only pending lapses, and lapsing changes nothing stored", test: stateLapses},
 	{name: "StoredStatuses are as written", test: stateStored},
 	{name: "statuses count by organization and address together", test: stateCombined},
 }
 
 // [storage.Filter] counts a pending record as expired from the instant ExpiresAt on.
-func stateExpiry(t *testing.T, s storage.Storage) {
+func stateExpiry(t *trial, s storage.Storage) {
 	seed(t, s, record("a", expires(100)))
 	tokyo := time.FixedZone("Tokyo", 9*60*60)
 	for _, c := range []struct {
@@ -51,17 +50,23 @@ func stateExpiry(t *testing.T, s storage.Storage) {
 	}
 }
 
-// Filter.Now is taken as it is; a zero Now is not replaced by the current time.
-func stateZeroNow(t *testing.T, s storage.Storage) {
+// A zero Filter.Now is not replaced by the current time. A Now outside the years of a record counts as the nearest time
+// in them.
+func stateNow(t *trial, s storage.Storage) {
 	seed(t, s,
 		record("zero", func(r *storage.Record) { r.ExpiresAt = time.Time{} }),
 		record("later", func(r *storage.Record) { r.ExpiresAt = time.Time{}.Add(time.Microsecond) }))
 	byID(t, s, storage.Filter{Statuses: []string{storage.Pending}}, "later")
 	byID(t, s, storage.Filter{Statuses: []string{storage.Expired}}, "zero")
+	byID(t, s, storage.Filter{Statuses: []string{storage.Pending}, Now: farPast}, "later")
+	byID(t, s, storage.Filter{Statuses: []string{storage.Expired}, Now: farPast}, "zero")
+	byID(t, s, storage.Filter{Statuses: []string{storage.Expired}, Now: lastInstant}, "later", "zero")
+	byID(t, s, storage.Filter{Statuses: []string{storage.Pending}, Now: farFuture})
+	byID(t, s, storage.Filter{Statuses: []string{storage.Expired}, Now: farFuture}, "later", "zero")
 }
 
 // Only records that are stored as [storage.Pending] lapse, and nothing is written when they do.
-func stateLapses(t *testing.T, s storage.Storage) {
+func stateLapses(t *trial, s storage.Storage) {
 	records := []storage.Record{
 		record("accepted", expires(0), resolved("accepted")),
 		record("case", expires(0), resolved("Pending")),
@@ -85,7 +90,7 @@ func stateLapses(t *testing.T, s storage.Storage) {
 }
 
 // Filter.StoredStatuses compares the status that was written, and combines with Statuses.
-func stateStored(t *testing.T, s storage.Storage) {
+func stateStored(t *trial, s storage.Storage) {
 	seed(t, s,
 		record("expired", expires(500), resolved(storage.Expired)),
 		record("lapsed", expires(0)),
@@ -103,7 +108,7 @@ func stateStored(t *testing.T, s storage.Storage) {
 }
 
 // Filter.Statuses combines with the other fields of the filter.
-func stateCombined(t *testing.T, s storage.Storage) {
+func stateCombined(t *trial, s storage.Storage) {
 	domain := func(r *storage.Record) { r.OrganizationDomainID = "domain" }
 	seed(t, s,
 		record("a", in("o1"), to("x"), expires(100)),

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -46,7 +45,7 @@ var textCases = []testCase{
 }
 
 // Text in a Filter, Get and Delete compares byte for byte.
-func textCompares(t *testing.T, s storage.Storage) {
+func textCompares(t *trial, s storage.Storage) {
 	records := apart()
 	seed(t, s, records...)
 	holds(t, s, records...)
@@ -81,7 +80,7 @@ func textCompares(t *testing.T, s storage.Storage) {
 }
 
 // Ids and slots are unique byte for byte.
-func textUnique(t *testing.T, s storage.Storage) {
+func textUnique(t *trial, s storage.Storage) {
 	var records []storage.Record
 	for i, text := range confusing {
 		records = append(records,
@@ -100,7 +99,7 @@ func textUnique(t *testing.T, s storage.Storage) {
 }
 
 // Text orders byte for byte, as in Go.
-func textOrders(t *testing.T, s storage.Storage) {
+func textOrders(t *trial, s storage.Storage) {
 	// The second round gives all texts a common prefix, because stores may compare shortened texts.
 	for _, prefix := range []string{"", "twenty bytes of text"} {
 		records := apart()
@@ -139,7 +138,7 @@ func textOrders(t *testing.T, s storage.Storage) {
 }
 
 // Filter.EmailContains finds plain text, byte for byte; '%' and '_' have no special meaning.
-func textContains(t *testing.T, s storage.Storage) {
+func textContains(t *trial, s storage.Storage) {
 	keys := append(slices.Clone(confusing), "ann@example.com", "Ann@Example.com", "a%b", "a_b", "axb", `a\%b`, `a\b`)
 	var records []storage.Record
 	for i, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
@@ -161,7 +160,7 @@ func textContains(t *testing.T, s storage.Storage) {
 
 // Texts of the greatest length that [storage.Record.Validate] allows are kept in full, and are told apart by their last
 // byte.
-func textLimits(t *testing.T, s storage.Storage) {
+func textLimits(t *trial, s storage.Storage) {
 	for i, fill := range []string{"x", "\u00e9", "\u65e5", "\U0001F600", " ", "'", `\`, "%"} {
 		// Two records whose texts differ only in their last byte.
 		var pair []storage.Record

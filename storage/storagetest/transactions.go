@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"testing"
+	"strings"
+	"time"
 
 	"github.com/orginvite/orginvite/storage"
 )
@@ -19,10 +20,6 @@ func calls(s storage.Storage) map[string]func(ctx context.Context) error {
 	return map[string]func(ctx context.Context) error{
 		"Get":  func(ctx context.Context) error { _, err := s.Get(ctx, "a"); return err },
 		"List": func(ctx context.Context) error { _, err := s.List(ctx, storage.Query{}); return err },
-		"List of no ids": func(ctx context.Context) error {
-			_, err := s.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{}}})
-			return err
-		},
 		"List for update": func(ctx context.Context) error {
 			_, err := s.List(ctx, storage.Query{Filter: storage.Filter{IDs: []string{"a"}}, ForUpdate: true})
 			return err
@@ -69,13 +66,19 @@ var transactionCases = []testCase{
 	{name: "a refused call leaves the transaction usable and its earlier work alone", test: txRefusals},
 	{name: "fn's ctx has the values of the caller's, and is alive", test: txContextValues},
 	{name: "fn's ctx is cancelled with the caller's", test: txContextEnds},
-	{name: "a ctx cancelled before a call is an error and changes nothing", test: txCancelled},
+	{name: "a ctx cancelled before a call is an error and changes nothing", test: txCancelled, outermost: true},
+	{name: "RunInTx calls fn again only after ErrAborted", test: txRunsOnce},
+	{name: "invalid arguments are refused, and the transaction stays usable", test: txInvalid},
+	{
+		name: "a call cancelled in flight does not make RunInTx claim what it did not write", test: txCancelledInFlight,
+		outermost: true,
+	},
 	{name: "RunInTx says whether it committed, also when ctx is cancelled in fn", test: txOutcome},
 	{name: "a handle is of no use once its fn has returned", test: txHandleEnds},
 }
 
 // RunInTx commits the writes of fn when fn returns nil.
-func txCommits(t *testing.T, s storage.Storage) {
+func txCommits(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		if err := tx.Insert(ctx, record("c")); err != nil {
@@ -91,7 +94,7 @@ func txCommits(t *testing.T, s storage.Storage) {
 }
 
 // A transaction sees its own writes.
-func txReadsOwnWrites(t *testing.T, s storage.Storage) {
+func txReadsOwnWrites(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		holds(t, tx, record("a"), record("b"))
@@ -111,12 +114,12 @@ func txReadsOwnWrites(t *testing.T, s storage.Storage) {
 }
 
 // RunInTx returns fn's error or passes on its panic, and rolls everything back, even if ctx is cancelled by then.
-func txFails(t *testing.T, s storage.Storage) {
+func txFails(t *trial, s storage.Storage) {
 	rollsBackEverything(t, s, func(tx storage.Storage) { seed(t, tx, record("d")) })
 }
 
 // rollsBackEverything runs transactions that write, call more and fail. It expects none of their writes to remain.
-func rollsBackEverything(t *testing.T, s storage.Storage, more func(tx storage.Storage)) {
+func rollsBackEverything(t *trial, s storage.Storage, more func(tx storage.Storage)) {
 	t.Helper()
 	seed(t, s, record("a"), record("b"))
 	for _, end := range ends {
@@ -155,7 +158,7 @@ func rollsBackEverything(t *testing.T, s storage.Storage, more func(tx storage.S
 }
 
 // RunInTx returns the storage errors of fn unchanged.
-func txErrors(t *testing.T, s storage.Storage) {
+func txErrors(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	taken(t, "RunInTx", s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
 		return tx.Insert(ctx, record("b"), record("a"))
@@ -171,7 +174,7 @@ func txErrors(t *testing.T, s storage.Storage) {
 }
 
 // After ErrNotFound, ErrConflict or ErrExists the transaction remains usable and keeps its earlier writes.
-func txRefusals(t *testing.T, s storage.Storage) {
+func txRefusals(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
 		seed(t, tx, record("c"))
@@ -193,7 +196,7 @@ func txRefusals(t *testing.T, s storage.Storage) {
 }
 
 // RunInTx passes fn a ctx that has the values of the caller's ctx.
-func txContextValues(t *testing.T, s storage.Storage) {
+func txContextValues(t *trial, s storage.Storage) {
 	ctx := context.WithValue(t.Context(), contextKey{}, "value")
 	ran := 0
 	err := transact(ctx, s, func(ctx context.Context, _ storage.Storage) error {
@@ -209,7 +212,7 @@ func txContextValues(t *testing.T, s storage.Storage) {
 }
 
 // When the caller's ctx is cancelled, the ctx of fn is cancelled too, and nothing is committed.
-func txContextEnds(t *testing.T, s storage.Storage) {
+func txContextEnds(t *trial, s storage.Storage) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	err := s.RunInTx(ctx, func(ctx context.Context, tx storage.Storage) error {
@@ -225,7 +228,7 @@ func txContextEnds(t *testing.T, s storage.Storage) {
 }
 
 // Every call with a ctx that is already cancelled fails and changes nothing.
-func txCancelled(t *testing.T, s storage.Storage) {
+func txCancelled(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -249,7 +252,7 @@ func txCancelled(t *testing.T, s storage.Storage) {
 }
 
 // RunInTx returns nil if and only if it committed, even if ctx is cancelled in fn.
-func txOutcome(t *testing.T, s storage.Storage) {
+func txOutcome(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -267,7 +270,7 @@ func txOutcome(t *testing.T, s storage.Storage) {
 }
 
 // Every call on a transaction's handle fails once its fn has returned.
-func txHandleEnds(t *testing.T, s storage.Storage) {
+func txHandleEnds(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	var handle storage.Storage
 	commit(t, s, func(_ context.Context, tx storage.Storage) error { handle = tx; return nil })
@@ -285,7 +288,7 @@ func txHandleEnds(t *testing.T, s storage.Storage) {
 }
 
 // unusable expects every call on the handle of an ended transaction to fail.
-func unusable(t *testing.T, what string, handle storage.Storage) {
+func unusable(t *trial, what string, handle storage.Storage) {
 	t.Helper()
 	for name, call := range calls(handle) {
 		refused(t, name+" on the handle of "+what, call(t.Context()), nil)
@@ -297,8 +300,141 @@ func unusable(t *testing.T, what string, handle storage.Storage) {
 		}), nil)
 }
 
+// RunInTx calls fn once if it ends with any other error than ErrAborted, or with none.
+func txRunsOnce(t *trial, s storage.Storage) { runsOnce(t, s) }
+
+func runsOnce(t *trial, s storage.Storage) {
+	t.Helper()
+	seed(t, s, record("a"))
+	for i, c := range []struct {
+		what string
+		want error
+		fn   func(ctx context.Context, tx storage.Storage) error
+	}{
+		{"nil", nil, func(context.Context, storage.Storage) error { return nil }},
+		{"an error of the application", errHost, func(context.Context, storage.Storage) error { return errHost }},
+		{"ErrNotFound", storage.ErrNotFound, func(ctx context.Context, tx storage.Storage) error {
+			_, err := tx.Get(ctx, "none")
+			return err
+		}},
+		{"ErrConflict", storage.ErrConflict, func(ctx context.Context, tx storage.Storage) error {
+			return tx.Update(ctx, record("a", version(9)))
+		}},
+		{"ErrExists", storage.ErrExists, func(ctx context.Context, tx storage.Storage) error {
+			return tx.Insert(ctx, record("a"))
+		}},
+		{"an invalid argument", nil, func(ctx context.Context, tx storage.Storage) error {
+			return tx.Insert(ctx, storage.Record{})
+		}},
+		{"ErrUnavailable", storage.ErrUnavailable, func(context.Context, storage.Storage) error {
+			return storage.ErrUnavailable
+		}},
+		{"ErrOutcomeUnknown", storage.ErrOutcomeUnknown, func(context.Context, storage.Storage) error {
+			return storage.ErrOutcomeUnknown
+		}},
+		{"an error of a ctx", context.DeadlineExceeded, func(context.Context, storage.Storage) error {
+			return context.DeadlineExceeded
+		}},
+		{"an error that speaks of a deadlock", nil, func(context.Context, storage.Storage) error {
+			return errors.New("deadlock detected; database is locked; restart transaction")
+		}},
+	} {
+		runs := 0
+		err := s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+			runs++
+			seed(t, tx, record(fmt.Sprint("new-", i, "-", runs)))
+			return c.fn(ctx, tx)
+		})
+		if runs != 1 {
+			t.Errorf("fn, which returns %s, was called %d times", c.what, runs)
+		}
+		if c.what == "nil" && err != nil || c.what != "nil" && err == nil || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("RunInTx: %v; fn returned %s", err, c.what)
+		}
+	}
+	holds(t, s, record("a"), record("new-0-1"))
+}
+
+// A call whose arguments are invalid has written nothing, and its transaction goes on.
+func txInvalid(t *trial, s storage.Storage) {
+	seed(t, s, record("a"))
+	commit(t, s, func(ctx context.Context, tx storage.Storage) error {
+		seed(t, tx, record("b"))
+		refused(t, "Insert", tx.Insert(ctx, record("c"), record("d", role("a\x00"))), nil)
+		refused(t, "Insert", tx.Insert(ctx, record("c", func(r *storage.Record) { r.ExpiresAt = farFuture })), nil)
+		refused(t, "Update", tx.Update(ctx, record("a", role("x")), record("b", to("\xff"))), nil)
+		refused(t, "Lock", tx.Lock(ctx, "a\x00"), nil)
+		refused(t, "Lock", tx.Lock(ctx, strings.Repeat("k", storage.MaxReference+1)), nil)
+		for _, q := range []storage.Query{
+			{Limit: -1}, {ForUpdate: true}, {After: &storage.Record{ID: "\xff"}}, {After: &storage.Record{CreatedAt: farPast}},
+			{Sort: []storage.Sort{{Field: "role"}}},
+		} {
+			_, err := tx.List(ctx, q)
+			refused(t, "List", err, nil)
+		}
+		missing(t, tx, "\xff")
+		holds(t, tx, record("a"), record("b"))
+		seed(t, tx, record("c"))
+		return nil
+	})
+	holds(t, s, record("a"), record("b"), record("c"))
+}
+
+// A call may fail because its ctx ends while the call is running. Some databases then roll the transaction back.
+// RunInTx must not return nil for that, even if fn ignores the error.
+func txCancelledInFlight(t *trial, s storage.Storage) {
+	var batch []storage.Record
+	for i := range 200 {
+		batch = append(batch, record("batch-"+number(i)))
+	}
+	for name, call := range map[string]func(ctx context.Context, tx storage.Storage) error{
+		"Insert": func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, batch...) },
+		"List": func(ctx context.Context, tx storage.Storage) error {
+			_, err := tx.List(ctx, storage.Query{})
+			return err
+		},
+		"Lock": func(ctx context.Context, tx storage.Storage) error { return tx.Lock(ctx, "k") },
+	} {
+		for i := range 4 {
+			id := fmt.Sprint(name, "-", i)
+			outcome(t, id, s.RunInTx(t.Context(), func(ctx context.Context, tx storage.Storage) error {
+				if err := tx.Insert(ctx, record(id)); err != nil {
+					return err
+				}
+				inner, cancel := context.WithCancel(ctx)
+				defer cancel()
+				if i == 0 {
+					cancel()
+				}
+				stop := time.AfterFunc(time.Duration(i*i)*50*time.Microsecond, cancel)
+				defer stop.Stop()
+				if err := call(inner, tx); err == nil && name == "Insert" {
+					_, err := tx.Delete(ctx, ids(batch)...)
+					return err
+				}
+				return nil // whatever call returned
+			}), s, id)
+		}
+	}
+}
+
+// outcome expects the records with these ids to be stored if err, the error of a RunInTx that wrote them, is nil. None
+// of them may be stored if err says that nothing was written.
+func outcome(t *trial, what string, err error, s storage.Storage, written ...string) {
+	t.Helper()
+	n, countErr := s.Count(t.Context(), storage.Filter{IDs: written})
+	switch {
+	case countErr != nil:
+		t.Errorf("%s: Count: %v", what, countErr)
+	case err == nil && n != len(written):
+		t.Errorf("%s: RunInTx returned nil, but %d of its %d records are stored", what, n, len(written))
+	case err != nil && n != 0 && !errors.Is(err, storage.ErrOutcomeUnknown):
+		t.Errorf("%s: RunInTx returned an error, but %d of its %d records are stored: %v", what, n, len(written), err)
+	}
+}
+
 // insertInTx inserts r in a transaction of its own, which is a nested one if s is in a transaction.
-func insertInTx(t *testing.T, s storage.Storage, r storage.Record) {
+func insertInTx(t *trial, s storage.Storage, r storage.Record) {
 	t.Helper()
 	commit(t, s, func(ctx context.Context, tx storage.Storage) error { return tx.Insert(ctx, r) })
 }

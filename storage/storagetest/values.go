@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/orginvite/orginvite/storage"
@@ -24,7 +23,7 @@ func times(first time.Time, step time.Duration) func(*storage.Record) {
 }
 
 // keeps inserts r and reads it back in several ways, then does the same with Update.
-func keeps(t *testing.T, s storage.Storage, r storage.Record) {
+func keeps(t *trial, s storage.Storage, r storage.Record) {
 	t.Helper()
 	inserted := edit(r, version(1))
 	seed(t, s, inserted)
@@ -37,7 +36,7 @@ func keeps(t *testing.T, s storage.Storage, r storage.Record) {
 	readsBack(t, s, edit(updated.Stored(), version(3)))
 }
 
-func readsBack(t *testing.T, s storage.Storage, want storage.Record) {
+func readsBack(t *trial, s storage.Storage, want storage.Record) {
 	t.Helper()
 	same(t, get(t, s, want.ID), want)
 	for _, f := range []storage.Filter{
@@ -65,7 +64,7 @@ var valueCases = []testCase{
 }
 
 // Times are returned in UTC, whatever zone they were given in.
-func valueZones(t *testing.T, s storage.Storage) {
+func valueZones(t *trial, s storage.Storage) {
 	for i, zone := range []*time.Location{
 		time.UTC, time.Local, time.FixedZone("", 0), time.FixedZone("UTC", 0), time.FixedZone("Tokyo", 9*3600),
 		time.FixedZone("Kathmandu", 5*3600+45*60), time.FixedZone("west", -11*3600), time.FixedZone("odd", 1234),
@@ -79,7 +78,7 @@ func valueZones(t *testing.T, s storage.Storage) {
 }
 
 // Times are kept to the microsecond; a finer time is cut, not rounded.
-func valuePrecision(t *testing.T, s storage.Storage) {
+func valuePrecision(t *trial, s storage.Storage) {
 	for i, c := range []struct{ given, want time.Time }{
 		{epoch.Add(1), epoch},
 		{epoch.Add(500), epoch},
@@ -89,6 +88,7 @@ func valuePrecision(t *testing.T, s storage.Storage) {
 		{time.Unix(-1, 999_999_999), time.Unix(-1, 999_999_000).UTC()},
 		{time.Unix(-14182940, 1), time.Unix(-14182940, 0).UTC()},
 		{time.Date(1, 1, 1, 0, 0, 0, 1999, time.UTC), time.Date(1, 1, 1, 0, 0, 0, 1000, time.UTC)},
+		{lastInstant.Add(999), lastInstant},
 	} {
 		keeps(t, s, record(number(i), times(c.given, 0)))
 		if got := get(t, s, number(i)).SentAt; got != c.want {
@@ -98,7 +98,7 @@ func valuePrecision(t *testing.T, s storage.Storage) {
 }
 
 // Times from year 1 to 9999 are returned unchanged, including the zero time.
-func valueYears(t *testing.T, s storage.Storage) {
+func valueYears(t *trial, s storage.Storage) {
 	for i, at := range []time.Time{
 		{},
 		time.Time{}.In(time.FixedZone("", 3600)),
@@ -113,7 +113,8 @@ func valueYears(t *testing.T, s storage.Storage) {
 		time.Date(2000, 2, 29, 12, 0, 0, 1000, time.UTC),
 		time.Date(2038, 1, 19, 3, 14, 8, 0, time.UTC),
 		time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC),
-		time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		lastInstant,
+		lastInstant.In(time.FixedZone("", 9*3600)),
 	} {
 		keeps(t, s, record(number(i), times(at, 0)))
 	}
@@ -123,7 +124,7 @@ func valueYears(t *testing.T, s storage.Storage) {
 }
 
 // The times of a record are not mixed up.
-func valueTimes(t *testing.T, s storage.Storage) {
+func valueTimes(t *trial, s storage.Storage) {
 	keeps(t, s, record("a", times(epoch, time.Hour)))
 	keeps(t, s, record("b", times(epoch, -time.Hour)))
 	unresolved := record("c", times(epoch, time.Hour), func(r *storage.Record) { r.ResolvedAt = time.Time{} })
@@ -131,14 +132,14 @@ func valueTimes(t *testing.T, s storage.Storage) {
 }
 
 // Integers are returned with all of their 64 bits.
-func valueIntegers(t *testing.T, s storage.Storage) {
+func valueIntegers(t *trial, s storage.Storage) {
 	for i, n := range []int64{0, -1, 1<<31 - 1, 1 << 31, 1 << 53, 1<<53 + 1, 1<<63 - 1, -1 << 63} {
 		keeps(t, s, record(number(i), func(r *storage.Record) { r.Generation = n }))
 	}
 }
 
 // Metadata is returned byte for byte.
-func valueMetadata(t *testing.T, s storage.Storage) {
+func valueMetadata(t *trial, s storage.Storage) {
 	for i, text := range metadata {
 		keeps(t, s, record(fmt.Sprint("public-", i), func(r *storage.Record) { r.PublicMetadata = []byte(text) }))
 		keeps(t, s, record(fmt.Sprint("private-", i), func(r *storage.Record) { r.PrivateMetadata = []byte(text) }))
@@ -146,7 +147,7 @@ func valueMetadata(t *testing.T, s storage.Storage) {
 }
 
 // Nil or empty metadata is stored as {}.
-func valueEmptyMetadata(t *testing.T, s storage.Storage) {
+func valueEmptyMetadata(t *trial, s storage.Storage) {
 	for i, empty := range [][]byte{nil, {}, []byte("{}"), make([]byte, 0, 8)} {
 		id := number(i)
 		keeps(t, s, record(id, func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = empty, empty }))
@@ -158,7 +159,7 @@ func valueEmptyMetadata(t *testing.T, s storage.Storage) {
 }
 
 // A store shares no memory with its arguments.
-func valueGiven(t *testing.T, s storage.Storage) {
+func valueGiven(t *trial, s storage.Storage) {
 	overwrite := func(records []storage.Record) {
 		for i := range records {
 			copy(records[i].PublicMetadata, "overwrit")
@@ -185,7 +186,7 @@ func valueGiven(t *testing.T, s storage.Storage) {
 }
 
 // A store shares no memory with its results, and no two results share memory.
-func valueReturned(t *testing.T, s storage.Storage) {
+func valueReturned(t *trial, s storage.Storage) {
 	empty := record("b", func(r *storage.Record) { r.PublicMetadata, r.PrivateMetadata = nil, nil })
 	seed(t, s, record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil }))
 	want := []storage.Record{record("a"), empty, record("c", func(r *storage.Record) { r.PrivateMetadata = nil })}
@@ -215,7 +216,7 @@ func valueReturned(t *testing.T, s storage.Storage) {
 }
 
 // Insert and Update refuse records that [storage.Record.Validate] refuses, and write none of the call's records.
-func valueInvalid(t *testing.T, s storage.Storage) {
+func valueInvalid(t *trial, s storage.Storage) {
 	kept := record("kept")
 	seed(t, s, kept)
 	tries := func(what string, invalidate func(*storage.Record)) {
@@ -247,6 +248,20 @@ func valueInvalid(t *testing.T, s storage.Storage) {
 		tries(name+" with trailing spaces too long", set("x"+strings.Repeat(" ", most)))
 		for _, text := range impossible {
 			tries(fmt.Sprintf("%s %q", name, text), set(text))
+		}
+	}
+	for i := range fields.NumField() {
+		if fields.Field(i).Type != reflect.TypeFor[time.Time]() {
+			continue
+		}
+		for _, at := range []time.Time{
+			farPast, time.Time{}.Add(-time.Nanosecond), time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)),
+			lastInstant.Add(time.Microsecond), time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600)),
+			time.Date(300000, 1, 1, 0, 0, 0, 0, time.UTC), farFuture,
+		} {
+			tries(fmt.Sprintf("%s %v", fields.Field(i).Name, at), func(r *storage.Record) {
+				reflect.ValueOf(r).Elem().Field(i).Set(reflect.ValueOf(at))
+			})
 		}
 	}
 	tries("no ID", func(r *storage.Record) { r.ID = "" })

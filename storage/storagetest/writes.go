@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -24,13 +25,13 @@ var writeCases = []testCase{
 	{name: "Insert names every argument whose id or slot is held", test: writeExists},
 	{name: "an address has one slot in each organization", test: writeSlots},
 	{name: "a slot is held by what is stored as pending, lapsed or not", test: writeLapsedSlot},
-	{name: "slots are judged on the state after the whole Update", test: writeSwap},
+	{name: "a slot is held by whoever holds it before the Update", test: writeHeld},
 	{name: "Insert and Update of several are all or none", test: writeAllOrNone},
 	{name: "many records in one call", test: writeMany},
 }
 
 // Insert stores Version 1 whatever it is given.
-func writeInsertVersion(t *testing.T, s storage.Storage) {
+func writeInsertVersion(t *trial, s storage.Storage) {
 	a, b, c := record("a", version(0)), record("b", version(7)), record("c", version(-1))
 	given := []storage.Record{a, b, c}
 	if err := s.Insert(t.Context(), given...); err != nil {
@@ -43,7 +44,7 @@ func writeInsertVersion(t *testing.T, s storage.Storage) {
 }
 
 // Update adds 1 to Version in the store, and leaves its argument unchanged.
-func writeUpdateVersion(t *testing.T, s storage.Storage) {
+func writeUpdateVersion(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	for n := range int64(3) {
 		given := []storage.Record{record("a", version(n+1), role(fmt.Sprint("role-", n)))}
@@ -54,7 +55,7 @@ func writeUpdateVersion(t *testing.T, s storage.Storage) {
 }
 
 // Update writes every field except ID and Version.
-func writeUpdateFields(t *testing.T, s storage.Storage) {
+func writeUpdateFields(t *trial, s storage.Storage) {
 	// Reflection covers fields that are added to Record later.
 	other := func(v reflect.Value, n int) {
 		switch x := v.Interface().(type) {
@@ -99,7 +100,7 @@ func writeUpdateFields(t *testing.T, s storage.Storage) {
 }
 
 // After an Update, every order and filter uses the new values and none of the old ones.
-func writeUpdateMoves(t *testing.T, s storage.Storage) {
+func writeUpdateMoves(t *trial, s storage.Storage) {
 	seed(t, s, record("a", created(1), expires(1)), record("b", created(2), expires(2)))
 	moved := record("a", in("o2"), to("zz"), created(3), expires(3), resolved("accepted"),
 		func(r *storage.Record) { r.OrganizationDomainID, r.InviterUserID = "domain", "inviter-2" })
@@ -122,7 +123,7 @@ func writeUpdateMoves(t *testing.T, s storage.Storage) {
 }
 
 // Delete returns how many records it deleted, and ignores an id that is missing or repeated.
-func writeDelete(t *testing.T, s storage.Storage) {
+func writeDelete(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"), record("d"))
 	for _, c := range []struct {
 		ids  []string
@@ -150,7 +151,7 @@ func writeDelete(t *testing.T, s storage.Storage) {
 }
 
 // Insert, Update and Delete without arguments do nothing.
-func writeNothing(t *testing.T, s storage.Storage) {
+func writeNothing(t *trial, s storage.Storage) {
 	seed(t, s, record("a"))
 	if err := s.Insert(t.Context()); err != nil {
 		t.Errorf("Insert(): %v", err)
@@ -168,7 +169,7 @@ func writeNothing(t *testing.T, s storage.Storage) {
 }
 
 // Get and Update of a missing id return [storage.ErrNotFound].
-func writeNotFound(t *testing.T, s storage.Storage) {
+func writeNotFound(t *trial, s storage.Storage) {
 	missing(t, s, "none")
 	missing(t, s, "")
 	seed(t, s, record("a"))
@@ -180,7 +181,7 @@ func writeNotFound(t *testing.T, s storage.Storage) {
 }
 
 // Update with a Version other than the stored one returns [storage.ErrConflict].
-func writeConflict(t *testing.T, s storage.Storage) {
+func writeConflict(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	update(t, s, record("a"))
 	want := []storage.Record{record("a", version(2)), record("b")}
@@ -196,7 +197,7 @@ func writeConflict(t *testing.T, s storage.Storage) {
 }
 
 // Update with the same id twice returns [storage.ErrConflict].
-func writeTwice(t *testing.T, s storage.Storage) {
+func writeTwice(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"))
 	for _, records := range [][]storage.Record{
 		{record("a"), record("a")},
@@ -210,7 +211,7 @@ func writeTwice(t *testing.T, s storage.Storage) {
 }
 
 // If several errors apply, ErrNotFound takes precedence over ErrConflict, and ErrConflict over ErrExists.
-func writePrecedence(t *testing.T, s storage.Storage) {
+func writePrecedence(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	slot := to("user.c@example.com")
 	for _, c := range []struct {
@@ -235,7 +236,7 @@ func writePrecedence(t *testing.T, s storage.Storage) {
 }
 
 // The [storage.ExistsError] of Insert lists every argument whose id or slot is held.
-func writeExists(t *testing.T, s storage.Storage) {
+func writeExists(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b", resolved("accepted")))
 	insert := func(what string, want []int, records ...storage.Record) {
 		t.Helper()
@@ -266,7 +267,7 @@ func writeExists(t *testing.T, s storage.Storage) {
 }
 
 // A pending slot belongs to one organization and one EmailKey.
-func writeSlots(t *testing.T, s storage.Storage) {
+func writeSlots(t *trial, s storage.Storage) {
 	seed(t, s, record("a", in("o1"), to("x")), record("b", in("o2"), to("x")), record("c", in("o1"), to("y")))
 	// Slots differ even if organization and address are the same when concatenated.
 	seed(t, s, record("d", in("o1x"), to("")), record("e", in("o1"), to("xx")), record("f", in("o1x"), to("x")),
@@ -280,7 +281,7 @@ func writeSlots(t *testing.T, s storage.Storage) {
 }
 
 // A pending record that has lapsed holds its slot until it is written.
-func writeLapsedSlot(t *testing.T, s storage.Storage) {
+func writeLapsedSlot(t *trial, s storage.Storage) {
 	lapsed := record("a", to("x"), func(r *storage.Record) { r.ExpiresAt = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC) })
 	seed(t, s, lapsed)
 	taken(t, "Insert", s.Insert(t.Context(), record("b", to("x"))), 0)
@@ -300,45 +301,56 @@ func writeLapsedSlot(t *testing.T, s storage.Storage) {
 	taken(t, "Insert", s.Insert(t.Context(), record("f", to("x"))), 0)
 }
 
-// Update checks slots against the state after the whole call, so that records may swap them.
-func writeSwap(t *testing.T, s storage.Storage) {
+// Update refuses a slot that another stored record holds before the call, even if that record is in the same call and
+// releases it.
+func writeHeld(t *trial, s storage.Storage) {
 	x, y, z := to("x"), to("y"), to("z")
 	seed(t, s, record("a", x), record("b", y), record("c", z), record("out", to("w")))
-	update(t, s, record("a", x), record("b", y)) // kept
-	update(t, s, record("a", y, version(2)), record("b", x, version(2)))
-	holds(t, s, record("a", y, version(3)), record("b", x, version(3)), record("c", z), record("out", to("w")))
-	// A ring of three, and a chain whose last record moves to a free slot, in the most difficult order.
-	update(t, s, record("a", x, version(3)), record("b", z, version(3)), record("c", y))
-	update(t, s, record("a", z, version(4)), record("b", y, version(4)), record("c", to("free"), version(2)))
-	// A slot whose holder is resolved in the same call.
-	update(t, s, record("a", y, version(5)), record("b", y, version(5), resolved("accepted")))
+	update(t, s, record("a", x), record("b", y)) // each keeps its own
 	now := []storage.Record{
-		record("a", y, version(6)), record("b", y, version(6), resolved("accepted")),
-		record("c", to("free"), version(3)), record("out", to("w")),
+		record("a", x, version(2)), record("b", y, version(2)), record("c", z), record("out", to("w")),
 	}
-	holds(t, s, now...)
-
+	a := func(with ...func(*storage.Record)) storage.Record { return edit(record("a", version(2)), with...) }
+	b := func(with ...func(*storage.Record)) storage.Record { return edit(record("b", version(2)), with...) }
+	c := func(with ...func(*storage.Record)) storage.Record { return edit(record("c"), with...) }
+	free, accepted := to("free"), resolved("accepted")
 	fails := func(what string, want []int, records ...storage.Record) {
 		t.Helper()
 		taken(t, what, s.Update(t.Context(), records...), want...)
 		holds(t, s, now...)
 	}
-	fails("onto a slot held outside the call", []int{0}, record("a", to("w"), version(6)))
-	fails("two onto one free slot", []int{1}, record("a", x, version(6)), record("c", x, version(3)))
-	fails("two onto one slot that a third releases", []int{2},
-		record("out", x), record("a", to("w"), version(6)), record("c", to("w"), version(3)))
-	fails("onto a slot that another keeps", []int{1}, record("a", y, version(6)), record("c", y, version(3)))
-	fails("onto a slot that a later one keeps", []int{1}, record("c", y, version(3)), record("a", y, version(6)))
-	fails("pending again in a slot that another keeps", []int{1}, record("a", y, version(6)), record("b", y, version(6)))
-	fails("a refused argument holds no slot, and releases the one it had", []int{0},
-		record("a", to("w"), version(6)), record("b", y, version(6)))
-	fails("two of three", []int{0, 2}, record("a", to("w"), version(6)), record("b", x, version(6)),
-		record("c", x, version(3)))
-	update(t, s, record("a", y, in("org-2"), version(6)), record("b", y, version(6)))
+	fails("onto a slot held outside the call", []int{0}, a(to("w")))
+	fails("onto a slot that another keeps", []int{1}, a(x), c(x))
+	fails("onto a slot that a later one keeps", []int{0}, c(x), a(x))
+	fails("two onto one free slot", []int{1}, a(free), c(free))
+	fails("three onto one free slot", []int{1, 2}, a(free), c(free), b(free))
+	fails("a swap", []int{0, 1}, a(y), b(x))
+	fails("a ring of three", []int{0, 1, 2}, a(y), b(z), c(x))
+	fails("onto a slot that a later one releases", []int{0}, a(y), b(free))
+	fails("onto a slot that an earlier one releases", []int{1}, b(free), a(y))
+	fails("onto a slot whose holder is resolved later", []int{0}, a(y), b(y, accepted))
+	fails("onto a slot whose holder was resolved earlier", []int{1}, b(y, accepted), a(y))
+	fails("onto a slot whose holder leaves the organization", []int{1}, b(y, in("org-2")), a(y))
+	fails("two onto one slot that a third releases", []int{1, 2}, record("out", free), a(to("w")), c(to("w")))
+	fails("a refused argument releases nothing", []int{0, 1}, a(to("w")), b(x))
+	fails("among others", []int{1, 3}, c(free), a(y), b(to("other")), record("out", free))
+
+	// In one call after another, all of this is possible.
+	update(t, s, b(y, accepted))
+	update(t, s, a(y))
+	fails = func(what string, want []int, records ...storage.Record) {
+		t.Helper()
+		taken(t, what, s.Update(t.Context(), records...), want...)
+	}
+	fails("pending again in a slot that another has taken", []int{0}, b(y, version(3)))
+	fails("pending again in a slot that another releases", []int{0}, b(y, version(3)), a(x, version(3)))
+	update(t, s, a(y, in("org-2"), version(3)))
+	update(t, s, b(y, version(3)), c(x))
+	holds(t, s, a(y, in("org-2"), version(4)), b(y, version(4)), c(x, version(2)), record("out", to("w")))
 }
 
 // Insert and Update write all of their records or none.
-func writeAllOrNone(t *testing.T, s storage.Storage) {
+func writeAllOrNone(t *trial, s storage.Storage) {
 	seed(t, s, record("a"), record("b"), record("c"))
 	want := []storage.Record{record("a"), record("b"), record("c")}
 	taken(t, "Insert, last bad", s.Insert(t.Context(), record("d"), record("e"), record("a")), 2)
@@ -357,14 +369,45 @@ func writeAllOrNone(t *testing.T, s storage.Storage) {
 	seed(t, s, record("d", to("free")), record("e"))
 }
 
-// Insert and Update take more records than one SQL statement allows.
-func writeMany(t *testing.T, s storage.Storage) {
-	var records []storage.Record
-	for i := range 1500 {
-		records = append(records, record(number(i), created(i)))
+// manyRecords is the greatest number of records, ids or addresses in one call of the suite.
+func manyRecords() int {
+	if testing.Short() {
+		return 1_500
 	}
+	return 10_000
+}
+
+// crowded returns n records, each with a slot of its own and a second after the one before.
+func crowded(n int) []storage.Record {
+	records := make([]storage.Record, n)
+	for i := range records {
+		records[i] = record(number(i), created(i))
+	}
+	return records
+}
+
+// holdsMany is holds for many records. It reads them with one List.
+func holdsMany(t *trial, s storage.Storage, want []storage.Record) {
+	t.Helper()
+	got := all(t, s)
+	if len(got) != len(want) {
+		t.Fatalf("List returns %d records, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if same(t, got[i], want[i].Stored()); t.Failed() {
+			return
+		}
+	}
+	if n, err := s.Count(t.Context(), storage.Filter{}); n != len(want) || err != nil {
+		t.Errorf("Count = %d, %v; want %d", n, err, len(want))
+	}
+}
+
+// Insert and Update take more records than one SQL statement allows.
+func writeMany(t *trial, s storage.Storage) {
+	records := crowded(manyRecords())
 	if err := s.Insert(t.Context(), records...); err != nil {
-		t.Fatal(err)
+		t.Fatalf("Insert of %d records: %v", len(records), err)
 	}
 	extra := append(slices.Clone(records), record("new"))
 	slices.Reverse(extra)
@@ -372,9 +415,9 @@ func writeMany(t *testing.T, s storage.Storage) {
 	for i := range records {
 		want = append(want, i+1)
 	}
-	taken(t, "Insert", s.Insert(t.Context(), extra...), want...)
-	for i := range records { // each takes the slot of the next
-		records[i].EmailKey = record(number((i + 1) % len(records))).EmailKey
+	takenMany(t, "Insert", s.Insert(t.Context(), extra...), want)
+	for i := range records {
+		records[i].EmailKey, records[i].Role = "new."+records[i].EmailKey, "updated"
 	}
 	update(t, s, records...)
 	stale := slices.Clone(records)
@@ -386,5 +429,23 @@ func writeMany(t *testing.T, s storage.Storage) {
 	for i := range records {
 		records[i].Version = 2
 	}
-	holds(t, s, records...)
+	holdsMany(t, s, records)
+	// Each takes the slot of the next one.
+	for i := range stale {
+		stale[i].Version, stale[i].EmailKey = 2, records[(i+1)%len(records)].EmailKey
+		want[i] = i
+	}
+	takenMany(t, "Update", s.Update(t.Context(), stale...), want)
+	holdsMany(t, s, records)
+}
+
+// takenMany is taken for many indexes, with a message that does not list them.
+func takenMany(t *trial, what string, err error, want []int) {
+	t.Helper()
+	var e *storage.ExistsError
+	if !errors.As(err, &e) {
+		t.Errorf("%s: %v; want an *ExistsError", what, err)
+	} else if !slices.Equal(e.Indexes, want) {
+		t.Errorf("%s: %d Indexes, not all of the %d wanted ones", what, len(e.Indexes), len(want))
+	}
 }

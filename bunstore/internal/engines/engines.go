@@ -45,9 +45,11 @@ type Engine struct {
 
 // All returns the engines, the recommended one first.
 func All() []Engine {
+	one := onSQLite("sqlite-one-connection", Recommended, 1)
+	one.on = func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, boundSQLite{sqlitedialect.New()}) }
 	all := []Engine{
 		onSQLite("sqlite", Recommended, 8),
-		onSQLite("sqlite-one-connection", Recommended, 1),
+		one,
 		onSQLite("sqlite-plain", Plain, 16),
 		{
 			Name: "sqlite-memory", Single: true, conns: 1, on: sqliteHandle, connector: sqliteConnector,
@@ -56,6 +58,16 @@ func All() []Engine {
 	}
 	return append(append(all, postgres()...), mysql()...)
 }
+
+// Binds reports whether stores on db are to have bound arguments. One engine of SQLite and one of PostgreSQL is for that.
+func Binds(db bun.IDB) bool {
+	_, ok := db.Dialect().(interface{ binds() })
+	return ok
+}
+
+type boundSQLite struct{ *sqlitedialect.Dialect }
+
+func (boundSQLite) binds() {}
 
 // Named returns the engine of that name.
 func Named(t testing.TB, name string) Engine {
@@ -138,14 +150,14 @@ func (e Engine) Open(t testing.TB) *bun.DB {
 	return e.Connect(t, e.New(t))
 }
 
-// Faulty is like Connect, but the driver calls fault before every statement, including BEGIN, COMMIT and ROLLBACK. If
+// Faulty is like Connect, but the driver calls fault before it runs a statement, including BEGIN, COMMIT and ROLLBACK. If
 // fault returns an error, the statement fails with it and is not run. A COMMIT or ROLLBACK that fails so still ends the
 // transaction.
 func (e Engine) Faulty(t testing.TB, address string, fault func(statement string) error) *bun.DB {
 	t.Helper()
 	return e.Wrapped(t, address, func(c driver.Connector) driver.Connector {
 		return faults.Wrap(c, func(call faults.Call) faults.Fault {
-			if call.Op == faults.Connect {
+			if call.Op == faults.Connect || call.Op == faults.Prepare {
 				return faults.Fault{}
 			}
 			if err := fault(call.Statement); err != nil {

@@ -92,7 +92,30 @@ func newDatabase(t testing.TB, server string, settings []func(*gomysql.Config)) 
 		cfg.DBName = name
 		nodes = append(nodes, cfg.FormatDSN())
 	}
+	if len(nodes) > 1 {
+		for _, node := range nodes {
+			waitForDatabase(t, node)
+		}
+	}
 	return strings.Join(nodes, ",")
+}
+
+// waitForDatabase waits until a node of a cluster has applied the CREATE DATABASE of another one.
+func waitForDatabase(t testing.TB, node string) {
+	t.Helper()
+	db, err := sql.Open("mysql", node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err = db.Ping(); err == nil {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("a node of the cluster: %v", err)
+		}
+	}
 }
 
 // mysqlConnector connects to the nodes in turn, and skips those that do not answer.

@@ -11,9 +11,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
-	"github.com/uptrace/bun/driver/pgdriver"
 )
 
 // postgres returns the engines of PostgreSQL, with different drivers and default isolation levels. The address is a
@@ -22,14 +22,28 @@ func postgres() []Engine {
 	const simple, isolation = "default_query_exec_mode", "default_transaction_isolation"
 	return []Engine{
 		onPostgres("postgres", pgxConnector, url.Values{simple: {"simple_protocol"}}),
-		onPostgres("postgres-pgx-default", pgxConnector, nil),
-		onPostgres("postgres-pgdriver", pgdriverConnector, nil),
+		Bound(),
+		onPostgres("postgres-pq", pqConnector, nil),
 		onPostgres("postgres-repeatable-read", pgxConnector,
 			url.Values{simple: {"simple_protocol"}, isolation: {"repeatable read"}}),
 		onPostgres("postgres-serializable", pgxConnector,
 			url.Values{simple: {"simple_protocol"}, isolation: {"serializable"}}),
 	}
 }
+
+// PgxDefault returns PostgreSQL with pgx's default mode, in which it prepares each text that bun sends.
+func PgxDefault() Engine { return onPostgres("postgres-pgx-default", pgxConnector, nil) }
+
+// Bound returns PostgreSQL for stores with bound arguments.
+func Bound() Engine {
+	e := onPostgres("postgres-bound", pgxConnector, url.Values{"default_query_exec_mode": {"simple_protocol"}})
+	e.on = func(pool *sql.DB) *bun.DB { return bun.NewDB(pool, boundPostgres{pgdialect.New()}) }
+	return e
+}
+
+type boundPostgres struct{ *pgdialect.Dialect }
+
+func (boundPostgres) binds() {}
 
 func onPostgres(name string, connector func(string) (driver.Connector, error), settings url.Values) Engine {
 	return Engine{
@@ -108,6 +122,4 @@ func pgxConnector(address string) (driver.Connector, error) {
 	return stdlib.GetConnector(*cfg), nil
 }
 
-func pgdriverConnector(address string) (driver.Connector, error) {
-	return pgdriver.NewDriver().OpenConnector(address)
-}
+func pqConnector(address string) (driver.Connector, error) { return pq.NewConnector(address) }

@@ -211,14 +211,15 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 }
 
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	if c.dead != nil {
-		return nil, c.dead
-	}
-	under, err := c.prepare(ctx, query)
+	s := &stmt{c: c, query: query}
+	err := c.call(ctx, Call{Prepare, query}, func(bool) (err error) {
+		s.Stmt, err = c.prepare(ctx, query)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &stmt{Stmt: under, c: c, query: query}, nil
+	return s, nil
 }
 
 func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {

@@ -12,10 +12,11 @@ import (
 // Op is a kind of call from database/sql to a driver.
 type Op string
 
-// The calls that can be made to fail. Preparing, resetting and closing are always passed on.
+// The calls that can be made to fail. Resetting and closing are always passed on.
 const (
 	Connect  Op = "CONNECT"
 	Begin    Op = "BEGIN"
+	Prepare  Op = "PREPARE"
 	Exec     Op = "EXEC"
 	Query    Op = "QUERY"
 	Commit   Op = "COMMIT"
@@ -25,7 +26,7 @@ const (
 // Call is a call to the driver.
 type Call struct {
 	Op Op
-	// Statement is the SQL of Exec and Query, and the name of any other Op.
+	// Statement is the SQL of Prepare, Exec and Query, and the name of any other Op.
 	Statement string
 }
 
