@@ -28,6 +28,5 @@
 //
 //	go -C bunstore/webexample run .
 //
-// The README has the quickstart, the table of operations, the security promises and duties, and the reliability
-// figures.
+// The README has the quickstart, the table of operations, the security promises and the reliability figures.
 package orginvite

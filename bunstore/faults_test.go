@@ -552,11 +552,10 @@ func (a *arena) inject(op operation, in owner, want outcome, f fault, n int) boo
 	}
 	if len(wrong) > 0 {
 		a.breaches++
-		if a.breaches <= 25 {
-			a.t.Errorf("%s%s, %s at call %d (%s): %v; COMMIT: %v: %s",
-				op.name, in, f.name, n, where, got.err, got.commit, strings.Join(wrong, "; "))
-		} else {
-			a.t.Fail()
+		a.t.Errorf("%s%s, %s at call %d (%s): %v; COMMIT: %v: %s",
+			op.name, in, f.name, n, where, got.err, got.commit, strings.Join(wrong, "; "))
+		if a.breaches == 25 {
+			a.t.Fatal("too many breaches")
 		}
 	}
 	return true

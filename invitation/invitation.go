@@ -173,6 +173,26 @@
 // A negative value of MaxPending, MaxBulk, MaxMetadata or ResendAfter means no limit. The maximum sizes are 320 bytes
 // for an address, 128 for the id of an organization or user, 64 for a role and 2048 for a URL.
 //
+// # Your duties
+//
+// The library leaves these to you:
+//
+//   - Provide sessions and TLS, and verify addresses. When a user signs up through a link, treat the invited address as
+//     verified only while Config.ManagersSeeLinks and Config.TicketProvesEmail are off.
+//   - Set Config.SendLimits, and limit how often a caller may update and revoke. Each change of role sets Event.Notify,
+//     so you mail a new link. Config.ResendAfter does not limit these mails, and for SendLimits an invitation counts
+//     only once.
+//   - SendLimits do not count deleted invitations. So purge, and delete on behalf of users, only invitations that were
+//     sent before the longest window.
+//   - Escape what you put into a mail, HTML, a shell or a CSV file. An address may contain an apostrophe, a backtick, |
+//     or a leading =.
+//   - Keep Config.TicketKeys secret, with one set for each environment.
+//   - Protect the pages behind links. By default a redirect URL may be any page of the origin of Config.AcceptURL. That
+//     origin must have no open redirectors and no pages with content from other people. If it has any, set a
+//     Config.AllowRedirect that refuses them.
+//   - Mail links only to the canonical address. Keep tickets from leaking: send "Referrer-Policy: no-referrer", leave
+//     URL queries out of access logs, and turn off link rewriting at your mail service.
+//
 // # Errors
 //
 // [errors.Is] finds the sentinel of an error. [errors.As] finds the first error as an [*Error], or all errors as

@@ -22,7 +22,7 @@ type connector struct {
 func (c *connector) Driver() driver.Driver { return c.under.Driver() }
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	opened := &conn{decide: c.decide}
+	opened := &conn{decide: c.decide, stmts: map[*stmt]bool{}}
 	err := opened.call(ctx, Call{Connect, string(Connect)}, func(bool) (err error) {
 		opened.under, err = c.under.Connect(ctx)
 		return err
@@ -40,9 +40,10 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 type conn struct {
 	under  driver.Conn
 	decide func(Call) Fault
-	tx     driver.Tx // the last transaction
-	dead   error     // the error of every call once the connection has been dropped
-	abort  error     // the error with which the rows of the current call end
+	stmts  map[*stmt]bool // the open prepared statements
+	tx     driver.Tx      // the last transaction
+	dead   error          // the error of every call once the connection has been dropped
+	abort  error          // the error with which the rows of the current call end
 }
 
 // netConn is a connection of a driver that exposes its network connection, as pgdriver does.
@@ -93,9 +94,13 @@ func (c *conn) call(ctx context.Context, call Call, run func(lost bool) error) e
 	return run(false)
 }
 
-// drop closes the connection, which rolls back its transaction.
+// drop closes the connection, which rolls back its transaction. Like database/sql it closes the prepared statements
+// first: SQLite keeps a connection, its transaction and its locks while one of them is open.
 func (c *conn) drop(err error) {
 	c.dead = err
+	for s := range c.stmts {
+		_ = s.Stmt.Close()
+	}
 	if c.under != nil { // nil: it was never opened
 		_ = c.under.Close()
 	}
@@ -213,7 +218,9 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s := &stmt{c: c, query: query}
 	err := c.call(ctx, Call{Prepare, query}, func(bool) (err error) {
-		s.Stmt, err = c.prepare(ctx, query)
+		if s.Stmt, err = c.prepare(ctx, query); err == nil {
+			c.stmts[s] = true
+		}
 		return err
 	})
 	if err != nil {
@@ -302,6 +309,7 @@ func (s *stmt) Close() error {
 	if s.c.dead != nil { // dropping the connection closed the statement
 		return nil
 	}
+	delete(s.c.stmts, s)
 	return s.Stmt.Close()
 }
 

@@ -27,10 +27,12 @@ func (r *recorder) Driver() driver.Driver                        { return nil }
 
 type recorded struct{ r *recorder }
 
-func (c *recorded) Begin() (driver.Tx, error)           { return nil, errors.New("not called") }
-func (c *recorded) Prepare(string) (driver.Stmt, error) { return nil, errors.New("not called") }
+func (c *recorded) Begin() (driver.Tx, error) { return nil, errors.New("not called") }
+func (c *recorded) Prepare(query string) (driver.Stmt, error) {
+	return &recordedStmt{r: c.r, query: query}, nil
+}
 
-func (c *recorded) Close() error { c.r.closed++; return nil }
+func (c *recorded) Close() error { c.r.closed++; c.r.done = append(c.r.done, "CLOSE"); return nil }
 
 func (c *recorded) ExecContext(ctx context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
 	c.r.done, c.r.ctx = append(c.r.done, query), ctx.Err()
@@ -44,6 +46,21 @@ func (c *recorded) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error)
 
 func (c *recorded) Commit() error   { c.r.done = append(c.r.done, "COMMIT"); return nil }
 func (c *recorded) Rollback() error { c.r.done = append(c.r.done, "ROLLBACK"); return nil }
+
+type recordedStmt struct {
+	driver.Stmt
+	r     *recorder
+	query string
+}
+
+func (s *recordedStmt) NumInput() int { return 0 }
+
+func (s *recordedStmt) ExecContext(context.Context, []driver.NamedValue) (driver.Result, error) {
+	s.r.done = append(s.r.done, s.query)
+	return driver.RowsAffected(0), nil
+}
+
+func (s *recordedStmt) Close() error { s.r.done = append(s.r.done, "CLOSE "+s.query); return nil }
 
 func TestConnector(t *testing.T) {
 	refused := errors.New("refused")
@@ -76,7 +93,7 @@ func TestConnector(t *testing.T) {
 				} else {
 					_ = tx.Rollback()
 				}
-				is.Equal(strings.Join(r.done, " "), want)
+				is.Equal(strings.TrimSuffix(strings.Join(r.done, " "), " CLOSE"), want)
 				is.Equal(err == nil, c.passed)
 				is.True(c.passed || errors.Is(err, refused))
 				is.Equal(r.closed, c.closed) // connections that the fault closed
@@ -88,6 +105,29 @@ func TestConnector(t *testing.T) {
 				is.NoErr(err)
 			})
 		}
+	}
+}
+
+// A dropped connection closes its prepared statements first, and only once.
+func TestConnectorDropsStatements(t *testing.T) {
+	for _, kind := range []Kind{Drop, DropAfter} {
+		t.Run(kind.String(), func(t *testing.T) {
+			is := is.New(t)
+			r, p := &recorder{}, &Plan{}
+			db := sql.OpenDB(Wrap(r, p.Decide))
+			defer func() { _ = db.Close() }()
+			closed, err := db.PrepareContext(t.Context(), "a")
+			is.NoErr(err)
+			is.NoErr(closed.Close())
+			stmt, err := db.PrepareContext(t.Context(), "b")
+			is.NoErr(err)
+			p.Set(1, Fault{Kind: kind, Err: errors.New("lost")}, nil)
+			_, err = db.ExecContext(t.Context(), "c")
+			is.True(err != nil)
+			is.NoErr(stmt.Close())
+			want := map[Kind]string{Drop: "CLOSE a, CLOSE b, CLOSE", DropAfter: "CLOSE a, c, CLOSE b, CLOSE"}
+			is.Equal(strings.Join(r.done, ", "), want[kind])
+		})
 	}
 }
 
