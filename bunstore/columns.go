@@ -169,6 +169,95 @@ func recordRows(f *facts, records []storage.Record) appender {
 	}
 }
 
+// insertSource writes what an INSERT stores: VALUES and the rows. For several records it may be a SELECT from the rows
+// instead, because a server takes most of the time to read the values. The rows then have only the columns whose values
+// are neither the same in all records nor those of another column, as the address and its key mostly are.
+func insertSource(f *facts, records []storage.Record) appender {
+	return func(w *writer) {
+		if !f.sharesValues || len(records) == 1 {
+			w.raw("VALUES ")
+			recordRows(f, records)(w)
+			return
+		}
+		if w.unbound = w.binds; w.unbound { // do not write what is not used
+			return
+		}
+		written := writeValues(w, f, records)
+		var listed []int
+		selected := make([]string, len(columns))
+		for c := range columns {
+			if written.constant(c) {
+				selected[c] = string(written.value(0, c))
+				continue
+			}
+			from := slices.IndexFunc(listed, func(other int) bool { return written.equal(c, other) })
+			if from < 0 {
+				from, listed = len(listed), append(listed, c)
+			}
+			selected[c] = f.of("v", columns[listed[from]])
+		}
+		w.raw("WITH v (")
+		w.each(len(listed), func(i int) { w.raw(columns[listed[i]].name) })
+		w.raw(") AS (VALUES ")
+		w.each(len(records), func(i int) {
+			w.raw(f.row)
+			w.raw("(")
+			w.each(len(listed), func(c int) { w.b = append(w.b, written.value(i, listed[c])...) })
+			w.raw(")")
+		})
+		w.raw(") SELECT ")
+		w.raw(strings.Join(selected, ","))
+		w.raw(" FROM v")
+	}
+}
+
+// writtenValues are the values of records, as literals.
+type writtenValues struct {
+	text []byte
+	ends []int // of each value in text, record by record
+}
+
+func writeValues(w *writer, f *facts, records []storage.Record) writtenValues {
+	all := writer{dialect: w.dialect, b: make([]byte, 0, textOf(records...))}
+	ends := make([]int, 0, len(records)*len(columns))
+	for i := range records {
+		for _, c := range columns {
+			c.write(&all, f, &records[i])
+			ends = append(ends, len(all.b))
+		}
+	}
+	return writtenValues{all.b, ends}
+}
+
+// value returns the value that record i has in column c.
+func (v writtenValues) value(i, c int) []byte {
+	n := i*len(columns) + c
+	if n == 0 {
+		return v.text[:v.ends[0]]
+	}
+	return v.text[v.ends[n-1]:v.ends[n]]
+}
+
+// constant reports whether all records have the same value in column c.
+func (v writtenValues) constant(c int) bool {
+	return v.all(func(i int) bool { return bytes.Equal(v.value(i, c), v.value(0, c)) })
+}
+
+// equal reports whether each record has the same value in both columns, and the columns are of one kind.
+func (v writtenValues) equal(c, other int) bool {
+	return columns[c].kind == columns[other].kind &&
+		v.all(func(i int) bool { return bytes.Equal(v.value(i, c), v.value(i, other)) })
+}
+
+func (v writtenValues) all(holds func(i int) bool) bool {
+	for i := range len(v.ends) / len(columns) {
+		if !holds(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // recordSelects writes the same rows as SELECT … UNION ALL SELECT …, with names for the columns.
 func recordSelects(f *facts, records []storage.Record) appender {
 	return func(w *writer) {

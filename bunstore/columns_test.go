@@ -2,6 +2,7 @@ package bunstore
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -129,6 +130,70 @@ func TestColumnsComeBack(t *testing.T) {
 		}
 		update(&a)
 		update(&a, &b)
+	})
+}
+
+// Records inserted together come back unchanged, whichever values they share. What all of them share, and what is the
+// same in two columns, may be written only once.
+func TestInsertedTogether(t *testing.T) {
+	engines.On(t, engines.All(), func(t *testing.T, e engines.Engine) {
+		if e.Name == "galera" {
+			t.Skip("covered by the single-node engine")
+		}
+		is := is.New(t)
+		s, err := New(e.Open(t), nil)
+		is.NoErr(err)
+		is.NoErr(s.Migrate(t.Context()))
+		inserted := 0
+		insert := func(n int, change func(i int, r *storage.Record)) {
+			t.Helper()
+			records := make([]storage.Record, n)
+			for i := range records {
+				records[i] = distinctRecord(t, inserted)
+				change(i, &records[i])
+				inserted++
+			}
+			is.NoErr(s.Insert(t.Context(), records...))
+			for _, want := range records {
+				got, err := s.Get(t.Context(), want.ID)
+				is.NoErr(err)
+				is.Equal(got, want)
+			}
+		}
+		r := rand.New(rand.NewPCG(1, 1))
+		for range 50 {
+			shared := distinctRecord(t, 1000+inserted)
+			from, keep := reflect.ValueOf(shared), r.Uint64()
+			insert(2+r.IntN(3), func(i int, record *storage.Record) {
+				for f := range from.NumField() {
+					if name := from.Type().Field(f).Name; keep>>f&1 == 0 && name != "ID" {
+						reflect.ValueOf(record).Elem().Field(f).Set(from.Field(f))
+					}
+				}
+				switch {
+				case keep>>20&1 == 0:
+					record.EmailAddress = record.EmailKey
+				case keep>>21&1 == 0:
+					record.ResolvedAt = record.SentAt
+				}
+				if keep>>(22+i)&1 == 0 {
+					record.ResolvedAt = time.Time{}
+				}
+			})
+		}
+		// The text of a time is not taken for the time, and that of an integer not for the integer.
+		insert(3, func(i int, r *storage.Record) {
+			r.InviterUserID = r.CreatedAt.Format("2006-01-02 15:04:05.999999+00")
+			r.ResolvedBy = r.CreatedAt.Format("2006-01-02 15:04:05.999999")
+			r.RedirectURL = fmt.Sprint(r.Generation)
+			r.PublicMetadata = []byte(r.EmailAddress)
+		})
+		// Long values, of which the first is the shortest.
+		insert(3, func(i int, r *storage.Record) {
+			r.EmailKey = strings.Repeat("x", 100*i+1)
+			r.RedirectURL = strings.Repeat("y", 1000*i+1)
+			r.PrivateMetadata = []byte(strings.Repeat("z", 100_000*i+1))
+		})
 	})
 }
 

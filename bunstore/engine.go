@@ -66,8 +66,14 @@ type facts struct {
 
 	// time appends a time as a literal for a column.
 	time func(b []byte, t time.Time) []byte
+	// castTime is written behind a column of a list of rows, to make times of its literals.
+	castTime string
 	// rows writes the rows of an UPDATE of several records.
 	rows func(f *facts, records []storage.Record) appender
+	// sharesValues: an INSERT of several records is faster if it has only once what is the same in all of them.
+	sharesValues bool
+	// row is written before each row of that INSERT.
+	row string
 	// likeIsBinary: LIKE compares byte for byte. An index on trigrams can serve it.
 	likeIsBinary bool
 	// wideOnly is a condition that every record meets. The indexes for all organizations are partial with it, and only
@@ -97,7 +103,7 @@ type statements struct {
 	read, get     string // SELECT the readColumns: of all, of the id that is the argument
 	byID          string // the invitations table in a FROM that finds rows by id, in id order
 	deleteByID    string // DELETE of the ids that are the argument
-	insert        string // of rows
+	insert        string // of an insertSource
 	updateOne     string // of assignments, an id and a version
 	updateSeveral string // of rows
 	holders       string // SELECT id, organization_id, pending_key of the records that hold the given slots
@@ -190,22 +196,26 @@ func newStatements(t tables) statements {
 		get:        read + " WHERE id = ?",
 		byID:       t.invitations,
 		deleteByID: "DELETE FROM " + t.invitations + " WHERE id IN (?)",
-		insert:     "INSERT INTO " + t.invitations + " (" + writtenColumns + ") VALUES ?",
+		insert:     "INSERT INTO " + t.invitations + " (" + writtenColumns + ") ?",
 		updateOne:  "UPDATE " + t.invitations + " SET version = version + 1? WHERE id = ? AND version = ?",
 	}
 }
 
-// setFrom returns a SET list that takes every value except the version from v. cast converts a literal to a time.
-func setFrom(target, cast string) string {
+// setFrom returns a SET list that takes every value except the version from v.
+func (f *facts) setFrom(target string) string {
 	var set strings.Builder
 	for _, c := range setColumns {
-		set.WriteString(target + c.name + " = v." + c.name)
-		if c.kind == timeKind {
-			set.WriteString(cast)
-		}
-		set.WriteString(", ")
+		set.WriteString(target + c.name + " = " + f.of("v", c) + ", ")
 	}
 	return set.String()
+}
+
+// of returns the value of a column of a list of rows.
+func (f *facts) of(list string, c column) string {
+	if c.kind == timeKind {
+		return list + "." + c.name + f.castTime
+	}
+	return list + "." + c.name
 }
 
 // defaults implements what most engines have in common. An engine embeds it and overrides what is special.
@@ -244,7 +254,7 @@ func (d defaults) openAtCommit(context.Context, bun.Tx, bun.Conn) (bool, error) 
 func (d defaults) reusable(context.Context, bun.Conn) bool { return false }
 
 func (d defaults) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
-	_, err := db.ExecContext(ctx, d.statements.insert, recordRows(&d.facts, records))
+	_, err := db.ExecContext(ctx, d.statements.insert, insertSource(&d.facts, records))
 	if err != nil && d.errors.judge(err).breach {
 		return false, nil // only the statement itself was undone
 	}

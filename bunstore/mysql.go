@@ -53,6 +53,8 @@ func newMySQL(t tables) *engine {
 		insertAgain:  " ON DUPLICATE KEY UPDATE id = id",
 		time:         mysqlTime,
 		rows:         recordSelects, // both MariaDB and MySQL accept UNION ALL as a list of rows
+		sharesValues: true,
+		row:          "/*!80019 ROW*/", // for MySQL only
 		// At an Offset of 40,000 rows a page takes 12 instead of 72 ms, and three branches take 0.8 instead of 1.9 ms.
 		// Without the join, a temporary table with LONGTEXT is written to disk.
 		joinPage: " STRAIGHT_JOIN ",
@@ -65,7 +67,7 @@ func newMySQL(t tables) *engine {
 	e.lockKey = "INSERT INTO " + t.locks + " (k, n) VALUES (?, 1) ON DUPLICATE KEY UPDATE n = n + 1"
 	// STRAIGHT_JOIN looks up each row of v.
 	e.updateSeveral = "UPDATE (?) AS v STRAIGHT_JOIN " + t.invitations + " AS t" + primary +
-		" ON t.id = v.id AND t.version = v.version SET " + setFrom("t.", "") + "t.version = v.version + 1"
+		" ON t.id = v.id AND t.version = v.version SET " + e.setFrom("t.") + "t.version = v.version + 1"
 	e.holders = "SELECT id, organization_id, pending_key FROM " + t.invitations + " FORCE INDEX (" + t.named(indexSlot) +
 		") WHERE (organization_id, pending_key) IN (?)" + e.currentRead
 	special := &mysql{defaults: defaults{e}}

@@ -34,7 +34,9 @@ func newPostgres(t tables) *engine {
 		locksAsSorted:  true,
 		types:          [...]string{textKind: text, jsonKind: text, integerKind: "bigint", timeKind: "timestamptz"},
 		time:           postgresTime,
+		castTime:       "::timestamptz", // a literal in a list of rows is text
 		rows:           recordRows,
+		sharesValues:   true,
 		likeIsBinary:   true, // by the collation
 		seeksRowValues: true,
 		wideOnly:       "id > ''",
@@ -50,8 +52,7 @@ func newPostgres(t tables) *engine {
 	// An error from a unique index would abort the transaction. ON CONFLICT avoids the error.
 	e.insert += " ON CONFLICT DO NOTHING RETURNING id"
 	e.updateSeveral = "UPDATE " + t.invitations + " AS t SET " +
-		setFrom("", "::timestamptz") + // a literal among VALUES is text
-		"version = t.version + 1 FROM (VALUES ?) AS v (" + writtenColumns + ") WHERE t.id = v.id AND t.version = v.version"
+		e.setFrom("") + "version = t.version + 1 FROM (VALUES ?) AS v (" + writtenColumns + ") WHERE t.id = v.id AND t.version = v.version"
 	e.holders = "SELECT t.id, t.organization_id, t.pending_key FROM (VALUES ?) AS v (o, k) JOIN " + t.invitations +
 		" AS t ON t.organization_id = v.o AND t.pending_key = v.k"
 	special := &postgres{defaults{e}}
@@ -195,8 +196,8 @@ func ofPgx(conn any, methods ...string) reflect.Value {
 func (e *postgres) insert(ctx context.Context, db querier, records []storage.Record) (bool, error) {
 	var written []string
 	var id string
-	rows := []any{recordRows(&e.facts, records)}
-	err := each(ctx, db, e.statements.insert, rows, []any{&id}, func() { written = append(written, id) })
+	source := []any{insertSource(&e.facts, records)}
+	err := each(ctx, db, e.statements.insert, source, []any{&id}, func() { written = append(written, id) })
 	if err != nil || len(written) == len(records) {
 		return true, err
 	}

@@ -38,7 +38,7 @@ func newSQLite(t tables) *engine {
 	// else has written meanwhile, regardless of busy_timeout.
 	e.begin = "UPDATE " + t.locks + " SET n = n WHERE 0"
 	e.updateSeveral = "WITH v (" + writtenColumns + ") AS (VALUES ?) UPDATE " + t.invitations + " AS t SET " +
-		setFrom("", "") + "version = v.version + 1 FROM v WHERE t.id = v.id AND t.version = v.version"
+		e.setFrom("") + "version = v.version + 1 FROM v WHERE t.id = v.id AND t.version = v.version"
 	// CROSS JOIN keeps the order of the tables, so each slot is looked up in the unique index.
 	e.holders = "WITH v (o, k) AS (VALUES ?) SELECT t.id, t.organization_id, t.pending_key FROM v CROSS JOIN " +
 		t.invitations + " AS t ON t.organization_id = v.o AND t.pending_key = v.k"
