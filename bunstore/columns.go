@@ -171,8 +171,8 @@ func recordRows(f *facts, records []storage.Record) appender {
 
 // insertSource writes what an INSERT stores: VALUES and the rows. For several records it may be a SELECT from the rows
 // instead. The rows then leave out two kinds of columns: those with one value for all records, and those with the
-// values of another column. An address and its key are mostly equal. This makes a bulk faster, because a server spends
-// most of the time on reading the values.
+// values of another column. An address and its key are mostly equal. A bulk is faster that way, because the server has
+// fewer values to parse.
 func insertSource(f *facts, records []storage.Record) appender {
 	return func(w *writer) {
 		if !f.sharesValues || len(records) == 1 {

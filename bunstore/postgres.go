@@ -52,7 +52,8 @@ func newPostgres(t tables) *engine {
 	// An error from a unique index would abort the transaction. ON CONFLICT avoids the error.
 	e.insert += " ON CONFLICT DO NOTHING RETURNING id"
 	e.updateSeveral = "UPDATE " + t.invitations + " AS t SET " +
-		e.setFrom("") + "version = t.version + 1 FROM (VALUES ?) AS v (" + writtenColumns + ") WHERE t.id = v.id AND t.version = v.version"
+		e.setFrom("") + "version = t.version + 1 FROM (VALUES ?) AS v (" + writtenColumns +
+		") WHERE t.id = v.id AND t.version = v.version"
 	e.holders = "SELECT t.id, t.organization_id, t.pending_key FROM (VALUES ?) AS v (o, k) JOIN " + t.invitations +
 		" AS t ON t.organization_id = v.o AND t.pending_key = v.k"
 	special := &postgres{defaults{e}}

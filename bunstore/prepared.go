@@ -143,8 +143,8 @@ func (r onPool) statement(ctx context.Context, text string) *sql.Stmt {
 	return used
 }
 
-// explain returns err, the error of a prepared statement. If the statement can no longer run, explain forgets it. Then a
-// transaction is aborted, and outside of one the statement runs again as text.
+// explain returns err, the error of a prepared statement. If the statement can no longer run, explain forgets it. Then
+// a transaction is aborted, and outside of one the statement runs again as text.
 func (r onPool) explain(text string, err error) (again bool, _ error) {
 	switch {
 	case err == nil || !r.judge(err).unprepared:

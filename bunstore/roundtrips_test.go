@@ -15,8 +15,8 @@ import (
 )
 
 // The number of round trips to the server for each operation that succeeds at once, including BEGIN, COMMIT and the
-// host's own statements. go-sql-driver needs one more, to set a transaction's isolation before it begins, unless the DSN
-// has done so.
+// host's own statements. go-sql-driver needs one more, to set a transaction's isolation before it begins, unless the
+// DSN has done so.
 func TestRoundTrips(t *testing.T) {
 	list := []engines.Engine{
 		engines.Named(t, "postgres"), engines.Named(t, "mariadb"), engines.Named(t, "mariadb-options"),

@@ -182,8 +182,8 @@ func (w *work) eachInviter(ctx context.Context, organizationID string, list []it
 }
 
 // insertEach stores the items of list that are not refused. First it tries all of them at once. If that is refused, it
-// tries each item that the error names alone, and then all the others together. If the error names no item, it tries one
-// half and then the other.
+// tries each item that the error names alone, and then all the others together. If the error names no item, it tries
+// one half and then the other.
 func (w *work) insertEach(ctx context.Context, organizationID string, list []item, inviters map[string]manager,
 	results []CreateResult) error {
 	if len(list) == 0 {

@@ -17,9 +17,10 @@ const maxInsertRounds = 3
 func (w *work) insertDrafts(ctx context.Context, organizationID string, drafts []draft,
 	inviters map[string]manager) ([]Invitation, error) {
 	round := 1
-	replaces := slices.ContainsFunc(drafts, func(d draft) bool { return d.Replace })
-	if w.free && !replaces && w.cfg.Seats == nil {
-		round = 0 // inserts without reading the holders first, because the slots are usually free
+	if w.free && len(drafts) == 1 && !drafts[0].Replace && w.cfg.Seats == nil {
+		// Insert without reading the holder first, because the slot is usually free. Several drafts would wait for one
+		// slot while they hold others. Operations that lock the holders first would then deadlock with them.
+		round = 0
 	}
 	for ; ; round++ {
 		var holders map[string]storage.Record

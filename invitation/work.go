@@ -23,8 +23,8 @@ type lockEarly struct{ id string }
 
 func (e *lockEarly) Error() string { return "invitation: a row with a smaller id must be locked first" }
 
-// errNotFree is the error of a run that assumed that a pending slot is free. The run is repeated without assuming it. It
-// begins a new transaction, because the refused insert may have left a lock on the slot, which other operations lock
+// errNotFree is the error of a run that assumed that a pending slot is free. The run is repeated without assuming it.
+// It begins a new transaction, because the refused insert may have left a lock on the slot, which other operations lock
 // after the row.
 var errNotFree = errors.New("invitation: the pending slot is not free")
 
