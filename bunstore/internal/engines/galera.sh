@@ -57,6 +57,9 @@ default_storage_engine = InnoDB
 # Until a node has applied a CREATE DATABASE, tables in it get this default, so all nodes need the same one.
 character_set_server = utf8mb4
 innodb_autoinc_lock_mode = 2
+# A node has once let a transaction wait until this timeout, by default 50 s, for a lock that nobody held. The Store runs
+# its own transaction again after the timeout, but not after more than 10 s.
+innodb_lock_wait_timeout = 5
 innodb_buffer_pool_size = 128M
 max_connections = 300
 wsrep_on = ON
