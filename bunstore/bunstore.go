@@ -111,6 +111,8 @@
 //     written on the connection yet and the transaction has read before the savepoint. The Store is safe: before its
 //     first savepoint in a transaction it writes a row and deletes it. Do so too, in a table of yours, before
 //     savepoints of your own, such as bun's nested RunInTx.
+//   - In the tests, a transaction once waited until innodb_lock_wait_timeout for a lock that nobody held. Keep that
+//     timeout at a few seconds. The Store then retries its own transaction, which it does for up to 10 seconds.
 //   - An ALTER ends the open transactions of other nodes. Apply new migrations in a quiet hour.
 //   - Check rows.Err in your callbacks, because bun's Scan into plain variables does not check it.
 //
